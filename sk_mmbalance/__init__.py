@@ -1,0 +1,31 @@
+"""Learning from several modalities when they are unequal, as scikit-learn estimators.
+
+Importing the package is light: a public name is loaded with its room (and torch, skorch,
+cvxpy or matplotlib with it) when it is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0.dev0"
+
+# One line a public name: where it lives. A new method adds its line here.
+_HOMES = {
+    "Modalities": "modalities",
+}
+
+_ROOMS = ("exceptions", "modalities")
+
+__all__ = sorted([*_HOMES, *_ROOMS])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,21 @@
+"""Errors and warnings that callers may want to catch by name."""
+
+
+class MissingModalityError(ValueError):
+    """A modality is missing where the estimator needs it (see ``missing='mask'``)."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training stopped because the loss became infinite or NaN."""
+
+
+class MissingDependencyError(ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+class ScaleWarning(UserWarning):
+    """Features differ so much in scale that training will suffer."""
+
+
+class CollapseWarning(UserWarning):
+    """A balancing method has nearly stopped training one of the modalities."""
