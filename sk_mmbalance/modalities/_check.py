@@ -64,10 +64,10 @@ def check_modalities(
     """
     if missing not in ("error", "mask"):
         raise ValueError(f"`missing` must be 'error' or 'mask'; got {missing!r}.")
-    raw, columns, flat_names = read_forms(
+    forms = read_forms(
         X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=accept_sparse
     )
-
+    raw = forms.values
     lacking = [] if spec is None else [name for name in spec.names if name not in raw]
     if lacking and missing != "mask":
         raise MissingModalityError(
@@ -79,7 +79,7 @@ def check_modalities(
     n_samples = next(iter(arrays.values())).shape[0]
     fitting = spec is None
     if spec is None:
-        spec = new_spec(raw, arrays, columns, flat_names, X)
+        spec = new_spec(forms, arrays)
     else:
         compare_with_fit(raw, arrays, spec)
         for name in lacking:
