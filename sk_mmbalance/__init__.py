@@ -15,9 +15,10 @@ _HOMES = {
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
+    "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "preprocessing")
+_ROOMS = ("base", "exceptions", "modalities", "neural", "preprocessing")
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
