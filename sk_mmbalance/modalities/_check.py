@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 
 from ..exceptions import MissingModalityError
 from ._checked import CheckedModalities
+from ._container import LazyRows
 from ._forms import read_forms
 from ._missing import missing_values
 from ._spec import InputSpec, compare_with_fit, new_spec
@@ -100,6 +101,8 @@ def check_modalities(
 
 def _numeric(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Any:
     """Read a modality as a C-contiguous float array (or CSR matrix)."""
+    if isinstance(value, LazyRows):
+        value = value.read()
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
         value = value.detach().cpu().numpy()
     dtype = getattr(value, "dtype", None)

@@ -89,7 +89,7 @@ def _named_values(X: Any, modalities: Any, spec: InputSpec | None) -> dict[str, 
                 f"`X` lacks modality {', '.join(map(repr, sorted(known - set(container.names))))} "
                 f"{where}; got {list(container.names)}."
             )
-    return dict(container.items())
+    return dict(container._values)  # rows of a memory map are read only where they are needed
 
 
 def _flat_values(

@@ -39,7 +39,7 @@ def name_modalities(
         X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=True, numeric=False
     )
     container = Modalities(forms.values)
-    values = dict(container.items())
+    values = container._values
     if spec is None:
         return container, new_spec(forms, values)
     compare_with_fit(values, values, spec)
