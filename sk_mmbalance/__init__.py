@@ -11,14 +11,16 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "UnimodalClassifier": "ensemble",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "neural", "preprocessing")
+_ROOMS = ("base", "ensemble", "exceptions", "modalities", "neural", "preprocessing")
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
