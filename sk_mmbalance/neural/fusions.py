@@ -43,9 +43,10 @@ class ConcatFusion(nn.Module):
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the modalities' contributions."""
-        parts = {m: self.maps[m](u) for m, u in embeddings.items()}
-        total = _total(list(parts.values())) + self.bias
-        return total, {m: part.detach() + self.bias.detach() for m, part in parts.items()}
+        total = self.bias
+        for name, u in embeddings.items():
+            total = torch.addmm(total, u, self.maps[name].weight.t())
+        return total, None
 
 
 class SumFusion(nn.Module):
