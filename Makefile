@@ -41,9 +41,9 @@ $(DEV): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "'$(PYTHON)' was not found; install Python 3.11 or newer, or name one: make PYTHON=..."; \
 	  exit 1; }
-	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); ok or print( \
-	  "sk_mmbalance needs Python 3.11 or newer, but $(PYTHON) is", sys.version.split()[0], \
-	  "- name another one: make PYTHON=python3.12"); sys.exit(not ok)'
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; \
+	  sys.exit(None if sys.version_info >= (3, 11) else \
+	  "sk_mmbalance needs Python 3.11 or newer, $(PYTHON) is " + v + ": make PYTHON=python3.12")'
 	@echo "Making the virtual environment $(VENV) (first time: a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; \
@@ -96,7 +96,7 @@ examples: $(DEV)
 # `build` makes the wheel out of the sdist, so both are seen to be whole.
 package: $(DEV)
 	rm -rf $(DIST)
-	$(PY) -m build --outdir $(DIST) . >$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	$(PY) -m build --outdir $(DIST) . >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
 	$(PY) -m venv $(DIST)/venv
 	$(DIST)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt $(DIST)/*.whl

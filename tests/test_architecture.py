@@ -132,6 +132,26 @@ def test_table_has_no_circle():
     assert set(TopologicalSorter(graph).static_order()) == set(ROOMS)
 
 
+def test_design_page_shows_the_table():
+    page = (PACKAGE.parent / "docs" / "design.rst").read_text(encoding="utf-8")
+    shown = {}
+    for line in page.partition(":name: import-table")[2].splitlines():
+        room, arrow, rest = (part.strip() for part in line.partition("->"))
+        if arrow and " " not in room:
+            rooms, _, packages = rest.partition("|")
+            shown[room] = (_names(rooms), _names(packages))
+    everything = set(ROOMS) - {"__main__"}
+    expected = {room: (spec.rooms, spec.packages - ARRAYS) for room, spec in ROOMS.items()}
+    expected["__main__"] = ({"everything"}, ROOMS["__main__"].packages - ARRAYS)
+    del expected["__init__"]
+    assert ROOMS["__main__"].rooms == everything
+    assert shown == expected
+
+
+def _names(listing: str) -> set[str]:
+    return {name.strip() for name in listing.split(",")} - {"", "nothing"}
+
+
 def test_every_room_stands_in_the_table():
     unknown = sorted(set(PRESENT) - set(ROOMS))
     assert not unknown, f"add a line to ROOMS (and to docs/design.rst) for {unknown}"
