@@ -10,6 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import api_pages
 import changelog_page
+import readme_example
 import result_tables
 
 import sk_mmbalance
@@ -83,5 +84,6 @@ def setup(app):
     """Write the generated pages before Sphinx looks for sources."""
     api_pages.write(HERE / "api" / "index.rst")
     changelog_page.write(HERE.parent / "CHANGELOG.md", HERE / "_generated" / "changelog.rst")
+    readme_example.write(HERE.parent / "README.md", HERE / "_generated" / "example.rst")
     result_tables.write(HERE.parent / "benchmarks", HERE / "_generated" / "results.rst")
     app.connect("autodoc-skip-member", _keep_own_members)
