@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "within_subsection_order": "ExampleTitleSortKey",
-    "min_reported_time": 1,
+    "write_computation_times": False,  # that page loads scripts from other hosts
     "plot_gallery": "True",
 }
 

@@ -4,6 +4,7 @@
 """
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,7 @@ Everything that is public, by room. Every estimator also has scikit-learn's own 
 def public_names() -> dict[str, list[str]]:
     """Dotted public names by room: what the package exports, then what only its rooms export.
 
-    A name stands once, under its shortest dotted form.
+    A name stands once, under its shortest dotted form. Rooms that export come first.
     """
     rooms: dict[str, list[str]] = {}
     seen: set[int] = set()
@@ -36,7 +37,9 @@ def public_names() -> dict[str, list[str]]:
             if id(getattr(room, inner)) not in seen:
                 seen.add(id(getattr(room, inner)))
                 rooms.setdefault(name, []).append(f"sk_mmbalance.{name}.{inner}")
-    return {room: sorted(rooms[room]) for room in sorted(rooms)}
+    exporting = {home.partition(".")[0] for home in sk_mmbalance._HOMES.values()}
+    order = sorted(rooms, key=lambda room: (room not in exporting, room))
+    return {room: sorted(rooms[room]) for room in order}
 
 
 def _exports(room: ModuleType) -> list[str]:
@@ -54,7 +57,7 @@ def page() -> str:
     """Source of the API page."""
     parts = [INTRO]
     for room, names in public_names().items():
-        module = inspect.importlib.import_module(f"sk_mmbalance.{room}")
+        module = import_module(f"sk_mmbalance.{room}")
         summary = (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ")
         listed = "\n".join(f"   {name}" for name in names)
         parts.append(
