@@ -64,30 +64,14 @@ def read_tables(benchmarks: Path) -> list[Table]:
     return tables
 
 
-def summarise(data: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """``mean ± sd (n)`` of the measured values, one cell a row and column of the table.
-
-    The number of measurements stands in a cell only where cells differ in it.
-    """
+def measurements(benchmarks: Path, table: Table) -> pd.core.groupby.SeriesGroupBy:
+    """Measured values, grouped by the rows and columns of the table, in the file's order."""
+    data = pd.read_csv(benchmarks / "results" / table.file)
     for column, value in table.where.items():
         data = data[data[column] == value]
     if data.empty:
         raise ValueError(f"{table.file}: no measurement where {table.where}.")
-    rows, columns = _listed(table.rows), _listed(table.columns)
-    groups = data.groupby([*rows, *columns], sort=False)["value"]
-    counts = groups.size()
-    text = pd.Series(
-        [_cell(values, table, show_count=counts.nunique() > 1) for _, values in groups],
-        index=counts.index,
-        dtype=object,
-    )
-    wide = text.unstack(columns, fill_value="").reset_index()
-    order = data[columns].drop_duplicates().itertuples(index=False, name=None)
-    keys = [key[0] if len(key) == 1 else key for key in order]
-    seen = data[rows].drop_duplicates().itertuples(index=False, name=None)
-    wide = wide.set_index(rows if len(rows) > 1 else rows[0])[keys]
-    row_keys = [key[0] if len(key) == 1 else key for key in seen]
-    return wide.loc[row_keys]
+    return data.groupby([*_listed(table.rows), *_listed(table.columns)], sort=False)["value"]
 
 
 def _listed(names: str | list[str]) -> list[str]:
@@ -95,6 +79,7 @@ def _listed(names: str | list[str]) -> list[str]:
 
 
 def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
+    """``mean ± sd``; the number of measurements only where cells differ in it."""
     factor = 100 if table.percent else 1
     text = f"{factor * values.mean():.{table.digits}f}"
     if len(values) > 1:
@@ -104,30 +89,27 @@ def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
 
 def to_rst(table: Table, benchmarks: Path) -> str:
     """One section: heading, caption, table, and the file the figures come from."""
-    data = pd.read_csv(benchmarks / "results" / table.file)
-    wide = summarise(data, table)
-    n = data.groupby([*_listed(table.rows), *_listed(table.columns)]).size()
-    heads = [_text(name) for name in [*_listed(table.rows), *wide.columns]]
-    lines = [
-        [*[_text(key) for key in (row if isinstance(row, tuple) else (row,))], *cells]
-        for row, cells in zip(wide.index, wide.to_numpy(), strict=True)
-    ]
-    body = "\n".join(
-        "   * - " + "\n     - ".join(str(cell) if cell else "\\ " for cell in line)
-        for line in [heads, *lines]
-    )
+    groups = measurements(benchmarks, table)
+    n = groups.size()
+    n_rows = len(_listed(table.rows))
+    cells = {}
+    for key, values in groups:
+        key = key if isinstance(key, tuple) else (key,)
+        cells[key[:n_rows], key[n_rows:]] = _cell(values, table, show_count=n.nunique() > 1)
+    row_keys = list(dict.fromkeys(row for row, _ in cells))
+    column_keys = list(dict.fromkeys(column for _, column in cells))
+    lines = [[*_listed(table.rows), *(" / ".join(map(str, key)) for key in column_keys)]]
+    for row in row_keys:
+        lines.append([*map(str, row), *(cells.get((row, key), "\\ ") for key in column_keys)])
+    body = "\n".join("   * - " + "\n     - ".join(line) for line in lines)
+    spread = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
     unit = " Percent." if table.percent else ""
     return (
         f"{table.title}\n{'-' * len(table.title)}\n\n{table.caption}\n\n"
         f".. list-table::\n   :header-rows: 1\n   :class: results\n\n{body}\n\n"
-        f"Mean ± standard deviation of {n.min()}"
-        + (f" to {n.max()}" if n.max() > n.min() else "")
-        + f" measurements a cell.{unit} Data: ``benchmarks/results/{table.file}``.\n"
+        f"Mean ± standard deviation of {spread} measurements a cell.{unit} "
+        f"Data: ``benchmarks/results/{table.file}``.\n"
     )
-
-
-def _text(key: Any) -> str:
-    return " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 def page(benchmarks: Path) -> str:
