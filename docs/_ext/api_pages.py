@@ -59,7 +59,7 @@ def page() -> str:
     for room, names in public_names().items():
         module = import_module(f"sk_mmbalance.{room}")
         summary = (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ")
-        listed = "\n".join(f"   {name}" for name in names)
+        listed = "\n".join(f"   ~{name}" for name in names)
         parts.append(
             f"{room}\n{'-' * len(room)}\n\n{summary}\n\n"
             f".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n{listed}\n"
@@ -68,11 +68,15 @@ def page() -> str:
 
 
 def write(target: Path) -> None:
-    """Write the page, and only if it changed, so that Sphinx does not read it anew."""
+    """Write the page if it changed, and drop the pages of names that are gone."""
     target.parent.mkdir(parents=True, exist_ok=True)
     text = page()
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
+    names = {name for listed in public_names().values() for name in listed}
+    for old in (target.parent / "generated").glob("*.rst"):
+        if old.stem not in names:
+            old.unlink()
 
 
 if __name__ == "__main__":
