@@ -14,7 +14,7 @@ _HOMES = {
     "Modalities": "modalities",
 }
 
-_ROOMS = ("base", "exceptions", "modalities")
+_ROOMS = ("base", "datasets", "exceptions", "modalities")
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

@@ -111,7 +111,7 @@ class BayesRule:
     >>> {name: round(value, 3) for name, value in bayes.accuracy.items()}
     {'strong': 0.894, 'weak': 0.734, 'joint': 0.919, 'observed': 0.919}
     >>> print(f"{(bayes.predict(X) == y).mean():.3f}")
-    0.916
+    0.933
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class BayesRule:
         >>> from sk_mmbalance.datasets import make_imbalanced_modalities
         >>> _, _, bayes = make_imbalanced_modalities(modalities=3, random_state=0)
         >>> round(bayes.accuracy_of(["modality_0", "modality_2"]), 4)
-        0.9013
+        0.9012
         """
         wanted = {names} if isinstance(names, str) else set(names)
         unknown = sorted(wanted - set(self.modality_names))

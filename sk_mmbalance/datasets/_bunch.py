@@ -54,11 +54,8 @@ def pack(
                 "`as_frame=True` needs flat modalities, but images were asked for. "
                 "Pass `as_images=False`, or take the arrays."
             )
-        data = pd.concat(
-            {m: pd.DataFrame(arrays[m], columns=list(feature_names[m])) for m in sorted(arrays)},
-            axis=1,
-            names=["modality", "feature"],
-        )
+        frames = {m: pd.DataFrame(arrays[m], columns=list(feature_names[m])) for m in arrays}
+        data = Modalities(frames).to_frame()
         labels = pd.Series(target, name="target")
     if return_X_y:
         return data, labels

@@ -91,7 +91,9 @@ def load_digits_views(
     known = [*_PARTS, *_PROJECTIONS]
     names = [views] if isinstance(views, str) else list(views)
     if not names or len(set(names)) < len(names) or not set(names) <= set(known):
-        raise ValueError(f"`views` must hold one or more different names of {known}, got {views!r}.")
+        raise ValueError(
+            f"`views` must hold one or more different names of {known}, got {views!r}."
+        )
     source = load_digits()
     arrays: dict[str, np.ndarray] = {}
     columns: dict[str, list[str]] = {}

@@ -110,21 +110,24 @@ def make_imbalanced_modalities(
     --------
     >>> from sk_mmbalance.datasets import make_imbalanced_modalities
     >>> X, y, bayes = make_imbalanced_modalities(
-    ...     300, 3, modalities=["face", "voice"], noise={"face": 0.3, "voice": 0.9},
+    ...     300,
+    ...     3,
+    ...     modalities=["face", "voice"],
+    ...     noise={"face": 0.3, "voice": 0.9},
     ...     random_state=0,
     ... )
     >>> X["face"].shape
     (300, 4)
     >>> bayes
-    BayesRule(face=0.921, voice=0.614, joint=0.936, observed=0.936)
+    BayesRule(face=0.916, voice=0.570, joint=0.930, observed=0.930)
 
     The same, but the voice is a noisier copy of the face:
 
     >>> _, _, bayes = make_imbalanced_modalities(
-    ...     300, 3, modalities=["face", "voice"], noise=[0.3, 0.9], redundancy=1.0,
+    ...     300, 3, modalities=["face", "voice"], noise=[0.3, 0.9], redundancy=1.0
     ... )
     >>> bayes
-    BayesRule(face=0.921, voice=0.614, joint=0.921, observed=0.921)
+    BayesRule(face=0.916, voice=0.570, joint=0.916, observed=0.916)
     """
     names = read_names(modalities)
     if not is_integer(n_classes) or n_classes < 2:
