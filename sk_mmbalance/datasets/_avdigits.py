@@ -169,7 +169,7 @@ def fetch_avdigits(
 
 def _build(paths: Mapping[str, Path]) -> Arrays:
     """Pair recordings and images."""
-    recordings = sorted(_read_recordings(paths[RECORDINGS.filename]), key=lambda item: item[:3])
+    recordings = sorted(_read_recordings(paths[RECORDINGS.filename]))
     y = np.array([digit for digit, *_ in recordings])
     speakers, groups = np.unique([speaker for _, speaker, *_ in recordings], return_inverse=True)
     takes = np.array([take for _, _, take, _ in recordings])
@@ -181,7 +181,7 @@ def _build(paths: Mapping[str, Path]) -> Arrays:
     return {
         "modalities": np.array(["image", "audio"]),
         "image": images[chosen],
-        "audio": np.array([picture.ravel() for *_, picture in recordings]),
+        "audio": np.array([_picture(wav).ravel() for *_, wav in recordings]),
         "y": y,
         "split": np.where(takes < _N_TEST_TAKES, "test", "train"),
         "groups": groups,
@@ -191,20 +191,21 @@ def _build(paths: Mapping[str, Path]) -> Arrays:
     }
 
 
-def _read_recordings(path: Path) -> Iterator[tuple[int, str, int, np.ndarray]]:
-    """Digit, speaker, take and log-mel picture of every recording in the archive."""
+def _read_recordings(path: Path) -> Iterator[tuple[int, str, int, bytes]]:
+    """Digit, speaker, take and content of every recording in the archive."""
     with tarfile.open(path) as archive:
         for member in archive:
             match = _RECORDING.search(member.name)
-            stream = archive.extractfile(member) if match else None
-            if match is None or stream is None:
-                continue
-            with warnings.catch_warnings():
-                # some of the files carry chunks of remarks, which scipy skips with a warning
-                warnings.simplefilter("ignore", wavfile.WavFileWarning)
-                rate, signal = wavfile.read(io.BytesIO(stream.read()))
-            picture = log_mel(signal, rate, _SIDE, _SIDE)
-            yield int(match[1]), match[2], int(match[3]), picture
+            if match and (stream := archive.extractfile(member)) is not None:
+                yield int(match[1]), match[2], int(match[3]), stream.read()
+
+
+def _picture(wav: bytes) -> np.ndarray:
+    with warnings.catch_warnings():
+        # scipy warns of chunks that it skips, such as remarks
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        rate, signal = wavfile.read(io.BytesIO(wav))
+    return log_mel(signal, rate, _SIDE, _SIDE)
 
 
 def _read_idx(path: Path) -> np.ndarray:

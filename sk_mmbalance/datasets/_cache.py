@@ -189,7 +189,7 @@ def _verify(path: Path, sha256: str | None) -> None:
 
 def _read(path: Path, check: Callable[[Arrays], None]) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         check(arrays)
     except _UNREADABLE as error:

@@ -1,5 +1,7 @@
 """A small log-mel picture of a short recording."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
@@ -36,15 +38,21 @@ def log_mel(signal: np.ndarray, rate: int, n_mels: int = 20, n_times: int = 20) 
     mono = mono - mono.mean()  # 8-bit recordings are unsigned, and microphones have an offset
     power = np.mean(mono**2)
     mono = mono / np.sqrt(power) if power > 0 else mono
-    window, hop = round(_WINDOW * rate), round(_HOP * rate)
-    short = window + hop * n_times - len(mono)
+    transform, filters = _tools(rate, n_mels)
+    short = transform.m_num + transform.hop * n_times - len(mono)
     if short > 0:
         mono = np.pad(mono, (0, short))
-    transform = ShortTimeFFT(hann(window, sym=False), hop, rate, scale_to="magnitude")
-    energy = mel_filters(transform.f, n_mels) @ transform.spectrogram(mono)
+    energy = filters @ transform.spectrogram(mono)
     edges = np.linspace(0, energy.shape[1], n_times + 1).astype(int)
     means = np.add.reduceat(energy, edges[:-1], axis=1) / np.diff(edges)
     return np.log(means + _FLOOR).astype(np.float32)
+
+
+@lru_cache(maxsize=1)  # thousands of recordings of one rate follow each other
+def _tools(rate: int, n_mels: int) -> tuple[ShortTimeFFT, np.ndarray]:
+    window, hop = round(_WINDOW * rate), round(_HOP * rate)
+    transform = ShortTimeFFT(hann(window, sym=False), hop, rate, scale_to="magnitude")
+    return transform, mel_filters(transform.f, n_mels)
 
 
 def mel_filters(frequencies: np.ndarray, n_mels: int) -> np.ndarray:
