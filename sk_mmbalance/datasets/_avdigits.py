@@ -62,6 +62,9 @@ one depends on whether the test speakers were heard in training, so leave speake
 that of the makers of the recordings: takes 0 to 4 are the test set, with the same speakers as the
 training set. The writers of the images are not known here.
 
+This describes the set as the loader builds it. An ``avdigits.npz`` that was put into the data home
+by hand is used as it is, and may pair other images or compute its energies in another way.
+
 Sources: Z. Jackson et al., Free Spoken Digit Dataset, version 1.0.10,
 https://github.com/Jakobovski/free-spoken-digit-dataset, licence CC BY-SA 4.0; Y. LeCun, C. Cortes
 and C. J. C. Burges, MNIST, test images.

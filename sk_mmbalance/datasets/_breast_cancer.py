@@ -21,7 +21,7 @@ the image were taken:
 - ``worst``: the mean of the three largest values (10 features).
 
 All views come from the same nuclei of the same image: they overlap in what they know, and no view
-is an independent measurement. ``error`` is by far the weakest.
+is an independent measurement. ``error`` is the weakest of them.
 
 Source: UCI Machine Learning Repository, W. H. Wolberg, W. N. Street and O. L. Mangasarian (1995),
 as bundled with scikit-learn.
