@@ -18,7 +18,14 @@ _HOMES = {
     "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "neural", "preprocessing")
+_ROOMS = (
+    "base",
+    "datasets",
+    "exceptions",
+    "modalities",
+    "neural",
+    "preprocessing",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
