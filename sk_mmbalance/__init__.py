@@ -20,7 +20,15 @@ _HOMES = {
     "UnimodalClassifier": "ensemble",
 }
 
-_ROOMS = ("base", "ensemble", "exceptions", "modalities", "neural", "preprocessing")
+_ROOMS = (
+    "base",
+    "datasets",
+    "ensemble",
+    "exceptions",
+    "modalities",
+    "neural",
+    "preprocessing",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
