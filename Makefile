@@ -5,7 +5,7 @@
 #   make check   everything that has to hold before a change lands
 #   make lint    ruff and mypy
 #   make docs    the documentation, in docs/_build/html
-#   make bench   the benchmarks (BENCH=benchmarks/x.py runs one of them)
+#   make bench   the benchmarks (BENCH=benchmarks/training_speed.py runs one of them)
 #   make clean   removes what the targets above made, the environment included
 #
 # Another interpreter: make test PYTHON=python3.12
@@ -13,7 +13,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-BENCH ?= $(sort $(wildcard benchmarks/*.py))
+BENCH ?= $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 EXAMPLES ?= examples/quickstart.py $(sort $(wildcard examples/plot_*.py))
 
 BIN := $(VENV)/bin
@@ -62,7 +62,6 @@ demo: $(DEV)
 
 bench: $(DEV)
 	@for script in $(BENCH); do echo "== $$script"; $(ONE_THREAD) $(PY) $$script; done
-	$(PY) docs/_ext/result_tables.py
 
 docs: $(DOCS)
 	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -12,10 +12,20 @@ __version__ = "0.1.0.dev0"
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
     "Modalities": "modalities",
+    "ModalityConcatenator": "preprocessing",
+    "ModalitySelector": "preprocessing",
+    "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "neural")
+_ROOMS = (
+    "base",
+    "datasets",
+    "exceptions",
+    "modalities",
+    "neural",
+    "preprocessing",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 
