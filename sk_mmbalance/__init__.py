@@ -11,16 +11,19 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "UnimodalClassifier": "ensemble",
 }
 
 _ROOMS = (
     "base",
     "datasets",
+    "ensemble",
     "exceptions",
     "modalities",
     "neural",
