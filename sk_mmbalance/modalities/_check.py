@@ -75,11 +75,7 @@ def check_modalities(
     """
     if missing not in ("error", "mask"):
         raise ValueError(f"`missing` must be 'error' or 'mask'; got {missing!r}.")
-    if is_named(X):
-        raw = _named_values(X, modalities, spec)
-        columns, flat_names = None, None
-    else:
-        raw, columns, flat_names = _flat_values(X, estimator, spec, modalities, accept_sparse)
+    raw, columns, flat_names = read_form(X, estimator, spec, modalities, accept_sparse)
 
     lacking = [] if spec is None else [name for name in spec.names if name not in raw]
     if lacking and missing != "mask":
@@ -119,6 +115,19 @@ def is_named(X: Any) -> bool:
     if isinstance(X, pd.DataFrame):
         return X.columns.nlevels == 2
     return isinstance(X, Mapping) and not issparse(X)  # scipy's dok_array is a dict
+
+
+def read_form(
+    X: Any, estimator: Any, spec: InputSpec | None, modalities: Any, accept_sparse: bool
+) -> tuple[dict[str, Any], dict[str, np.ndarray] | None, np.ndarray | None]:
+    """Values by name, unread, with the columns and column names of a flat table.
+
+    For consumers that must not look at every value (a serial chain); all others want
+    `check_modalities`.
+    """
+    if is_named(X):
+        return _named_values(X, modalities, spec), None, None
+    return _flat_values(X, estimator, spec, modalities, accept_sparse)
 
 
 def as_modalities(X: Any) -> Modalities:
