@@ -10,7 +10,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
-from .modalities import CheckedModalities, check_modalities
+from .modalities import CheckedModalities, InputSpec, check_modalities
 
 
 class ModalityEstimator(BaseEstimator):
@@ -43,9 +43,9 @@ class ModalityEstimator(BaseEstimator):
         check_is_fitted(self)
         return self._read_modalities(X, reset=False, **options)
 
-    def _remember_modalities(self, checked: CheckedModalities) -> None:
+    def _remember_modalities(self, checked: CheckedModalities | InputSpec) -> None:
         """Set the attributes that later calls are held to."""
-        spec = checked.spec
+        spec = checked if isinstance(checked, InputSpec) else checked.spec
         self._input_spec = spec
         self.modality_names_ = list(spec.names)
         self.modality_shapes_ = dict(spec.shapes)

@@ -8,32 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What `fit` saw and later calls are held to.
-
-    Attributes
-    ----------
-    shapes : dict of str to tuple of int
-        Shape of one sample of each modality, by sorted name.
-    n_features_in : int
-        Number of columns in all (of the flat table, if there was one).
-    feature_names_in : ndarray of str or None
-        Column names of a flat DataFrame, or ``modality__feature`` for named modalities.
-    columns : dict of str to ndarray of int, or None
-        Column numbers in a flat table; None when modalities came by name.
-    """
-
-    shapes: dict[str, tuple[int, ...]]
-    n_features_in: int
-    feature_names_in: np.ndarray | None = None
-    columns: dict[str, np.ndarray] | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Sorted names of the modalities."""
-        return tuple(self.shapes)
+from ._spec import InputSpec
 
 
 @dataclass(frozen=True)
@@ -92,10 +67,9 @@ class CheckedModalities:
     def select(self, names: tuple[str, ...] | list[str]) -> CheckedModalities:
         """Only the given modalities (rows stay, even those left with none)."""
         kept = sorted(names)
-        shapes = {name: self.spec.shapes[name] for name in kept}
         return replace(
             self,
             arrays={name: self.arrays[name] for name in kept},
             present=self.present[:, [self.names.index(name) for name in kept]],
-            spec=InputSpec(shapes, sum(int(np.prod(shape)) for shape in shapes.values())),
+            spec=self.spec.select(kept),
         )

@@ -36,4 +36,4 @@ def missing_rows(value: Any) -> np.ndarray:
     flags = missing_values(value)
     if flags is None:
         return np.zeros(value.shape[0], dtype=bool)
-    return flags.all(axis=1)
+    return np.asarray(flags.all(axis=1))

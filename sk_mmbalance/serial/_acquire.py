@@ -9,9 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse import vstack as sparse_vstack
 
-from ..modalities import Modalities, check_modalities
-from ..modalities._check import read_form
-from ..modalities._checked import InputSpec
+from ..modalities import InputSpec, Modalities, check_modalities
+from ..modalities._forms import read_forms
 
 
 def refuse_callables(X: Any) -> None:
@@ -46,7 +45,13 @@ class Acquisition:
             self._callables = {name: value for name, value in X.items() if callable(value)}
             X = {name: value for name, value in X.items() if name not in self._callables}
             self._check_callables(X)
-        raw = read_form(X, estimator, self._spec, estimator.modalities, accept_sparse=True)[0]
+        raw, _, _ = read_forms(
+            X,
+            estimator=estimator,
+            spec=self._spec,
+            modalities=estimator.modalities,
+            accept_sparse=True,
+        )
         self._given = Modalities(raw)
         self.n_samples = len(self._given)
         self._asked = {name: np.zeros(self.n_samples, bool) for name in self._spec.names}
@@ -108,11 +113,9 @@ class Acquisition:
             value = self._given.select([name])[rows][name]
         else:
             return None, np.zeros(len(rows), bool)
-        # column names of a flat table have been compared already, as a whole
-        features = self._spec.feature_names_in if self._spec.columns is None else None
         checked = check_modalities(
             Modalities({name: value}),
-            spec=InputSpec({name: self._spec.shapes[name]}, 0, features),
+            spec=self._spec.select([name]),
             missing="mask",
             accept_sparse=True,
             keep_all_missing=True,
