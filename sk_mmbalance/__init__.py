@@ -12,11 +12,22 @@ __version__ = "0.1.0.dev0"
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
     "Modalities": "modalities",
+    "ModalityConcatenator": "preprocessing",
+    "ModalitySelector": "preprocessing",
+    "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
     "SerialFusionClassifier": "serial",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "neural", "serial")
+_ROOMS = (
+    "base",
+    "datasets",
+    "exceptions",
+    "modalities",
+    "neural",
+    "preprocessing",
+    "serial",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

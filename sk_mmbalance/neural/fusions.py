@@ -35,17 +35,19 @@ class ConcatFusion(nn.Module):
     def __init__(self, dims: Mapping[str, int], n_classes: int):
         super().__init__()
         bound = 1 / math.sqrt(sum(dims.values()))
-        self.maps = ByModality({m: nn.Linear(dims[m], n_classes, bias=False) for m in dims})
+        maps = {m: nn.Linear(dims[m], n_classes, bias=False) for m in sorted(dims)}
         self.bias = nn.Parameter(torch.empty(n_classes))
-        for name in self.maps:
-            nn.init.uniform_(self.maps[name].weight, -bound, bound)
+        for linear in maps.values():
+            nn.init.uniform_(linear.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
+        self.maps = ByModality(maps)
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the modalities' contributions."""
-        total = self.bias
+        total: Tensor = self.bias
         for name, u in embeddings.items():
-            total = torch.addmm(total, u, self.maps[name].weight.t())
+            weight: Any = self.maps[name].weight
+            total = torch.addmm(total, u, weight.t())
         return total, None
 
 
@@ -155,7 +157,7 @@ class FiLMFusion(nn.Module):
             count = _total([present[m].to(total.dtype) for m in said])[:, None]
         modulated = {}
         for m, u in embeddings.items():
-            here = 1 if present is None else present[m].to(total.dtype)[:, None]
+            here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
             others = count - here
             others = max(others, 1) if present is None else others.clamp_min(1)
             scale, shift = self.film[m]((total - said[m]) / others).chunk(2, dim=1)

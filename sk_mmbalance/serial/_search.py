@@ -129,7 +129,7 @@ class _Search:
             ones = np.ones_like(chain.codes)
             self.as_class = [[self._columns(0 * ones), self._columns(ones)]] * chain.n_stages
         else:
-            self.as_class = [[self._columns(policy.codes(0.0, s))] for s in chain.scores]
+            self.as_class = [[self._columns(policy.codes(policy.never(), s))] for s in chain.scores]
 
     # -- one threshold at a time ---------------------------------------------------------------
 

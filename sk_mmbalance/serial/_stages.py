@@ -120,7 +120,7 @@ def _read_stage(entry: Any, checked: CheckedModalities) -> Stage:
 def _read_cost(cost: Any, what: str) -> float | None:
     if cost is None:
         return None
-    if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 <= cost < np.inf:
+    if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 <= float(cost) < np.inf:
         raise ValueError(
             f"{what} must be a finite number >= 0, or None for the number of features; got "
             f"{cost!r}."

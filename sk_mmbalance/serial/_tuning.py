@@ -93,7 +93,7 @@ def check_number(name: str, value: Any, low: float, high: float) -> None:
     """Raise unless `value` is a finite number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
-    if not low <= value <= high or value == np.inf:
+    if not low <= float(value) <= high or value == np.inf:
         raise ValueError(f"`{name}` must be between {low:g} and {high:g}; got {value!r}.")
 
 
