@@ -105,9 +105,10 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        y = y if hasattr(y, "shape") else np.asarray(y)
+        if len(y.shape) == 2 and y.shape[1] > 1:
             raise ValueError(
-                f"`y` must be one column of class labels; got shape {np.shape(y)}. Multilabel and "
+                f"`y` must be one column of class labels; got shape {y.shape}. Multilabel and "
                 "multioutput targets are not supported: fit one classifier per column."
             )
         y = column_or_1d(y, warn=True)

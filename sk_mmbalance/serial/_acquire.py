@@ -45,14 +45,14 @@ class Acquisition:
             self._callables = {name: value for name, value in X.items() if callable(value)}
             X = {name: value for name, value in X.items() if name not in self._callables}
             self._check_callables(X)
-        raw, _, _ = read_forms(
+        forms = read_forms(
             X,
             estimator=estimator,
             spec=self._spec,
             modalities=estimator.modalities,
             accept_sparse=True,
         )
-        self._given = Modalities(raw)
+        self._given = Modalities(forms.values)
         self.n_samples = len(self._given)
         self._asked = {name: np.zeros(self.n_samples, bool) for name in self._spec.names}
         self._present = {name: np.zeros(self.n_samples, bool) for name in self._spec.names}

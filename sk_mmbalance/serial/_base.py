@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,12 @@ from ._curve import cost_curve, known_scores
 from ._fitting import Labelled
 from ._report import SerialReport
 
-if TYPE_CHECKING:
-    from .fusion import SerialFusionClassifier
-
 
 class SerialClassifier(ModalityClassifier):
     """Predictions by a chain of stages; a subclass says where the chain is."""
 
-    def _fitted_serial(self) -> SerialFusionClassifier:
+    def _fitted_serial(self) -> Any:
+        """Return the fitted `SerialFusionClassifier` that decides."""
         raise NotImplementedError
 
     def decision_report(self, X: Any) -> SerialReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d, has_fit_parameter
 
+from ..base import weight_params
 from ..modalities import CheckedModalities
 from ._stages import PlacedStage, stage_input
 
@@ -63,45 +64,31 @@ def _fit_params(
     if data.routed is not None and placed.name in data.routed:
         routed = data.routed[placed.name]
         return {key: _take(value, rows, len(data.codes)) for key, value in routed.items()}
-    params: dict[str, Any] = {}
+    params = {}
     if data.weights is not None:
-        keys = fit_keys(estimator, "sample_weight")
-        if not keys:
+        params = weight_params(estimator, data.weights[rows])
+        if not _reach_the_classifier(params, estimator):
             raise ValueError(
                 f"`sample_weight` was given, but the estimator of stage {placed.name!r} "
                 f"({type(estimator).__name__}) cannot use it. Leave it out, or choose another "
                 "estimator."
             )
-        params.update(dict.fromkeys(keys, data.weights[rows]))
-    if data.groups is not None:
-        params.update(dict.fromkeys(fit_keys(estimator, "groups"), data.groups[rows]))
+    takes_groups = not isinstance(estimator, Pipeline) and has_fit_parameter(estimator, "groups")
+    if data.groups is not None and takes_groups:
+        params["groups"] = data.groups[rows]
     return params
+
+
+def _reach_the_classifier(params: dict[str, Any], estimator: Any) -> bool:
+    """Whether weights get to the last step of a pipeline (to its scaler alone is no use)."""
+    if isinstance(estimator, FrozenEstimator):
+        return True
+    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    return any(key.startswith(prefix) for key in params)
 
 
 def _take(value: Any, rows: np.ndarray, n_samples: int) -> Any:
     return np.asarray(value)[rows] if np.shape(value)[:1] == (n_samples,) else value
-
-
-def fit_keys(estimator: Any, name: str) -> list[str]:
-    """Keywords under which ``estimator.fit`` takes `name`; empty if it cannot use it.
-
-    In a pipeline every step that takes weights gets them (a scaler too: else a weight of two
-    would not mean the row twice), but it is the last step that must.
-    """
-    if isinstance(estimator, Pipeline):
-        inner = {label: fit_keys(step, name) for label, step in estimator.steps}
-        if not inner[estimator.steps[-1][0]]:
-            return []
-        return [f"{label}__{key}" for label, keys in inner.items() for key in keys]
-    if not hasattr(estimator, "fit"):
-        return []
-    if has_fit_parameter(estimator, name):
-        return [name]
-    wrapped = getattr(estimator, "estimator", None)
-    kinds = {parameter.kind for parameter in inspect.signature(estimator.fit).parameters.values()}
-    if wrapped is not None and inspect.Parameter.VAR_KEYWORD in kinds:
-        return fit_keys(wrapped, name)  # searches hand fit parameters on
-    return []
 
 
 def class_scores(name: str, estimator: Any, X: Any, classes: np.ndarray) -> np.ndarray:
