@@ -11,12 +11,14 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "CostCurveDisplay": "serial",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
     "SerialFusionClassifier": "serial",
+    "SerialSemiSupervisedClassifier": "serial",
 }
 
 _ROOMS = (

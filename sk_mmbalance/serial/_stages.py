@@ -114,10 +114,11 @@ def _read_stage(entry: Any, checked: CheckedModalities) -> Stage:
             f"`stages` entry {name!r} must name modalities of `X`, each once; got "
             f"{list(chosen)}, known are {list(checked.names)}."
         )
-    return Stage(name, estimator, chosen, _read_cost(cost, f"`stages` cost of {name!r}"))
+    return Stage(name, estimator, chosen, read_cost(cost, f"`stages` cost of {name!r}"))
 
 
-def _read_cost(cost: Any, what: str) -> float | None:
+def read_cost(cost: Any, what: str) -> float | None:
+    """A cost as a float; None for the number of features."""
     if cost is None:
         return None
     if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 <= float(cost) < np.inf:
@@ -188,10 +189,14 @@ def takes_names(estimator: Any) -> bool:
 
 def stage_input(estimator: Any, arrays: dict[str, Any]) -> Any:
     """What `estimator` is given of `arrays`: `Modalities`, or one 2-D array (names sorted)."""
-    names = sorted(arrays)
     if takes_names(estimator):
-        return Modalities({name: arrays[name] for name in names})
-    blocks = [_flat(arrays[name]) for name in names]
+        return Modalities(arrays)
+    return side_by_side(arrays)
+
+
+def side_by_side(arrays: dict[str, Any]) -> Any:
+    """One 2-D array (or CSR matrix) of all modalities in the order of their names."""
+    blocks = [_flat(arrays[name]) for name in sorted(arrays)]
     if len(blocks) == 1:
         return blocks[0]
     if any(issparse(block) for block in blocks):
