@@ -12,6 +12,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d, has_fit_parameter
 
@@ -32,6 +38,24 @@ class Labelled:
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     routed: dict[str, dict[str, Any]] | None = field(default=None)
+
+    def rows(self, rows: np.ndarray) -> Labelled:
+        """Only the given rows."""
+        n_samples = len(self.codes)
+        routed = self.routed
+        if routed is not None:
+            routed = {
+                name: {key: _take(value, rows, n_samples) for key, value in params.items()}
+                for name, params in routed.items()
+            }
+        return Labelled(
+            self.checked.rows(rows),
+            self.classes,
+            self.codes[rows],
+            None if self.weights is None else self.weights[rows],
+            None if self.groups is None else self.groups[rows],
+            routed,
+        )
 
     @property
     def weights_or_ones(self) -> np.ndarray:
@@ -65,7 +89,9 @@ def _fit_params(
         routed = data.routed[placed.name]
         return {key: _take(value, rows, len(data.codes)) for key, value in routed.items()}
     params = {}
-    if data.weights is not None:
+    if data.weights is not None and data.routed is not None:
+        params["sample_weight"] = data.weights[rows]  # a default classifier, which requests them
+    elif data.weights is not None:
         params = weight_params(estimator, data.weights[rows])
         if not _reach_the_classifier(params, estimator):
             raise ValueError(
@@ -116,6 +142,26 @@ def class_scores(name: str, estimator: Any, X: Any, classes: np.ndarray) -> np.n
     full = np.zeros((len(proba), len(classes)))
     full[:, np.searchsorted(classes, seen)] = proba
     return full
+
+
+def stage_router(owner: Any, estimators: dict[str, Any], cv: Any) -> MetadataRouter:
+    """Say which child takes what of ``owner.fit``'s metadata."""
+    to_fit = MethodMapping().add(caller="fit", callee="fit")
+    to_split = MethodMapping().add(caller="fit", callee="split")
+    router = MetadataRouter(owner=owner).add_self_request(owner)
+    router.add(method_mapping=to_fit, **estimators)
+    return router.add(splitter=check_cv(cv, classifier=True), method_mapping=to_split)
+
+
+def route_to_fit(
+    owner: Any, names: Sequence[str], **metadata: Any
+) -> dict[str, dict[str, Any]] | None:
+    """Fit parameters of each named child, when metadata routing is on (else None)."""
+    if not _routing_enabled():
+        return None
+    given = {name: value for name, value in metadata.items() if value is not None}
+    routed = process_routing(owner, "fit", **given)
+    return {name: dict(routed[name].fit) for name in names}
 
 
 def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:

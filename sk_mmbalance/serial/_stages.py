@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import _routing_enabled
 
 from ..base import ModalityEstimator
 from ..modalities import CheckedModalities, Modalities
@@ -161,12 +162,11 @@ def place(
 
 def default_classifier(sparse: bool = False) -> Pipeline:
     """Logistic regression on scaled features (modalities come in any unit)."""
-    return Pipeline(
-        [
-            ("scale", StandardScaler(with_mean=not sparse)),
-            ("logistic", LogisticRegression(max_iter=1000)),
-        ]
-    )
+    scaler, logistic = StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=1000)
+    if _routing_enabled():
+        scaler.set_fit_request(sample_weight=True)
+        logistic.set_fit_request(sample_weight=True)
+    return Pipeline([("scale", scaler), ("logistic", logistic)])
 
 
 # -- what the estimator is given ---------------------------------------------------------------

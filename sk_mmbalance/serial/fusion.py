@@ -7,13 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import check_cv
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ._acquire import refuse_callables
@@ -27,6 +21,8 @@ from ._fitting import (
     prefit_scores,
     read_groups,
     read_splits,
+    route_to_fit,
+    stage_router,
 )
 from ._order import Order, best_order
 from ._policy import policy_for
@@ -278,16 +274,8 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
         MetadataRouter
             The routing of this object.
         """
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        for name, estimator in self._named_estimators:
-            if hasattr(estimator, "fit"):
-                router.add(method_mapping=to_fit, **{name: estimator})
-        router.add(
-            splitter=check_cv(self.cv, classifier=True),
-            method_mapping=MethodMapping().add(caller="fit", callee="split"),
-        )
-        return router
+        stages = {name: est for name, est in self._named_estimators if hasattr(est, "fit")}
+        return stage_router(self, stages, self.cv)
 
     # -- fit -----------------------------------------------------------------------------------
 
@@ -435,17 +423,8 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
         return tuning
 
     def _route(self, sample_weight: Any, groups: Any) -> dict[str, dict[str, Any]] | None:
-        """Fit parameters of each declared stage, when metadata routing is on."""
-        if not _routing_enabled():
-            return None
-        given = {"sample_weight": sample_weight, "groups": groups}
-        given = {name: value for name, value in given.items() if value is not None}
-        routed = process_routing(self, "fit", **given)
-        return {
-            name: dict(routed[name].fit)
-            for name, estimator in self._named_estimators
-            if hasattr(estimator, "fit")
-        }
+        names = [name for name, estimator in self._named_estimators if hasattr(estimator, "fit")]
+        return route_to_fit(self, names, sample_weight=sample_weight, groups=groups)
 
     def _fitted_serial(self) -> SerialFusionClassifier:
         return self

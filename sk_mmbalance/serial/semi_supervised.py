@@ -7,12 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import column_or_1d
 
 from ..exceptions import TeachingWarning
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
-from ._fitting import Labelled, Split, fit_stage, out_of_fold_scores, read_groups, read_splits
+from ._fitting import (
+    Labelled,
+    Split,
+    fit_stage,
+    out_of_fold_scores,
+    read_groups,
+    read_splits,
+    route_to_fit,
+    stage_router,
+)
 from ._projection import DependenceProjection
 from ._stages import PlacedStage, Stage, place, read_cost
 from ._teaching import Teaching, taught_scores, teach
@@ -193,7 +203,10 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         weights = self._read_weights(sample_weight, checked, codes, classes)
         self._check_parameters()
         groups = read_groups(groups, checked.n_samples)
-        data = Labelled(checked, classes, codes, weights, groups)
+        routed = route_to_fit(
+            self, list(self._sides_given()), sample_weight=sample_weight, groups=groups
+        )
+        data = Labelled(checked, classes, codes, weights, groups, routed)
         labelled, unlabelled = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
         if len(checked.names) == 1:
             self._fit_single(data, labelled)
@@ -218,7 +231,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         )
 
     def _fit_pair(self, data: Labelled, labelled: np.ndarray, unlabelled: np.ndarray) -> None:
-        known = _rows(data, labelled)
+        known = data.rows(labelled)
         splits = read_splits(self.cv, known.codes, known.groups)
         weak_names, strong_names = self._sides(known, splits)
         stages = [
@@ -291,7 +304,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         serial = SerialFusionClassifier(
             stages, modalities=self.modalities, missing=self.missing, **params
         )
-        serial._assemble(_rows(data, labelled), placed, fitted, scores)
+        serial._assemble(data.rows(labelled), placed, fitted, scores)
         return serial
 
     def _set(
@@ -317,6 +330,21 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         self.pseudo_rows_ = np.asarray(pseudo_rows, dtype=np.intp)
         self.pseudo_labels_ = np.asarray(pseudo_labels, dtype=serial.classes_.dtype)
         self.guard_scores_ = guard_scores
+
+    def _sides_given(self) -> dict[str, Any]:
+        """Classifiers that were given, by the name of their stage."""
+        both = {"weak": self.weak_estimator, "strong": self.strong_estimator}
+        return {name: estimator for name, estimator in both.items() if estimator is not None}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """How `sample_weight` and `groups` go to the classifiers and the splitter.
+
+        Returns
+        -------
+        MetadataRouter
+            The routing of this object.
+        """
+        return stage_router(self, self._sides_given(), self.cv)
 
     # -- reading parameters --------------------------------------------------------------------
 
@@ -408,16 +436,6 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
 
     def _fitted_serial(self) -> SerialFusionClassifier:
         return self.serial_
-
-
-def _rows(data: Labelled, rows: np.ndarray) -> Labelled:
-    return Labelled(
-        data.checked.rows(rows),
-        data.classes,
-        data.codes[rows],
-        None if data.weights is None else data.weights[rows],
-        None if data.groups is None else data.groups[rows],
-    )
 
 
 def _accuracies(scores: np.ndarray, known: Labelled) -> list[float]:
