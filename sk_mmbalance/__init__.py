@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
     "CostCurveDisplay": "serial",
+    "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
@@ -19,11 +20,13 @@ _HOMES = {
     "MultimodalClassifier": "neural",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
+    "UnimodalClassifier": "ensemble",
 }
 
 _ROOMS = (
     "base",
     "datasets",
+    "ensemble",
     "exceptions",
     "modalities",
     "neural",

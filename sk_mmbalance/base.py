@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import compute_class_weight
+from sklearn.utils import compute_class_weight, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
+    assert_all_finite,
     check_is_fitted,
     column_or_1d,
     has_fit_parameter,
@@ -38,6 +39,16 @@ def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     if hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight"):
         return {"sample_weight": sample_weight}
     return {}
+
+
+def first_tags(estimator: Any) -> Any:
+    """Tags of what meets the data first: of a pipeline, its first step. None if there are none."""
+    while isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        if not steps:
+            return None
+        estimator = steps[0]
+    return get_tags(estimator) if hasattr(estimator, "__sklearn_tags__") else None
 
 
 class ModalityEstimator(BaseEstimator):
@@ -105,13 +116,14 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        y = y if hasattr(y, "shape") else np.asarray(y)
-        if len(y.shape) == 2 and y.shape[1] > 1:
+        shape = np.asarray(y).shape  # y may be anything that becomes an array
+        if len(shape) == 2 and shape[1] > 1:
             raise ValueError(
-                f"`y` must be one column of class labels; got shape {y.shape}. Multilabel and "
+                f"`y` must be one column of class labels; got shape {shape}. Multilabel and "
                 "multioutput targets are not supported: fit one classifier per column."
             )
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_samples:
             raise ValueError(f"`y` has {len(y)} labels for {n_samples} samples in `X`.")

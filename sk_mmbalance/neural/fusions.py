@@ -241,12 +241,11 @@ def weighted_mean(
 ) -> Tensor:
     """Weighted mean of unimodal logits over the modalities present in each row."""
     if present is None:
-        scale = sum(weights[m] for m in logits)
-        return _total([z * (weights[m] / scale) for m, z in logits.items()])
+        sum_of_weights = sum(weights[m] for m in logits)
+        return _total([z * (weights[m] / sum_of_weights) for m, z in logits.items()])
     shares = {m: present[m].to(z.dtype) * weights[m] for m, z in logits.items()}
-    scale = _total(list(shares.values())).clamp_min(
-        torch.finfo(next(iter(shares.values())).dtype).tiny
-    )
+    scale = _total(list(shares.values()))
+    scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)  # rows that have none of these
     return _total([z * (shares[m] / scale)[:, None] for m, z in logits.items()])
 
 

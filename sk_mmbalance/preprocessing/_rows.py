@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
+
+from ..base import first_tags
 
 
 def as_input(transformer: Any, value: Any, name: str) -> Any:
     """Bring a modality into the form that a transformer takes."""
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
         value = value.detach().cpu().numpy()
-    tags = _first_tags(transformer)
+    tags = first_tags(transformer)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
     if tags.input_tags.string and not tags.input_tags.two_d_array:
@@ -30,16 +30,6 @@ def as_input(transformer: Any, value: Any, name: str) -> Any:
     if len(value.shape) > 2 and not tags.input_tags.three_d_array:
         return value.reshape(value.shape[0], int(np.prod(value.shape[1:])))
     return value
-
-
-def _first_tags(transformer: Any) -> Any:
-    """Tags of what meets the data first; None for what declares none."""
-    while isinstance(transformer, Pipeline):
-        steps = [step for _, step in transformer.steps if step not in (None, "passthrough")]
-        if not steps:
-            return None
-        transformer = steps[0]
-    return get_tags(transformer) if hasattr(transformer, "__sklearn_tags__") else None
 
 
 def _as_texts(value: Any, name: str) -> Any:

@@ -1,0 +1,96 @@
+"""Cross-validation inside a fit: the splits, and experts fitted on each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.parallel import Parallel, delayed
+
+from ..modalities import CheckedModalities
+from ._expert import Expert, fit_expert
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
+    """Check `groups`, one value per sample."""
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    if len(groups) != n_samples:
+        raise ValueError(f"`groups` has {len(groups)} values for {n_samples} samples in `X`.")
+    return groups
+
+
+def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
+    """Rows to train on and rows to test on.
+
+    A number of folds is stratified by class; with `groups` all rows of a group stay together,
+    and there are at most as many folds as groups.
+    """
+    cv = 5 if cv is None else cv
+    if groups is not None and isinstance(cv, int | np.integer):
+        n_groups = len(np.unique(groups))
+        if n_groups < 2:
+            raise ValueError(
+                "`groups` has a single group; cross-validation needs at least two. Leave `groups` "
+                "out if rows are independent."
+            )
+        cv = StratifiedGroupKFold(n_splits=min(int(cv), n_groups))
+    check_consistent_length(y, groups)
+    splitter = check_cv(cv, y, classifier=True)
+    folds = list(splitter.split(np.zeros((len(y), 1)), y, groups))
+    folds = [(np.asarray(train), np.asarray(test)) for train, test in folds if len(test)]
+    if not folds:
+        raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
+    return folds
+
+
+def cross_fit(
+    models: dict[str, Any],
+    folds: list[Fold],
+    checked: CheckedModalities,
+    y: np.ndarray,
+    classes: np.ndarray,
+    weights: np.ndarray | None,
+    params: dict[str, dict[str, Any]],
+    n_jobs: int | None,
+) -> dict[str, list[Expert]]:
+    """One expert for each modality and fold, fitted on the fold's training rows."""
+    tasks = [(name, train) for name in models for train, _ in folds]
+    experts = Parallel(n_jobs=n_jobs)(
+        delayed(fit_expert)(
+            models[name], checked, name, y, classes, weights, params[name], rows=train
+        )
+        for name, train in tasks
+    )
+    by_name: dict[str, list[Expert]] = {name: [] for name in models}
+    for (name, _), expert in zip(tasks, experts, strict=True):
+        by_name[name].append(expert)
+    return by_name
+
+
+def out_of_fold(
+    experts: dict[str, list[Expert]], folds: list[Fold], checked: CheckedModalities, n_classes: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Probabilities of rows that the expert was not fitted on.
+
+    Returns
+    -------
+    probabilities : dict of str to ndarray of shape (n_tested, n_classes)
+        By modality; the mean over folds where a row is tested several times.
+    tested : ndarray of int of shape (n_tested,)
+        Rows that are tested at all.
+    """
+    counts = np.zeros(checked.n_samples)
+    sums = {name: np.zeros((checked.n_samples, n_classes)) for name in experts}
+    for fold, (_, test) in enumerate(folds):
+        part = checked.rows(test)
+        counts[test] += 1
+        for name, fitted in experts.items():
+            sums[name][test] += fitted[fold].predict_proba(part)
+    tested = np.flatnonzero(counts)
+    return {name: total[tested] / counts[tested, None] for name, total in sums.items()}, tested
