@@ -17,7 +17,7 @@ def make_pair(n_samples: int = 200, n_classes: int = 2, seed: int = 0) -> Bunch:
         mixing = rng.normal(size=(n_classes, n_features))
         return strength * code @ mixing + rng.normal(size=(n_samples, n_features))
 
-    X = Modalities(weak=view(2, 1.0), strong=view(4, 2.0), extra=view(6, 1.5))
+    X = Modalities(weak=view(2, 1.0), strong=view(4, 1.3), extra=view(6, 1.1))
     return Bunch(X=X, y=y)
 
 

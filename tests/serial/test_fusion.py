@@ -9,7 +9,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -27,14 +33,7 @@ from sk_mmbalance import (
 from sk_mmbalance.serial._stages import default_classifier
 
 
-@parametrize_with_checks(
-    [
-        SerialFusionClassifier(),
-        SerialFusionClassifier(missing="mask"),
-        SerialSemiSupervisedClassifier(),
-    ]
-)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([SerialFusionClassifier(), SerialSemiSupervisedClassifier()])
 def test_sklearn_checks(estimator, check):
     check(estimator)
 
@@ -221,14 +220,15 @@ def test_rows_never_held_out_do_not_count(two_classes, stages):
     assert len(chain._tuning_scores.codes) == 100
 
 
-def test_groups_are_not_split(two_classes, stages):
+def test_groups_are_not_split(two_classes):
     """Copies of a row in other folds would let a memorising stage know it."""
     data = two_classes
     rows = np.repeat(np.arange(60), 4)
     X, y = data.X[rows], data.y[rows]
     memory = KNeighborsClassifier(1)
     staged = [("first", memory, "weak", 1), ("second", None, "strong", 10)]
-    leaking = SerialFusionClassifier(staged).fit(X, y)
+    shuffled = StratifiedKFold(5, shuffle=True, random_state=0)
+    leaking = SerialFusionClassifier(staged, cv=shuffled).fit(X, y)
     assert leaking.stage_summary_.loc["first", "accuracy"] == 1.0
     for cv in (5, GroupKFold(5)):
         honest = SerialFusionClassifier(staged, cv=cv).fit(X, y, groups=rows)
@@ -342,27 +342,34 @@ def test_our_estimators_get_modalities_and_others_one_array(two_classes):
     seen = {}
 
     class Ours(SerialFusionClassifier):
-        def fit(self, X, y, **params):
-            seen["ours"] = X
-            return super().fit(X, y, **params)
+        def fit(self, X, y):
+            seen[self.price] = X
+            return super().fit(X, y)
 
     class Theirs(GaussianNB):
         def fit(self, X, y):
-            seen["theirs"] = X
+            seen[self.var_smoothing] = X
             return super().fit(X, y)
 
-    pipe = make_pipeline(ModalityTransformer({"weak": StandardScaler()}), ModalityConcatenator())
-    pipe.steps.append(("theirs", Theirs()))
+    both, columns = ["weak", "strong"], {"a": [0, 1], "b": [2, 3]}
+    scaled = ModalityTransformer({"weak": StandardScaler()})
     staged = [
-        ("nested", Ours(), ["weak", "strong"], 1),
-        ("flat", Theirs(), ["weak", "strong"], 1),
-        ("piped", pipe, ["weak", "strong"], 1),
+        ("ours", Ours(price=1.0), both, 1),
+        ("by_column", Ours(price=2.0, modalities=columns), "strong", 1),
+        ("theirs", Theirs(var_smoothing=0.1), both, 1),
+        ("piped", make_pipeline(scaled, ModalityConcatenator(), GaussianNB()), both, 1),
+        ("searched", GridSearchCV(Ours(price=3.0), {"n_grid": [5]}, cv=2), both, 1),
     ]
-    chain = SerialFusionClassifier(staged, thresholds="always", cv=2).fit(data.X, data.y)
-    assert seen["ours"].names == ("strong", "weak")
-    np.testing.assert_array_equal(seen["theirs"][:, :4], data.X["strong"])
-    assert chain.estimators_[2].feature_names_in_ is not None or True
-    assert chain.predict(data.X).shape == (200,)
+    chain = SerialFusionClassifier(staged, prefit=False, thresholds="always", cv=2)
+    chain.fit(data.X, data.y)
+    assert seen[1.0].names == seen[3.0].names == ("strong", "weak")
+    assert seen[2.0].shape[1] == 4
+    assert seen[0.1].shape[1] == 6
+    # names are sorted: strong, then weak
+    np.testing.assert_allclose(
+        chain.estimators_[2].theta_[0, :4], data.X["strong"][data.y == 0].mean(axis=0)
+    )
+    assert chain.estimators_[3][0].modality_names_ == ["strong", "weak"]
 
 
 def test_neural_estimator_makes_a_stage(two_classes):
