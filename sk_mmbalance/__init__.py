@@ -11,12 +11,15 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "CostCurveDisplay": "serial",
     "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "SerialFusionClassifier": "serial",
+    "SerialSemiSupervisedClassifier": "serial",
     "UnimodalClassifier": "ensemble",
 }
 
@@ -28,6 +31,7 @@ _ROOMS = (
     "modalities",
     "neural",
     "preprocessing",
+    "serial",
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])
