@@ -12,9 +12,10 @@ __version__ = "0.1.0.dev0"
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
     "Modalities": "modalities",
+    "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("exceptions", "modalities")
+_ROOMS = ("base", "exceptions", "modalities", "neural")
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

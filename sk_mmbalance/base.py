@@ -1,0 +1,133 @@
+"""What all estimators share: reading `X` and `y`, and what `fit` remembers of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+
+from .modalities import CheckedModalities, InputSpec, check_modalities
+
+
+class ModalityEstimator(BaseEstimator):
+    """Base of estimators that take multimodal input.
+
+    A subclass has the constructor parameters ``modalities=None`` (column blocks of a flat table)
+    and ``missing="error"`` (or ``"mask"``). Its `fit` reads input with `_read_modalities`, works
+    on local variables only, and calls `_remember_modalities` at the very end: a failed `fit`
+    leaves whatever was there before.
+    """
+
+    modalities: Any
+    missing: str
+
+    def _read_modalities(
+        self, X: Any, *, reset: bool, accept_sparse: bool = False, keep_all_missing: bool = False
+    ) -> CheckedModalities:
+        """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing."""
+        return check_modalities(
+            X,
+            estimator=self,
+            spec=None if reset else self._input_spec,
+            modalities=self.modalities,
+            missing=self.missing,
+            accept_sparse=accept_sparse,
+            keep_all_missing=keep_all_missing,
+        )
+
+    def _read_for_prediction(self, X: Any, **options: Any) -> CheckedModalities:
+        check_is_fitted(self)
+        return self._read_modalities(X, reset=False, **options)
+
+    def _remember_modalities(self, checked: CheckedModalities | InputSpec) -> None:
+        """Set the attributes that later calls are held to."""
+        spec = checked if isinstance(checked, InputSpec) else checked.spec
+        self._input_spec = spec
+        self.modality_names_ = list(spec.names)
+        self.modality_shapes_ = dict(spec.shapes)
+        self.n_features_in_ = spec.n_features_in
+        if spec.feature_names_in is not None:
+            self.feature_names_in_ = spec.feature_names_in
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        return tags
+
+
+class ModalityClassifier(ClassifierMixin, ModalityEstimator):
+    """Base of multimodal classifiers: labels and weights."""
+
+    classes_: np.ndarray
+
+    def _read_labels(
+        self, y: Any, n_samples: int, classes: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted classes and the position of each label in them.
+
+        `classes` is given where the labels at hand need not show every class.
+        """
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            raise ValueError(
+                f"`y` must be one column of class labels; got shape {np.shape(y)}. Multilabel and "
+                "multioutput targets are not supported: fit one classifier per column."
+            )
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != n_samples:
+            raise ValueError(f"`y` has {len(y)} labels for {n_samples} samples in `X`.")
+        if classes is None:
+            classes, codes = np.unique(y, return_inverse=True)
+            if len(classes) < 2:
+                raise ValueError(
+                    f"`y` must have at least two classes; got one class: {classes.tolist()}."
+                )
+            return classes, codes
+        classes = np.asarray(classes)
+        unknown = np.setdiff1d(y, classes)
+        if len(unknown):
+            raise ValueError(
+                f"`y` has labels {unknown.tolist()} that are not among the classes "
+                f"{classes.tolist()}."
+            )
+        return classes, np.searchsorted(classes, y)
+
+    def _read_weights(
+        self,
+        sample_weight: Any,
+        checked: CheckedModalities,
+        codes: np.ndarray,
+        classes: np.ndarray,
+        class_weight: Any = None,
+    ) -> np.ndarray | None:
+        """Weight of every row, class weights folded in; None if all are 1."""
+        if sample_weight is None and class_weight is None:
+            return None
+        dtype = np.result_type(np.float32, *(a.dtype for a in checked.arrays.values()))
+        weights = _check_sample_weight(
+            sample_weight, codes, dtype=dtype, ensure_non_negative=True, copy=True
+        )
+        if not weights.any():
+            raise ValueError(
+                "`sample_weight` is zero for every sample; at least one must be positive."
+            )
+        if class_weight is not None:
+            per_class = compute_class_weight(
+                class_weight,
+                classes=classes,
+                y=classes[codes],
+                sample_weight=sample_weight if class_weight == "balanced" else None,
+            )
+            weights = weights * per_class[codes].astype(dtype)
+        return weights

@@ -1,0 +1,33 @@
+"""The training history as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+_FIRST = ["epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "gap", "seconds"]
+
+
+def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
+    """One row an epoch: fused figures first, then each modality's behind its name.
+
+    ``gap`` is the largest difference between two modalities' own training losses: how unequal
+    they are.
+    """
+    dropped = ("batches", "dur", "train_batch_count", "valid_batch_count")
+    rows = []
+    for entry in history:
+        row = {key: value for key, value in entry.items() if key not in dropped}
+        row["seconds"] = entry.get("dur", float("nan"))
+        losses = [row[f"{m}__train_loss"] for m in names if f"{m}__train_loss" in row]
+        row["gap"] = max(losses) - min(losses) if losses else float("nan")
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    for column in _FIRST:
+        if column not in frame:
+            frame[column] = float("nan")
+    own = [column for m in names for column in sorted(frame) if column.startswith(f"{m}__")]
+    hidden = [column for column in frame if column.endswith("_best")]
+    rest = [c for c in frame if c not in {*_FIRST, *own, *hidden}]
+    return frame[[*_FIRST, *rest, *own]]

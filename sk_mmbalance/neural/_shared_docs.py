@@ -1,0 +1,89 @@
+"""What the parameters and attributes shared by all neural estimators mean."""
+
+SHARED_PARAMETERS = """
+modalities : dict of str to columns, default=None
+    Column blocks of a flat table: slices, lists, boolean masks, regular expressions or
+    callables, as in `sklearn.compose.ColumnTransformer`. None takes a flat table for one
+    modality. Not needed when modalities come by name.
+backbones : str, type, torch.nn.Module or dict of these by modality, default="auto"
+    Network of each modality, from a batch ``(batch, *shape)`` to ``(batch, features)``.
+    "auto" takes "mlp" for vectors, "sequence" (temporal convolutions) for ``(time, features)``
+    and "cnn" for ``(channels, height, width)``; "gru" is there too. A class is built with those
+    of ``input_shape, embedding_dim, hidden_layer_sizes, dropout`` that it takes; an instance
+    is copied with its weights.
+hidden_layer_sizes : sequence of int, default=(64,)
+    Hidden layers of the "mlp" backbones.
+dropout : float, default=0.0
+    Probability of dropping a unit in the backbones (and in the transformer fusion).
+embedding_dim : int, default=64
+    Size of the output of the backbones.
+missing : {"error", "mask"}, default="error"
+    What to do with rows that lack a modality (all its values are NaN). "mask" trains and
+    predicts with what is present; nothing is imputed.
+max_epochs : int, default=50
+    Passes over the training rows.
+batch_size : int, default=64
+    Rows per step of the optimiser.
+lr : float, default=1e-3
+    Learning rate.
+lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
+    "cosine" falls to zero over `max_epochs`; "plateau" cuts the rate by 0.3 after five epochs
+    without improvement.
+optimizer : {"adamw", "adam", "sgd"} or torch.optim.Optimizer class, default="adamw"
+    "sgd" has momentum 0.9. More settings go through ``net_params={"optimizer__...": ...}``.
+weight_decay : float, default=1e-4
+    Weight decay of the optimiser.
+early_stopping : bool or "auto", default="auto"
+    Whether to hold out a part, stop when its loss has not improved for `n_iter_no_change`
+    epochs, and go back to the best epoch. "auto" does so from 1000 rows on.
+validation_fraction : float, default=0.1
+    Share of the rows that early stopping holds out (stratified; whole groups if `fit` is given
+    `groups`).
+n_iter_no_change : int, default=10
+    Patience of early stopping.
+class_weight : dict or "balanced", default=None
+    Weights of the classes, multiplied into the sample weights.
+dtype : {"auto", "float32", "float64"}, default="auto"
+    Precision. "auto" is that of the input on a CPU (float64 stays float64) and float32 on a
+    GPU; "float32" is the faster one.
+device : str or torch.device, default="auto"
+    "auto" is the GPU if there is one, else the CPU.
+amp : bool, default=False
+    Whether to compute in bfloat16 where that is safe.
+compile : bool, default=False
+    Whether to compile the network with torch. Small networks on a CPU become slower.
+callbacks : list of skorch callbacks, default=None
+    More callbacks; they are copied for every fit.
+net_params : dict, default=None
+    More arguments of the skorch net, such as ``{"criterion__label_smoothing": 0.1}``.
+warm_start : bool, default=False
+    Whether `fit` continues from the weights at hand.
+random_state : int, RandomState instance or None, default=None
+    Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
+    the same bits on one CPU with one number of threads. torch's global state is left alone.
+verbose : int, default=0
+    1 shows a progress bar and a line at the end.
+"""
+
+SHARED_ATTRIBUTES = """
+classes_ : ndarray of shape (n_classes,)
+    Class labels.
+modality_names_ : list of str
+    Modalities seen in `fit`, sorted.
+modality_shapes_ : dict of str to tuple of int
+    Shape of one sample of each modality.
+n_features_in_ : int
+    Number of columns in all.
+feature_names_in_ : ndarray of str
+    Names of the columns, where `X` names them.
+net_ : MultimodalNet
+    The trained skorch net; ``net_.module_`` is the torch module.
+n_iter_ : int
+    Number of epochs trained.
+history_ : DataFrame
+    One row an epoch: ``epoch, train_loss, valid_loss, train_accuracy, valid_accuracy, gap,
+    seconds``, and for each modality its own figures, such as ``face__train_loss``,
+    ``face__train_accuracy`` and ``face__confidence`` (mean probability of the true class).
+    A modality's figures are those of its own head, or of the fused model with the others masked.
+    ``gap`` is the largest difference between two modalities' training losses.
+"""

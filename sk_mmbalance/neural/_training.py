@@ -1,0 +1,75 @@
+"""From the estimator's words ("adamw", "cosine", "auto") to torch and skorch objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback, LRScheduler
+
+from ..modalities import CheckedModalities
+
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
+}
+
+LR_SCHEDULES = ("cosine", "plateau")
+
+
+def choose_device(device: Any) -> torch.device:
+    """Resolve ``"auto"`` to the GPU if there is one, and refuse a GPU that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"`device` must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'; got {device!r}."
+        ) from error
+    if chosen.type == "cuda" and (
+        not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()
+    ):
+        raise ValueError(
+            f"`device` is {device!r}, but torch sees {torch.cuda.device_count()} GPU(s). Use "
+            "device='auto' or 'cpu'."
+        )
+    return chosen
+
+
+def choose_dtype(dtype: str, checked: CheckedModalities, device: torch.device) -> torch.dtype:
+    """Resolve ``"auto"``: as the input on a CPU, float32 elsewhere."""
+    if dtype != "auto":
+        return {"float32": torch.float32, "float64": torch.float64}[dtype]
+    if device.type != "cpu":
+        return torch.float32
+    widest = np.result_type(*(array.dtype for array in checked.arrays.values()))
+    return torch.float64 if widest == np.float64 else torch.float32
+
+
+def optimizer_settings(optimizer: Any, weight_decay: float) -> dict[str, Any]:
+    """Return skorch's settings for an optimiser's name or class."""
+    if isinstance(optimizer, str):
+        cls, options = OPTIMIZERS[optimizer]
+    else:
+        cls, options = optimizer, {}
+    settings: dict[str, Any] = {"optimizer": cls}
+    settings.update({f"optimizer__{key}": value for key, value in options.items()})
+    if weight_decay:
+        settings["optimizer__weight_decay"] = weight_decay
+    elif isinstance(optimizer, str):
+        settings["optimizer__weight_decay"] = 0.0  # AdamW's own default is not zero
+    return settings
+
+
+def schedule_callback(schedule: Any, max_epochs: int, monitor: str) -> Callback | None:
+    """Return a callback for ``"cosine"``, ``"plateau"`` or a skorch `LRScheduler`."""
+    if schedule is None:
+        return None
+    if isinstance(schedule, LRScheduler):
+        return schedule
+    if schedule == "cosine":
+        return LRScheduler("CosineAnnealingLR", T_max=max_epochs)
+    return LRScheduler("ReduceLROnPlateau", monitor=monitor, factor=0.3, patience=5)

@@ -1,0 +1,229 @@
+"""Backbones: the network of one modality, from its input to an embedding.
+
+A backbone maps a batch of one modality, ``(batch, *shape)``, to ``(batch, embedding_dim)``.
+None of these uses batch normalisation or, by default, dropout: a row's output depends on that row
+alone, so weights, masks and batch sizes mean exactly what they say.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class MLPBackbone(nn.Sequential):
+    """Fully connected layers with ReLU; any input shape is flattened.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one sample.
+    embedding_dim : int
+        Size of the output.
+    hidden_layer_sizes : sequence of int
+        Sizes of the hidden layers.
+    dropout : float
+        Probability of dropping a hidden unit.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        embedding_dim: int,
+        hidden_layer_sizes: Sequence[int] = (64,),
+        dropout: float = 0.0,
+    ):
+        layers: list[nn.Module] = [nn.Flatten()] if len(input_shape) > 1 else []
+        size = int(torch.tensor(input_shape).prod())
+        for width in (*hidden_layer_sizes, embedding_dim):
+            layers += [nn.Linear(size, width), nn.ReLU()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            size = width
+        super().__init__(*layers)
+
+
+class CNNBackbone(nn.Module):
+    """Three 3 x 3 convolutions with pooling, for images ``(channels, height, width)``.
+
+    Features are pooled to a 2 x 2 grid (not to a point), so that coarse position is kept.
+
+    Parameters
+    ----------
+    input_shape : tuple of three int
+        Channels, height and width.
+    embedding_dim : int
+        Size of the output.
+    dropout : float
+        Probability of dropping a pooled feature.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], embedding_dim: int, dropout: float = 0.0):
+        super().__init__()
+        channels = (input_shape[0], 16, 32, 64)
+        layers: list[nn.Module] = []
+        side = min(input_shape[1:])
+        for before, after in zip(channels[:-1], channels[1:], strict=True):
+            layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
+            if side >= 4:  # small images run out of pixels to pool
+                layers.append(nn.MaxPool2d(2))
+                side //= 2
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.project = nn.Sequential(nn.Linear(4 * channels[-1], embedding_dim), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed a batch of images."""
+        return self.project(self.dropout(self.features(x)))
+
+
+class SequenceBackbone(nn.Module):
+    """Two temporal convolutions and a mean over time, for sequences ``(time, features)``.
+
+    Parameters
+    ----------
+    input_shape : tuple of two int
+        Length and number of features of a sequence.
+    embedding_dim : int
+        Size of the output.
+    dropout : float
+        Probability of dropping a pooled feature.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], embedding_dim: int, dropout: float = 0.0):
+        super().__init__()
+        features = input_shape[1]
+        self.convolve = nn.Sequential(
+            nn.Conv1d(features, 64, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(64, 64, kernel_size=5, padding=2),
+            nn.ReLU(),
+        )
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.project = nn.Sequential(nn.Linear(64, embedding_dim), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed a batch of sequences."""
+        return self.project(self.dropout(self.convolve(x.transpose(1, 2)).mean(dim=2)))
+
+
+class GRUBackbone(nn.Module):
+    """A gated recurrent unit read at its last step, for sequences ``(time, features)``.
+
+    Parameters
+    ----------
+    input_shape : tuple of two int
+        Length and number of features of a sequence.
+    embedding_dim : int
+        Size of the output.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], embedding_dim: int):
+        super().__init__()
+        self.recur = nn.GRU(input_shape[1], embedding_dim, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed a batch of sequences."""
+        return self.recur(x)[1][-1]
+
+
+BACKBONES: dict[str, type[nn.Module]] = {
+    "mlp": MLPBackbone,
+    "cnn": CNNBackbone,
+    "sequence": SequenceBackbone,
+    "gru": GRUBackbone,
+}
+
+_NEEDS_NDIM = {"cnn": 3, "sequence": 2, "gru": 2}
+
+
+def make_backbone(name: str, choice: Any, input_shape: tuple[int, ...], **sizes: Any) -> nn.Module:
+    """Build the backbone of modality `name`.
+
+    Parameters
+    ----------
+    name : str
+        The modality, for messages.
+    choice : str, type or Module
+        ``"auto"`` (by number of dimensions), a name in `BACKBONES`, a `torch.nn.Module` class
+        (called with those of ``input_shape, embedding_dim, hidden_layer_sizes, dropout`` that its
+        constructor takes) or an instance (copied, with its weights).
+    input_shape : tuple of int
+        Shape of one sample.
+    **sizes
+        ``embedding_dim``, ``hidden_layer_sizes``, ``dropout``.
+    """
+    if isinstance(choice, nn.Module):
+        return copy.deepcopy(choice)
+    if isinstance(choice, str):
+        if choice == "auto":
+            choice = {2: "sequence", 3: "cnn"}.get(len(input_shape), "mlp")
+        if choice not in BACKBONES:
+            raise ValueError(
+                f"`backbones` for modality {name!r} must be 'auto', one of {sorted(BACKBONES)}, or "
+                f"a torch.nn.Module; got {choice!r}."
+            )
+        needed = _NEEDS_NDIM.get(choice, len(input_shape))
+        if needed != len(input_shape):
+            raise ValueError(
+                f"`backbones` gives {choice!r} to modality {name!r}, which needs {needed + 1}-D "
+                f"input; its samples have shape {input_shape}. Use 'mlp' or reshape the modality."
+            )
+        choice = BACKBONES[choice]
+    if not (isinstance(choice, type) and issubclass(choice, nn.Module)):
+        raise TypeError(
+            f"`backbones` for modality {name!r} must be a name, a torch.nn.Module class or an "
+            f"instance; got {choice!r}."
+        )
+    taken = inspect.signature(choice.__init__).parameters
+    given = {"input_shape": input_shape, **sizes}
+    return choice(**{key: value for key, value in given.items() if key in taken})
+
+
+def make_backbones(
+    choices: Any, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype, **sizes: Any
+) -> dict[str, tuple[nn.Module, int]]:
+    """Build the backbone of every modality, with the size of the embedding it gives.
+
+    Sizes are read off a dry run on two rows of zeros, so that any module will do.
+    """
+    if isinstance(choices, Mapping):
+        unknown = sorted(set(choices) - set(shapes))
+        if unknown:
+            raise ValueError(
+                f"`backbones` names {unknown}, which are no modalities of `X`: {sorted(shapes)}."
+            )
+    else:
+        choices = dict.fromkeys(shapes, choices)
+    built = {}
+    for name in sorted(shapes):
+        module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
+        built[name] = (module, _embedding_size(name, module, shapes[name], dtype))
+    return built
+
+
+def _embedding_size(
+    name: str, module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype
+) -> int:
+    was_training = module.training
+    with torch.no_grad():
+        try:
+            out = module.eval()(torch.zeros((2, *shape), dtype=dtype))
+        except RuntimeError as error:
+            raise ValueError(
+                f"`backbones`: the module for {name!r} cannot take samples of shape {shape} "
+                f"({error})."
+            ) from error
+    module.train(was_training)
+    if not isinstance(out, torch.Tensor) or out.ndim != 2 or len(out) != 2:
+        got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(
+            f"`backbones`: the module for {name!r} must return (batch, features); for two samples "
+            f"of shape {shape} it gave {got}. Pool or flatten its output."
+        )
+    return out.shape[1]

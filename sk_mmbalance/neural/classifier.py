@@ -1,0 +1,516 @@
+"""`BaseMultimodalClassifier`: scikit-learn outside, a skorch net inside."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import EarlyStopping, LRScheduler
+from torch import nn
+
+from ..base import ModalityClassifier
+from ..modalities import CheckedModalities
+from ._documentation import insert_shared
+from ._history import history_frame
+from ._progress import EpochBar
+from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
+from ._training import (
+    LR_SCHEDULES,
+    OPTIMIZERS,
+    choose_device,
+    choose_dtype,
+    optimizer_settings,
+    schedule_callback,
+)
+from ._validation import AUTO_EARLY_STOPPING_ROWS, split_off_validation
+from .backbones import make_backbones
+from .data import ModalityRows, to_rows
+from .fusions import LateFusion, make_fusion
+from .module import MultimodalModule
+from .net import MultimodalNet
+from .weights_file import load_weights, save_weights
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseMultimodalClassifier(ModalityClassifier):
+    """Base of the neural estimators: everything but the loss.
+
+    A method is a subclass with its own parameters as fields, its net in `_net_class`, and what
+    the net needs of the parameters in `_net_options`. The parameters of this class are described
+    in ``_shared_docs.py``, which every subclass's docstring shows.
+    """
+
+    modalities: Any = None
+    backbones: Any = "auto"
+    hidden_layer_sizes: Any = (64,)
+    dropout: float = 0.0
+    embedding_dim: int = 64
+    missing: str = "error"
+    max_epochs: int = 50
+    batch_size: int = 64
+    lr: float = 1e-3
+    lr_schedule: Any = None
+    optimizer: Any = "adamw"
+    weight_decay: float = 1e-4
+    early_stopping: Any = "auto"
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    class_weight: Any = None
+    dtype: str = "auto"
+    device: Any = "auto"
+    amp: bool = False
+    compile: bool = False
+    callbacks: Any = None
+    net_params: Any = None
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: int = 0
+
+    _net_class: ClassVar[type[MultimodalNet]] = MultimodalNet
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "modalities": [dict, None],
+        "backbones": [str, dict, type, nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "missing": [StrOptions({"error", "mask"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES)), LRScheduler, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "device": [str, torch.device],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "Parameters" in (cls.__doc__ or "") and SHARED_PARAMETERS not in cls.__doc__:  # type: ignore[operator]
+            cls.__doc__ = insert_shared(cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES)
+
+    # -- what a method says of itself ------------------------------------------------------
+
+    def _net_options(self) -> dict[str, Any]:
+        """Return the constructor arguments of `_net_class` that come from the parameters."""
+        return {}
+
+    def _fusion(self) -> tuple[Any, dict[str, Any]]:
+        """Return the choice of fusion and its options."""
+        return "concat", {}
+
+    def _with_heads(self) -> bool:
+        """Whether every modality gets a classifier of its own beside the fusion."""
+        return False
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities; see the user guide on the data contract.
+        y : array-like of shape (n_samples,)
+            Class labels of any type.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 is as good as leaving the row out.
+        groups : array-like of shape (n_samples,), default=None
+            Groups (speaker, day, subject) that the internal validation split keeps together.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        continued = self.warm_start and hasattr(self, "net_")
+        checked = self._read_modalities(X, reset=not continued)
+        classes, codes = self._read_labels(y, checked.n_samples)
+        if continued and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"`warm_start=True` continues training with classes {self.classes_.tolist()}, but "
+                f"`y` has {classes.tolist()}. Use the same labels, or warm_start=False."
+            )
+        weight = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        train, valid = self._split(codes, weight, groups, seed)
+        return self._train(
+            checked, codes, weight, train, valid, classes, seed, self.max_epochs, continued
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        """Train for one more epoch on the given rows.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"`class_weight={self.class_weight!r}` needs all rows at once and cannot be used "
+                "with partial_fit. Pass a dict of class weights."
+            )
+        continued = hasattr(self, "net_")
+        if not continued and classes is None:
+            raise ValueError(
+                "`classes` must be given in the first call of partial_fit: later rows may bring "
+                "labels that these rows do not have."
+            )
+        checked = self._read_modalities(X, reset=not continued)
+        known = self.classes_ if continued else np.unique(classes)
+        if continued and classes is not None and not np.array_equal(np.unique(classes), known):
+            raise ValueError(
+                f"`classes` is {np.unique(classes).tolist()}, but the first call of partial_fit "
+                f"had {known.tolist()}."
+            )
+        if len(known) < 2:
+            raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
+        known, codes = self._read_labels(y, checked.n_samples, classes=known)
+        weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
+        seed = (
+            self._seed
+            if continued
+            else int(check_random_state(self.random_state).randint(2**31 - 1))
+        )
+        kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+        return self._train(checked, codes, weight, kept, None, known, seed, 1, continued)
+
+    def _split(
+        self, codes: np.ndarray, weight: np.ndarray | None, groups: Any, seed: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows to train on and rows to hold out; rows of weight 0 are in neither."""
+        kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+        stopping = self.early_stopping
+        if stopping == "auto":
+            stopping = len(kept) >= AUTO_EARLY_STOPPING_ROWS
+        if not stopping:
+            return kept, None
+        groups = None if groups is None else np.asarray(groups)[kept]
+        train, valid = split_off_validation(codes[kept], groups, self.validation_fraction, seed)
+        return kept[train], kept[valid]
+
+    def _train(
+        self,
+        checked: CheckedModalities,
+        codes: np.ndarray,
+        weight: np.ndarray | None,
+        train: np.ndarray,
+        valid: np.ndarray | None,
+        classes: np.ndarray,
+        seed: int,
+        n_epochs: int,
+        continued: bool,
+    ) -> Any:
+        device = choose_device(self.device)
+        dtype = choose_dtype(self.dtype, checked, device)
+        if continued:
+            dtype = next(self.net_.module_.parameters()).dtype
+
+        def rows(which: np.ndarray) -> ModalityRows:
+            whole = len(which) == checked.n_samples
+            return to_rows(
+                checked if whole else checked.rows(which),
+                codes if whole else codes[which],
+                None if weight is None else weight[which],
+                dtype=dtype,
+                device=device,
+            )
+
+        # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            n_done = len(self.net_.history) if continued else 0
+            torch.manual_seed(seed + n_done)
+            if continued:
+                net = copy.deepcopy(self.net_)
+                self._continue_net(net, n_epochs, valid is not None)
+            else:
+                module = self._make_module(checked.spec.shapes, len(classes), dtype)
+                net = self._make_net(module, device, seed, n_epochs, valid is not None)
+            interrupted = net.train(rows(train), None if valid is None else rows(valid), n_epochs)
+        if len(net.history) > n_done:
+            self._remember(checked, classes, net, seed)
+        if interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    def _remember(
+        self, checked: CheckedModalities, classes: np.ndarray, net: MultimodalNet, seed: int
+    ) -> None:
+        self.classes_ = classes
+        self.net_ = net
+        self._seed = seed
+        self.n_iter_ = len(net.history)
+        self.history_ = history_frame(net.history, list(checked.names))
+        self._remember_modalities(checked)
+
+    def _make_module(
+        self, shapes: dict[str, tuple[int, ...]], n_classes: int, dtype: torch.dtype
+    ) -> MultimodalModule:
+        built = make_backbones(
+            self.backbones,
+            shapes,
+            dtype,
+            embedding_dim=self.embedding_dim,
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            dropout=self.dropout,
+        )
+        dims = {name: size for name, (_, size) in built.items()}
+        choice, options = self._fusion()
+        fusion = make_fusion(choice, dims, n_classes, dropout=self.dropout, **options)
+        heads = None
+        if self._with_heads() and not isinstance(fusion, LateFusion):
+            heads = {name: nn.Linear(dims[name], n_classes) for name in sorted(dims)}
+        backbones = {name: module for name, (module, _) in built.items()}
+        return MultimodalModule(backbones, fusion, heads).to(dtype)
+
+    def _make_net(
+        self,
+        module: nn.Module,
+        device: torch.device,
+        seed: int,
+        n_epochs: int,
+        validating: bool,
+    ) -> MultimodalNet:
+        settings: dict[str, Any] = {
+            "criterion": nn.CrossEntropyLoss,
+            "criterion__reduction": "none",
+            "lr": self.lr,
+            "batch_size": self.batch_size,
+            "max_epochs": n_epochs,
+            "train_split": None,
+            "iterator_train__shuffle": True,
+            "callbacks": self._make_callbacks(n_epochs, validating),
+            "device": str(device),
+            "compile": self.compile,
+            "seed": seed,
+            "amp": self.amp,
+            "verbose": 0,
+            **optimizer_settings(self.optimizer, self.weight_decay),
+            **self._net_options(),
+            **(self.net_params or {}),
+        }
+        return self._net_class(module.to(device), **settings).initialize()
+
+    def _make_callbacks(self, n_epochs: int, validating: bool) -> list[Any]:
+        monitor = "valid_loss" if validating else "train_loss"
+        callbacks: list[Any] = []
+        schedule = schedule_callback(self.lr_schedule, n_epochs, monitor)
+        if schedule is not None:
+            callbacks.append(("lr_schedule", copy.deepcopy(schedule)))
+        callbacks += [_copy_callback(callback) for callback in self.callbacks or []]
+        if validating:
+            stopping = EarlyStopping(
+                patience=self.n_iter_no_change, threshold=0.0, load_best=True, sink=_silent
+            )
+            callbacks.append(("early_stopping", stopping))
+        if self.verbose:
+            callbacks.append(("progress", EpochBar(type(self).__name__, n_epochs)))
+        return callbacks
+
+    def _continue_net(self, net: MultimodalNet, n_epochs: int, validating: bool) -> None:
+        """Make a copied net ready for more epochs under the parameters of now."""
+        net.callbacks = self._make_callbacks(n_epochs, validating)
+        net.initialize_callbacks()
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.lr
+        net.set_params(lr=self.lr, batch_size=self.batch_size)
+
+    # -- predicting ------------------------------------------------------------------------
+
+    def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
+        checked = self._read_for_prediction(X)
+        dtype = next(self.net_.module_.parameters()).dtype
+        device = torch.device(self.net_.device)
+        return checked, to_rows(checked, None, None, dtype=dtype, device=device)
+
+    def _logits(self, X: Any) -> torch.Tensor:
+        _, rows = self._rows_for_prediction(X)
+        return self.net_.evaluate_rows(rows, unimodal=False).logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of ``classes_``.
+        """
+        return F.softmax(self._logits(X), dim=1).numpy()
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return F.log_softmax(self._logits(X), dim=1).numpy()
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Fused logits; with two classes, the second's minus the first's.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Scores; the larger, the likelier.
+        """
+        logits = self._logits(X).numpy()
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels, of the type that `y` had.
+        """
+        codes = self._logits(X).numpy().argmax(axis=1)
+        return self.classes_[codes]
+
+    def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
+        """Class probabilities from each modality alone.
+
+        They come from the modality's own head where one was trained, else from the fused model
+        with the other modalities masked.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            NaN in rows that lack the modality.
+        """
+        checked, rows = self._rows_for_prediction(X)
+        own = self.net_.evaluate_rows(rows).unimodal
+        return {
+            name: _blank(F.softmax(own[name], dim=1).numpy(), checked.present_in(name))
+            for name in checked.names
+        }
+
+    def embed(self, X: Any) -> dict[str, np.ndarray]:
+        """Embedding of each modality: what its backbone gives.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, embedding_dim)
+            NaN in rows that lack the modality.
+        """
+        checked, rows = self._rows_for_prediction(X)
+        found = self.net_.embed_rows(rows)
+        return {name: _blank(found[name].numpy(), checked.present_in(name)) for name in found}
+
+    # -- files -----------------------------------------------------------------------------
+
+    def save_weights(self, file: Any) -> None:
+        """Write weights, classes and input specification to a safetensors file.
+
+        Unlike a pickle, such a file can be loaded from a source that is not trusted.
+
+        Parameters
+        ----------
+        file : str or path
+            Where to write.
+        """
+        save_weights(self, file)
+
+    def load_weights(self, file: Any) -> Any:
+        """Become fitted from a file of `save_weights`.
+
+        The estimator must have the constructor parameters of the one that wrote the file (those
+        that shape the network).
+
+        Parameters
+        ----------
+        file : str or path
+            What `save_weights` wrote.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        return load_weights(self, file)
+
+
+def _silent(*args: Any, **kwargs: Any) -> None:
+    """Swallow skorch's messages; the progress bar says what matters."""
+
+
+def _copy_callback(callback: Any) -> Any:
+    """Return a fresh copy, so that a parameter is never changed by a fit."""
+    if isinstance(callback, tuple):
+        return (callback[0], _copy_callback(callback[1]))
+    if isinstance(callback, type):
+        return callback
+    return clone(callback) if isinstance(callback, BaseEstimator) else copy.deepcopy(callback)
+
+
+def _blank(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    if present.all():
+        return values
+    return np.where(present[:, None], values, np.nan)

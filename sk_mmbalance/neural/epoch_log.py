@@ -1,0 +1,121 @@
+"""Figures of one epoch, added up on the device and read once."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data import Batch
+from .module import MultimodalOutput
+
+_FLUSH_EVERY = 32  # batches kept before they are reduced together: few kernels, little memory
+
+
+class EpochLog:
+    """Mean loss, accuracy and confidence of the fused model and of every modality.
+
+    Each is a mean over rows, weighted with sample weights; a modality's figures are means over the
+    rows that have it. Figures of a training epoch are taken as the epoch goes, before each step.
+
+    Parameters
+    ----------
+    names : list of str
+        The modalities.
+    """
+
+    def __init__(self, names: list[str]):
+        self.names = names
+        self._sums: dict[str, Tensor] = {}
+        self._loss: list[Tensor] = []
+        self._kept: list[tuple[Tensor, dict[str, Tensor], Batch]] = []
+        self.n_batches = 0
+        self.n_rows = 0
+
+    def add(self, loss: Tensor, output: MultimodalOutput, batch: Batch) -> None:
+        """Keep what a step gave; nothing is computed yet."""
+        n_rows = len(batch[1])
+        self._loss.append(loss.detach() * n_rows)
+        own = {name: z.detach() for name, z in output.unimodal.items()}
+        self._kept.append((output.logits.detach(), own, batch))
+        self.n_batches += 1
+        self.n_rows += n_rows
+        if len(self._kept) == _FLUSH_EVERY:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._kept:
+            return
+        self._add_up("loss", torch.stack(self._loss).sum())
+        codes = torch.cat([batch[1] for _, _, batch in self._kept])
+        weight = None
+        if "weight" in self._kept[0][2][0]:
+            weight = torch.cat([batch[0]["weight"] for _, _, batch in self._kept])
+        self._measure("", torch.cat([z for z, _, _ in self._kept]), codes, weight)
+        for name in self.names:
+            having = [entry for entry in self._kept if name in entry[1]]
+            if not having:
+                continue
+            logits = torch.cat([own[name] for _, own, _ in having])
+            mask = None
+            if "present" in having[0][2][0]:
+                mask = torch.cat([batch[0]["present"][name] for _, _, batch in having])
+            if len(having) < len(self._kept):
+                own_codes = torch.cat([batch[1] for _, _, batch in having])
+                own_weight = (
+                    None
+                    if weight is None
+                    else torch.cat([batch[0]["weight"] for _, _, batch in having])
+                )
+            else:
+                own_codes, own_weight = codes, weight
+            self._measure(name, logits, own_codes, own_weight, mask)
+        self._loss.clear()
+        self._kept.clear()
+
+    def _measure(
+        self,
+        name: str,
+        logits: Tensor,
+        codes: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None = None,
+    ) -> None:
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        weight = torch.ones_like(logits[:, 0]) if weight is None else weight
+        if mask is not None:
+            weight = torch.where(mask, weight, torch.zeros_like(weight))
+            logits = logits.masked_fill(~mask[:, None], 0)
+        log_p = F.log_softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+        right = (logits.argmax(dim=1) == codes).to(weight.dtype)
+        self._add_up(f"{name}|accuracy", (weight * right).sum())
+        self._add_up(f"{name}|confidence", (weight * log_p.exp()).sum())
+        self._add_up(f"{name}|cross_entropy", -(weight * log_p).sum())
+        self._add_up(f"{name}|weight", weight.sum())
+
+    def _add_up(self, key: str, value: Tensor) -> None:
+        self._sums[key] = self._sums[key] + value if key in self._sums else value
+
+    def summary(self, prefix: str) -> dict[str, float]:
+        """Read everything back in one go, as ``{"train_loss": ..., "face__train_loss": ...}``."""
+        self._flush()
+        keys = list(self._sums)
+        values = torch.stack([self._sums[key].double() for key in keys]).tolist()
+        sums = dict(zip(keys, values, strict=True))
+        figures = {f"{prefix}_loss": sums["loss"] / self.n_rows}
+        for name in ("", *self.names):
+            total = sums.get(f"{name}|weight", 0.0)
+            start = f"{name}__{prefix}" if name else prefix
+            mean = {
+                what: sums[f"{name}|{what}"] / total if total else float("nan")
+                for what in ("accuracy", "confidence", "cross_entropy")
+                if f"{name}|{what}" in sums
+            }
+            if not mean:
+                continue
+            figures[f"{start}_accuracy"] = mean["accuracy"]
+            if name:
+                figures[f"{start}_loss"] = mean["cross_entropy"]
+                own = f"{name}__confidence" if prefix == "train" else f"{start}_confidence"
+                figures[own] = mean["confidence"]
+        return figures

@@ -1,0 +1,303 @@
+"""`MultimodalNet`: the skorch net that every method builds on, and the only code that bends skorch.
+
+Two things are changed, for speed, with the results left alone:
+
+- batches are slices of tensors that are on the device already (`RowBatches`), not collated row by
+  row in Python;
+- figures of an epoch are added up on the device and read once (`EpochLog`), so that no step waits
+  for the device. Per-batch events and per-batch history are produced only if a callback wants them.
+
+A method overrides what skorch names for the purpose: `get_loss` for another loss, `train_step`
+for another kind of step, `on_epoch_begin` and `on_epoch_end` for what happens between epochs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
+from torch import Tensor
+
+from ..exceptions import DivergenceError
+from .data import Batch, ModalityRows, RowBatches
+from .epoch_log import EpochLog
+from .losses import unimodal_losses, weighted_mean_loss
+from .module import MultimodalOutput
+
+_PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory
+
+
+class TrainingStopped(Exception):
+    """A callback ended the training (skorch uses KeyboardInterrupt for this, as for Ctrl-C)."""
+
+
+class MultimodalNet(NeuralNet):
+    """Trains a `MultimodalModule` with cross-entropy, and optionally a loss per modality.
+
+    Parameters
+    ----------
+    *args
+        As in `skorch.NeuralNet`.
+    unimodal_weight : float, default=0.0
+        Weight of the sum of the modalities' own cross-entropies.
+    seed : int, default=0
+        Seed of the order of rows.
+    amp : bool, default=False
+        Whether to run the network in bfloat16 where that is safe.
+    **kwargs
+        As in `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        unimodal_weight: float = 0.0,
+        seed: int = 0,
+        amp: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.unimodal_weight = unimodal_weight
+        self.seed = seed
+        self.amp = amp
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    # -- what a method may override --------------------------------------------------------
+
+    def get_loss(
+        self, y_pred: MultimodalOutput, y_true: Tensor, X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Weighted mean cross-entropy of the fused logits; in training also of the modalities'."""
+        weight = X.get("weight")
+        loss = weighted_mean_loss(self.criterion_(y_pred.logits, y_true), weight)
+        if training and self.unimodal_weight:
+            own = unimodal_losses(y_pred.unimodal, y_true, weight, X.get("present"))
+            loss = loss + self.unimodal_weight * sum(own.values())
+        return loss
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """One step of the optimiser."""
+        if self._needs_closure():
+            return super().train_step(batch, **fit_params)
+        X, y = batch
+        self.optimizer_.zero_grad(set_to_none=True)
+        output = self.infer(X)
+        loss = self.get_loss(output, y, X=X, training=True)
+        loss.backward()
+        self._notify_gradients(batch)
+        self.optimizer_.step()
+        return {"loss": loss.detach(), "y_pred": output}
+
+    def infer(self, x: dict[str, Any], **fit_params: Any) -> MultimodalOutput:
+        """Run the network on one batch."""
+        if self.amp:
+            with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+                output = self.module_(x["inputs"], x.get("present"), **fit_params)
+            return MultimodalOutput(
+                output.logits.float(), {m: z.float() for m, z in output.unimodal.items()}
+            )
+        return self.module_(x["inputs"], x.get("present"), **fit_params)
+
+    # -- batches ---------------------------------------------------------------------------
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Rows are made by the estimator; nothing to wrap."""
+        return X
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Batches by slice; skorch's own loader for anything that is not `ModalityRows`."""
+        if not isinstance(dataset, ModalityRows):
+            return super().get_iterator(dataset, training=training)
+        size = self.batch_size if training else max(self.batch_size, _PREDICT_BATCH)
+        device = torch.device(self.device)
+        return RowBatches(dataset, size, device, seed=self.seed if training else None)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """One pass over the rows, with one aggregated entry in the history."""
+        if iterator is None:
+            return
+        if isinstance(iterator, RowBatches):
+            iterator.epoch = len(self.history) - 1
+        events = self._wants_batch_events()
+        log = EpochLog(self._module().names)
+        self._set_training(training)
+        for batch in iterator:
+            if events:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            log.add(step["loss"], step["y_pred"], batch)
+            if events:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+                logits = step["y_pred"].logits.detach()
+                self.notify(
+                    "on_batch_end",
+                    batch=batch,
+                    training=training,
+                    loss=step["loss"],
+                    y_pred=logits,
+                )
+        figures = log.summary(prefix)
+        if not events:
+            # One entry for the whole epoch is all that skorch's scoring callbacks look at.
+            self.history.new_batch()
+            self.history.record_batch(f"{prefix}_loss", figures[f"{prefix}_loss"])
+            self.history.record_batch(f"{prefix}_batch_size", log.n_rows)
+        self.history.record(f"{prefix}_batch_count", log.n_batches)
+        for key, value in figures.items():
+            self.history.record(key, value)
+        if training:
+            self._refuse_divergence(figures["train_loss"])
+
+    def _refuse_divergence(self, loss: float) -> None:
+        if loss - loss != 0:  # NaN or infinite
+            raise DivergenceError(
+                f"The training loss became {loss} in epoch {len(self.history)}. Scale the "
+                f"modalities (ModalityTransformer with StandardScaler), or lower `lr` (now "
+                f"{self.lr:g})."
+            )
+
+    def _wants_batch_events(self) -> bool:
+        def wants(callback: Any) -> bool:
+            if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
+                return False
+            return any(
+                getattr(type(callback), event, None) is not getattr(Callback, event)
+                for event in ("on_batch_begin", "on_batch_end")
+            )
+
+        return any(wants(callback) for _, callback in self.callbacks_)
+
+    def _notify_gradients(self, batch: Batch) -> None:
+        if any(
+            type(callback).on_grad_computed is not Callback.on_grad_computed
+            for _, callback in self.callbacks_
+        ):
+            named = list(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+
+    def _needs_closure(self) -> bool:
+        closure = inspect.signature(type(self.optimizer_).step).parameters.get("closure")
+        return closure is not None and closure.default is inspect.Parameter.empty
+
+    # -- prediction ------------------------------------------------------------------------
+
+    def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
+        """Fused logits of a batch."""
+        return self.evaluate(batch, unimodal=False).logits
+
+    def evaluate(self, batch: Batch, unimodal: bool = True) -> MultimodalOutput:
+        """Fused and unimodal logits of a batch, without gradient."""
+        self.check_is_fitted()
+        self._set_training(False)
+        with torch.inference_mode():
+            return self.infer(batch[0], unimodal=unimodal)
+
+    def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
+        """Fused and unimodal logits of all rows, in main memory."""
+        parts = [self.evaluate(batch, unimodal) for batch in self.get_iterator(rows)]
+        logits = torch.cat([part.logits for part in parts]).cpu()
+        names = parts[0].unimodal
+        return MultimodalOutput(
+            logits, {m: torch.cat([part.unimodal[m] for part in parts]).cpu() for m in names}
+        )
+
+    def embed_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
+        """Embeddings of all rows, in main memory."""
+        self.check_is_fitted()
+        self._set_training(False)
+        module = self._module()
+        with torch.inference_mode():
+            parts = [
+                module.encode(X["inputs"], X.get("present")) for X, _ in self.get_iterator(rows)
+            ]
+        return {name: torch.cat([part[name] for part in parts]).cpu() for name in module.names}
+
+    def predict_proba(self, X: Any) -> Any:
+        """Class probabilities of all rows (what skorch's scoring callbacks call)."""
+        return F.softmax(self.evaluate_rows(X, unimodal=False).logits, dim=1).numpy()
+
+    def predict(self, X: Any) -> Any:
+        """Class codes of all rows."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def _module(self) -> Any:
+        """Return the network itself, also when it is compiled."""
+        return getattr(self.module_, "_orig_mod", self.module_)
+
+    # -- stopping --------------------------------------------------------------------------
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the net's own hook, then the callbacks'; tell early stopping from Ctrl-C."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt:
+                if isinstance(callback, EarlyStopping):
+                    raise TrainingStopped from None
+                raise
+
+    def train(self, rows: ModalityRows, valid: ModalityRows | None, epochs: int) -> bool:
+        """Train for at most `epochs` epochs; on Ctrl-C go back to the last whole epoch.
+
+        Returns
+        -------
+        bool
+            Whether the training was interrupted by Ctrl-C.
+        """
+        if not self.initialized_:
+            self.initialize()
+        self.train_split = None if valid is None else _FixedSplit(valid)
+        self._last_state: tuple[int, dict[str, Tensor]] | None = None
+        interrupted = False
+        self.notify("on_train_begin", X=rows, y=rows.codes)
+        try:
+            self.fit_loop(rows, epochs=epochs)
+        except TrainingStopped:
+            pass
+        except KeyboardInterrupt:
+            interrupted = True
+            self._go_back_to_last_epoch()
+        if len(self.history):
+            self.notify("on_train_end", X=rows, y=rows.codes)
+        # the net stays with the estimator; rows and copies of weights must not
+        self.train_split = None
+        del self._last_state
+        return interrupted
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep the weights of the last whole epoch."""
+        super().on_epoch_end(net, **kwargs)
+        state = {key: value.clone() for key, value in self.module_.state_dict().items()}
+        self._last_state = (len(self.history), state)
+
+    def _go_back_to_last_epoch(self) -> None:
+        n_epochs, state = self._last_state or (len(self.history) - 1, None)
+        while len(self.history) > n_epochs:
+            del self.history[-1]
+        if state is not None:
+            self.module_.load_state_dict(state)
+
+
+class _FixedSplit:
+    """A split that was made beforehand."""
+
+    def __init__(self, valid: ModalityRows):
+        self.valid = valid
+
+    def __call__(self, rows: ModalityRows, y: Any = None, **kwargs: Any) -> Any:
+        return rows, self.valid
