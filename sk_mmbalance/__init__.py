@@ -11,11 +11,13 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "ARMClassifier": "convex",
+    "ARMRegressor": "convex",
     "Modalities": "modalities",
     "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("base", "exceptions", "modalities", "neural")
+_ROOMS = ("base", "convex", "exceptions", "modalities", "neural")
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

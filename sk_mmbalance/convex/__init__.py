@@ -1,0 +1,9 @@
+"""Convex models of several modalities, with certified solutions.
+
+cvxpy is imported by the file that states a model in it, when a solver of cvxpy is used.
+"""
+
+from .classifier import ARMClassifier
+from .regressor import ARMRegressor
+
+__all__ = ["ARMClassifier", "ARMRegressor"]
