@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
     "ARMClassifier": "convex",
+    "ARMClassifierCV": "convex",
     "ARMRegressor": "convex",
     "Modalities": "modalities",
     "MultimodalClassifier": "neural",

@@ -11,7 +11,7 @@ Array = np.ndarray
 
 
 def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> Array:
-    """The side's modalities next to each other, float64, (n_samples, n_features_of_side)."""
+    """Set the side's modalities next to each other, float64, (n_samples, n_features_of_side)."""
     if not names:
         return np.zeros((checked.n_samples, 0))
     return np.hstack([checked.flat(name) for name in names], dtype=np.float64)
@@ -70,7 +70,7 @@ class Assembly:
     fit_intercept: bool
 
     def data(self, *, alpha: float, coupling: float, rows: Array | None = None) -> ARMData:
-        """The problem on `rows`; rows that enter no term with these strengths are left out."""
+        """Pose the problem on `rows`, less those that enter no term with these strengths."""
         strong_rows = self.weights * (self.labeled & self.strong_seen)
         weak_rows = self.weights * (self.labeled & self.weak_seen) * (alpha > 0)
         paired_rows = self.pair_weights * (self.strong_seen & self.weak_seen) * (coupling > 0)

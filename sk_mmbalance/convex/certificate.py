@@ -25,7 +25,7 @@ def relative_gap(value: float, bound: float, value_at_zero: float) -> float:
 
 
 def dual_bound(data: ARMData, strengths: Strengths, point: ARMPoint) -> float:
-    """A lower bound of the objective's minimum, from the gradients at ``point``.
+    """Bound the objective's minimum from below, by the gradients at ``point``.
 
     The intercepts are free, so a dual point must have column sums of zero. Call
     `settle_intercepts` first: what is left of the sums is charged with a bound of twice the

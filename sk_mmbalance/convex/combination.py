@@ -37,7 +37,7 @@ class DeferralRule:
 
 
 def confidences(scores: Array) -> Array:
-    """The score for two classes, the margin between the two best classes for more."""
+    """Return the score for two classes, the margin of the best two for more."""
     if scores.shape[1] == 1:
         return scores[:, 0]
     best = np.partition(scores, -2, axis=1)
@@ -60,7 +60,7 @@ def tune_deferral(
     kappa: float,
     weights: Array,
 ) -> DeferralRule:
-    """The rule with the least ``error + kappa * mean cost`` on scores that were held out.
+    """Find the rule of least ``error + kappa * mean cost`` on scores that were held out.
 
     Thresholds are searched among quantiles of the weak confidence; ties keep the first
     candidate, and the first is never to defer.
@@ -145,12 +145,12 @@ def combine(
         _refuse_lost(use_strong & ~strong_seen, "the strong side", mode)
         blend_weak, blend_strong = use_weak, use_strong
     count = (blend_weak.astype(float) + blend_strong)[:, None]
-    total = 0.0
+    total = np.zeros((len(weak_seen), 1))
     if weak_scores is not None:
         total = np.where(blend_weak[:, None], weak_scores, 0.0)
     if strong_scores is not None:
         total = total + np.where(blend_strong[:, None], strong_scores, 0.0)
-    return np.asarray(total) / count, use_weak, use_strong
+    return total / count, use_weak, use_strong
 
 
 def _refuse_lost(lost: Array, what: str, mode: str) -> None:

@@ -222,7 +222,7 @@ def triangular_factor(blocks: list[Array], weights: Array) -> Array:
         rows = root[part] * np.hstack([block[part] for block in blocks])
         factor = np.vstack([factor, rows])
         if len(factor) > width:
-            factor = np.linalg.qr(factor, mode="r")
+            factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return factor
 
 

@@ -70,6 +70,7 @@ class GramMetric(Metric):
         self._form, self._strengths = form, strengths
 
     def step(self, point: ARMPoint, gradient: ARMPoint) -> ARMPoint:
+        """Minimise linearisation + metric + sparsity penalty."""
         form, strengths = self._form, self._strengths
         here, slope = form.stack(point), form.stack(gradient)
         curved = form.apply(*here)
@@ -90,6 +91,7 @@ class GramMetric(Metric):
         return form.unstack(form.best_eliminated(weak, linear), weak)
 
     def correlation(self, left: Blocks, right: Blocks) -> float:
+        """Return the inner product in the metric."""
         point = ARMPoint(*right)
         stacked = self._form.stack(point)
         curved = self._form.apply(*stacked)
@@ -110,6 +112,7 @@ class ScalarMetric(Metric):
         self._lipschitz = 1.02 * _largest_curvature(data, strengths, n_iter=30)
 
     def step(self, point: ARMPoint, gradient: ARMPoint) -> ARMPoint:
+        """Minimise linearisation + metric + sparsity penalty."""
         size = self._lipschitz
         return ARMPoint(
             point.strong - gradient.strong / size,

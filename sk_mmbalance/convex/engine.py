@@ -61,7 +61,7 @@ class ARMEngine:
     ----------
     data : ARMData
     solver : str, default='auto'
-        'auto', 'schur', 'fista' or the name of a cvxpy solver.
+        'auto', 'own' ('schur' or 'fista', as fits), 'schur', 'fista' or a cvxpy solver.
     tol : float, default=1e-6
         Relative duality gap to reach.
     max_iter : int, default=10000
@@ -95,7 +95,7 @@ class ARMEngine:
         return self.grams if columns <= MAX_GRAM_COLUMNS else None
 
     def schur_form(self, strengths: Strengths) -> SchurForm:
-        """The squared loss's Schur form for these strengths of the smooth terms."""
+        """Return the squared loss's Schur form for these strengths of the smooth terms."""
         key = (strengths.alpha, strengths.coupling, strengths.strong_reg)
         if key not in self._forms:
             # neighbouring calls share all three; more than one would hold a lot of memory
@@ -114,21 +114,21 @@ class ARMEngine:
             ) from error
 
     def choose(self, strengths: Strengths) -> str:
-        """The solver that 'auto' stands for."""
-        if self.solver != "auto":
+        """Return the solver that 'auto' stands for."""
+        if self.solver not in ("auto", "own"):
             return self.solver
         data = self.data
         columns = data.strong.shape[1] + data.weak.shape[1]
         squared = data.loss_name == "squared"
         own = "schur" if squared and columns <= MAX_GRAM_COLUMNS else "fista"
-        if not data.has_weak:
+        if self.solver == "own" or not data.has_weak:
             return own
         small = columns * data.n_outputs <= CVXPY_COEFFICIENTS
         small &= squared or len(data.targets) * data.n_outputs <= CVXPY_SCORES
         return "clarabel" if small else own
 
     def critical_l1(self, strengths: Strengths) -> float:
-        """The smallest ``l1`` at which all weak coefficients vanish.
+        """Return the smallest ``l1`` at which all weak coefficients vanish.
 
         It is ``Omega_dual`` of the smooth gradient in ``W_w`` at the solution with ``W_w``
         held at zero; it does not depend on ``l1`` and ``l2``.
@@ -143,7 +143,7 @@ class ARMEngine:
         return strengths.penalty.dual_norm(slope)
 
     def null_solution(self, strengths: Strengths) -> ARMPoint:
-        """The solution with the weak coefficients held at zero."""
+        """Solve with the weak coefficients held at zero."""
         key = (strengths.alpha, strengths.coupling, strengths.strong_reg)
         if key not in self._nulls:
             held = replace(strengths, l1=np.inf, l2=0.0)

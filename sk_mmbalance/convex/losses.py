@@ -40,15 +40,19 @@ class SquaredLoss(Loss):
     curvature = 1.0
 
     def value(self, scores: Array, targets: Array) -> Array:
+        """Return the loss of each row."""
         return 0.5 * np.sum((scores - targets) ** 2, axis=1)
 
     def gradient(self, scores: Array, targets: Array) -> Array:
+        """Return the gradient of each row's loss."""
         return scores - targets
 
     def conjugate(self, dual: Array, targets: Array) -> Array:
+        """Return the conjugate of each row's loss."""
         return np.sum(dual * (0.5 * dual + targets), axis=1)
 
     def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+        """Return the weighted sum of the rows' Hessians."""
         return np.sum(weights) * np.eye(scores.shape[1])
 
 
@@ -58,15 +62,19 @@ class SquaredHingeLoss(Loss):
     curvature = 1.0
 
     def value(self, scores: Array, targets: Array) -> Array:
+        """Return the loss of each row."""
         return 0.5 * np.sum(np.maximum(1 - targets * scores, 0.0) ** 2, axis=1)
 
     def gradient(self, scores: Array, targets: Array) -> Array:
+        """Return the gradient of each row's loss."""
         return -targets * np.maximum(1 - targets * scores, 0.0)
 
     def conjugate(self, dual: Array, targets: Array) -> Array:
+        """Return the conjugate of each row's loss."""
         return np.sum(dual * (0.5 * dual + targets), axis=1)
 
     def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+        """Return the weighted sum of the rows' Hessians."""
         return np.diag(weights @ (targets * scores < 1))
 
 
@@ -76,16 +84,20 @@ class BinaryLogLoss(Loss):
     curvature = 0.25
 
     def value(self, scores: Array, targets: Array) -> Array:
+        """Return the loss of each row."""
         return np.logaddexp(0.0, -targets * scores)[:, 0]
 
     def gradient(self, scores: Array, targets: Array) -> Array:
+        """Return the gradient of each row's loss."""
         return -targets * expit(-targets * scores)
 
     def conjugate(self, dual: Array, targets: Array) -> Array:
+        """Return the conjugate of each row's loss."""
         chance = np.clip(-dual * targets, 0.0, 1.0)
         return (xlogy(chance, chance) + xlogy(1 - chance, 1 - chance))[:, 0]
 
     def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+        """Return the weighted sum of the rows' Hessians."""
         chance = expit(scores[:, 0])
         return np.array([[np.sum(weights * chance * (1 - chance))]])
 
@@ -97,16 +109,20 @@ class MultinomialLogLoss(Loss):
     curvature = 0.5
 
     def value(self, scores: Array, targets: Array) -> Array:
+        """Return the loss of each row."""
         return -np.sum(targets * log_softmax(scores, axis=1), axis=1)
 
     def gradient(self, scores: Array, targets: Array) -> Array:
+        """Return the gradient of each row's loss."""
         return softmax(scores, axis=1) - targets
 
     def conjugate(self, dual: Array, targets: Array) -> Array:
+        """Return the conjugate of each row's loss."""
         chance = np.clip(dual + targets, 0.0, 1.0)
         return np.sum(xlogy(chance, chance), axis=1)
 
     def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+        """Return the weighted sum of the rows' Hessians."""
         chance = softmax(scores, axis=1)
         weighted = weights[:, None] * chance
         return np.diag(np.sum(weighted, axis=0)) - weighted.T @ chance

@@ -40,12 +40,15 @@ class RowSparse(Penalty):
     """``l21``: the sum of the rows' Euclidean norms, which selects whole features."""
 
     def value(self, weights: Array) -> float:
+        """Return the norm."""
         return float(np.sum(_row_norms(weights)))
 
     def dual_norm(self, gradient: Array) -> float:
+        """Return the dual norm."""
         return float(np.max(_row_norms(gradient), initial=0.0))
 
     def prox(self, weights: Array, threshold: float) -> Array:
+        """Shrink towards zero by ``threshold``."""
         if np.isinf(threshold):
             return np.zeros_like(weights)
         norms = _row_norms(weights)
@@ -58,12 +61,15 @@ class EntrySparse(Penalty):
     """``l1``: the sum of absolute entries."""
 
     def value(self, weights: Array) -> float:
+        """Return the norm."""
         return float(np.sum(np.abs(weights)))
 
     def dual_norm(self, gradient: Array) -> float:
+        """Return the dual norm."""
         return float(np.max(np.abs(gradient), initial=0.0))
 
     def prox(self, weights: Array, threshold: float) -> Array:
+        """Shrink towards zero by ``threshold``."""
         return np.sign(weights) * np.maximum(np.abs(weights) - threshold, 0.0)
 
 
@@ -71,12 +77,15 @@ class LowRank(Penalty):
     """``trace``: the sum of singular values, which selects a low-dimensional subspace."""
 
     def value(self, weights: Array) -> float:
+        """Return the norm."""
         return float(np.sum(_singular_values(weights)))
 
     def dual_norm(self, gradient: Array) -> float:
+        """Return the dual norm."""
         return float(np.max(_singular_values(gradient), initial=0.0))
 
     def prox(self, weights: Array, threshold: float) -> Array:
+        """Shrink towards zero by ``threshold``."""
         if weights.size == 0 or np.isinf(threshold):
             return np.zeros_like(weights)
         left, values, right = np.linalg.svd(weights, full_matrices=False)

@@ -51,18 +51,21 @@ class ARMData:
 
     @cached_property
     def loss(self) -> Loss:
+        """Loss of the score columns."""
         return make_loss(self.loss_name, self.n_outputs)
 
     @property
     def n_outputs(self) -> int:
+        """Number of score columns."""
         return self.targets.shape[1]
 
     @property
     def has_weak(self) -> bool:
+        """Whether there is a weak side."""
         return self.weak.shape[1] > 0
 
     def zero(self) -> "ARMPoint":
-        """The point with all coefficients zero."""
+        """Return the point with all coefficients zero."""
         k = self.n_outputs
         return ARMPoint(
             np.zeros((self.strong.shape[1], k)),
@@ -96,6 +99,7 @@ class Strengths:
 
     @property
     def penalty(self) -> Penalty:
+        """The penalty's operators."""
         return PENALTIES[self.penalty_name]
 
 
@@ -115,7 +119,7 @@ def coupled_difference(strong_scores: Array, weak_scores: Array, data: ARMData) 
 
 
 def regularization(point: ARMPoint, strengths: Strengths) -> float:
-    """The penalty terms of J."""
+    """Sum the penalty terms of J."""
     total = 0.5 * strengths.strong_reg * np.sum(point.strong**2)
     total += 0.5 * strengths.l2 * np.sum(point.weak**2)
     if np.any(point.weak):
@@ -126,7 +130,7 @@ def regularization(point: ARMPoint, strengths: Strengths) -> float:
 def objective_at_scores(
     data: ARMData, strengths: Strengths, strong_scores: Array, weak_scores: Array
 ) -> float:
-    """The data terms of J at given scores."""
+    """Sum the data terms of J at given scores."""
     total = data.strong_rows @ data.loss.value(strong_scores, data.targets)
     if strengths.alpha > 0 and data.has_weak:
         total += strengths.alpha * (data.weak_rows @ data.loss.value(weak_scores, data.targets))

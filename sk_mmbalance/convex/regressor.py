@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ..modalities import CheckedModalities
-from .arm_base import MODES, ARMBase, Rows
+from .arm_base import ARMBase, Rows
+from .arm_predict import MODES
 
 Array = np.ndarray
 

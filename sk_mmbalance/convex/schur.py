@@ -98,14 +98,14 @@ class SchurForm:
         return linear.kept - self._h_ek.T @ solved, offset
 
     def apply(self, eliminated: Array, kept: Array) -> Linear:
-        """The full quadratic's Hessian (without ``l2``) times a point."""
+        """Multiply a point by the full quadratic's Hessian (without ``l2``)."""
         return Linear(
             self._h_ee @ eliminated + self._h_ek @ kept,
             self._h_ek.T @ eliminated + self._h_kk @ kept,
         )
 
     def best_eliminated(self, weak: Array, linear: Linear) -> Array:
-        """The best ``E`` for weak coefficients ``weak``."""
+        """Return the best ``E`` for weak coefficients ``weak``."""
         return linalg.cho_solve(self._factor, linear.eliminated) - self._inverse_h_ek @ weak
 
     def stack(self, point: ARMPoint) -> tuple[Array, Array]:
@@ -118,7 +118,7 @@ class SchurForm:
         return np.vstack(parts), point.weak
 
     def unstack(self, eliminated: Array, weak: Array) -> ARMPoint:
-        """The point that `stack` took apart."""
+        """Rebuild the point that `stack` took apart."""
         rest = eliminated[self.n_strong :]
         zero = np.zeros(eliminated.shape[1])
         return ARMPoint(
@@ -134,7 +134,7 @@ class SchurForm:
         return np.maximum(values, 0.0), vectors
 
     def quadratic(self, target: Array, l1: float, l2: float, penalty: Penalty) -> "WeakQuadratic":
-        """The reduced problem with linear term ``target``."""
+        """Pose the reduced problem with linear term ``target``."""
         values, vectors = self._spectrum
         return WeakQuadratic(self.reduced, values, vectors, target, l1, l2, penalty)
 
@@ -192,9 +192,7 @@ class WeakQuadratic:
         spread = own - 2 * cross + self.free_value
         best = (self.free_value - cross) / spread if spread > 0 else 1.0
         t = min(max(best, 0.0), limit)
-        bound = -0.5 * (
-            (1 - t) ** 2 * self.free_value + 2 * t * (1 - t) * cross + t**2 * own
-        )
+        bound = -0.5 * ((1 - t) ** 2 * self.free_value + 2 * t * (1 - t) * cross + t**2 * own)
         return value, bound
 
     def solve(
