@@ -15,10 +15,21 @@ _HOMES = {
     "ARMClassifierCV": "convex",
     "ARMRegressor": "convex",
     "Modalities": "modalities",
+    "ModalityConcatenator": "preprocessing",
+    "ModalitySelector": "preprocessing",
+    "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
 }
 
-_ROOMS = ("base", "convex", "exceptions", "modalities", "neural")
+_ROOMS = (
+    "base",
+    "convex",
+    "datasets",
+    "exceptions",
+    "modalities",
+    "neural",
+    "preprocessing",
+)
 
 __all__ = sorted([*_HOMES, *_ROOMS])
 

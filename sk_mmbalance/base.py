@@ -6,11 +6,38 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+)
 
 from .modalities import CheckedModalities, InputSpec, check_modalities
+
+
+def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    """Parameters of ``fit`` that hand `sample_weight` to an estimator; empty if it takes none.
+
+    In a pipeline every step that takes weights gets them, so that a weighted fit equals one on
+    repeated rows. For use without metadata routing.
+    """
+    if isinstance(estimator, Pipeline):
+        return {
+            f"{name}__{key}": value
+            for name, step in estimator.steps
+            if hasattr(step, "fit")
+            for key, value in weight_params(step, sample_weight).items()
+        }
+    if isinstance(estimator, BaseSearchCV):  # hands everything on to the estimator it searches
+        return weight_params(estimator.estimator, sample_weight)
+    if hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight"):
+        return {"sample_weight": sample_weight}
+    return {}
 
 
 class ModalityEstimator(BaseEstimator):

@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 
 from ..exceptions import MissingModalityError
 from ._checked import CheckedModalities
+from ._container import LazyRows
 from ._forms import read_forms
 from ._missing import missing_values
 from ._spec import InputSpec, compare_with_fit, new_spec
@@ -64,10 +65,10 @@ def check_modalities(
     """
     if missing not in ("error", "mask"):
         raise ValueError(f"`missing` must be 'error' or 'mask'; got {missing!r}.")
-    raw, columns, flat_names = read_forms(
+    forms = read_forms(
         X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=accept_sparse
     )
-
+    raw = forms.values
     lacking = [] if spec is None else [name for name in spec.names if name not in raw]
     if lacking and missing != "mask":
         raise MissingModalityError(
@@ -79,7 +80,7 @@ def check_modalities(
     n_samples = next(iter(arrays.values())).shape[0]
     fitting = spec is None
     if spec is None:
-        spec = new_spec(raw, arrays, columns, flat_names, X)
+        spec = new_spec(forms, arrays)
     else:
         compare_with_fit(raw, arrays, spec)
         for name in lacking:
@@ -100,6 +101,8 @@ def check_modalities(
 
 def _numeric(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Any:
     """Read a modality as a C-contiguous float array (or CSR matrix)."""
+    if isinstance(value, LazyRows):
+        value = value.read()
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
         value = value.detach().cpu().numpy()
     dtype = getattr(value, "dtype", None)

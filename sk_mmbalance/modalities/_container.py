@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from ._names import check_names
 
 
-class _LazyRows:
+class LazyRows:
     """Rows of a memory-mapped array that have been chosen but not read yet.
 
     Fancy indexing of a memmap reads the rows into memory at once. Keeping the map and the row
@@ -28,10 +28,11 @@ class _LazyRows:
         self.shape = (len(rows), *memmap.shape[1:])
         self.dtype = memmap.dtype
 
-    def __getitem__(self, key: Any) -> _LazyRows:
-        return _LazyRows(self.memmap, self.rows[key])
+    def __getitem__(self, key: Any) -> LazyRows:
+        return LazyRows(self.memmap, self.rows[key])
 
     def read(self) -> np.ndarray:
+        """Read the rows into memory."""
         return np.asarray(self.memmap[self.rows])
 
 
@@ -61,10 +62,10 @@ def _list_to_array(value: list | tuple) -> np.ndarray:
 
 def _take(value: Any, rows: Any) -> Any:
     """Rows of one modality; a memory map stays on disk."""
-    if isinstance(value, _LazyRows):
+    if isinstance(value, LazyRows):
         return value[rows]
     if isinstance(value, np.memmap) and not isinstance(rows, slice):
-        return _LazyRows(value, np.arange(value.shape[0])[rows])
+        return LazyRows(value, np.arange(value.shape[0])[rows])
     if issparse(value):
         return value.tocsr()[rows]
     if isinstance(value, np.ndarray) or not hasattr(value, "iloc"):
@@ -222,7 +223,7 @@ class Modalities:
         if name not in self._values:
             raise KeyError(f"no modality {name!r}; there are {list(self.names)}.")
         value = self._values[name]
-        return value.read() if isinstance(value, _LazyRows) else value
+        return value.read() if isinstance(value, LazyRows) else value
 
     def select(self, names: list[str]) -> Modalities:
         """Only the modalities in `names`."""

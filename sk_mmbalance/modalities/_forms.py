@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ from ._spec import InputSpec
 SINGLE_NAME = "X"
 
 Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Values by name, as they came, and what a flat table says of its columns."""
+
+    values: dict[str, Any]
+    columns: Columns | None = None
+    column_names: np.ndarray | None = None
+    n_columns: int = 0
 
 
 def is_named(X: Any) -> bool:
@@ -47,13 +58,10 @@ def read_forms(
     modalities: Any = None,
     accept_sparse: bool = False,
     numeric: bool = True,
-) -> tuple[dict[str, Any], Columns | None, np.ndarray | None]:
-    """Values by name, as they came; column numbers and column names of a flat table.
-
-    With ``numeric=False`` a flat table may hold text.
-    """
+) -> Forms:
+    """Tell the forms apart. With ``numeric=False`` a flat table may hold text."""
     if is_named(X):
-        return _named_values(X, modalities, spec), None, None
+        return Forms(_named_values(X, modalities, spec))
     return _flat_values(X, estimator, spec, modalities, accept_sparse, numeric)
 
 
@@ -81,7 +89,7 @@ def _named_values(X: Any, modalities: Any, spec: InputSpec | None) -> dict[str, 
                 f"`X` lacks modality {', '.join(map(repr, sorted(known - set(container.names))))} "
                 f"{where}; got {list(container.names)}."
             )
-    return dict(container.items())
+    return dict(container._values)  # rows of a memory map are read only where they are needed
 
 
 def _flat_values(
@@ -91,26 +99,26 @@ def _flat_values(
     modalities: Any,
     accept_sparse: bool,
     numeric: bool,
-) -> tuple[dict[str, Any], Columns, np.ndarray | None]:
+) -> Forms:
     _refuse_list_of_arrays(X)
     if spec is not None and modalities is None and spec.names != (SINGLE_NAME,):
         raise TypeError(
             f"`X` is a flat {type(X).__name__}, but modalities {list(spec.names)} were seen in fit "
             "by name. Pass a dict or Modalities, or set `modalities=` to their columns."
         )
-    if modalities is None:
-        # One modality: the array as a whole is checked, with scikit-learn's own messages.
-        names = _compare_columns(X, estimator, spec)
+    if modalities is None or not isinstance(X, pd.DataFrame):
         table = _check_flat(X, estimator, accept_sparse, numeric)
-        return {SINGLE_NAME: table}, {SINGLE_NAME: np.arange(table.shape[1])}, names
-    if not isinstance(X, pd.DataFrame):
-        X = _check_flat(X, estimator, accept_sparse, numeric)
+    else:
+        table = X  # each block is checked for itself
     names = _compare_columns(X, estimator, spec)
+    if modalities is None:
+        columns = {SINGLE_NAME: np.arange(table.shape[1])}
+        return Forms({SINGLE_NAME: table}, columns, names, table.shape[1])
     if spec is not None and spec.columns is not None:
         columns = spec.columns  # a callable or a pattern might choose otherwise on other rows
     else:
-        columns = resolve_columns(modalities, X)
-    return _split(X, columns), columns, names
+        columns = resolve_columns(modalities, table)
+    return Forms(_split(table, columns), columns, names, table.shape[1])
 
 
 class _TableReader(BaseEstimator):

@@ -35,12 +35,12 @@ def name_modalities(
     spec : InputSpec
         What later calls are compared with.
     """
-    raw, columns, flat_names = read_forms(
+    forms = read_forms(
         X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=True, numeric=False
     )
-    container = Modalities(raw)
-    values = dict(container.items())
+    container = Modalities(forms.values)
+    values = container._values
     if spec is None:
-        return container, new_spec(values, values, columns, flat_names, X)
+        return container, new_spec(forms, values)
     compare_with_fit(values, values, spec)
     return container, spec

@@ -47,23 +47,18 @@ class InputSpec:
         )
 
 
-def new_spec(
-    raw: dict[str, Any],
-    arrays: dict[str, Any],
-    columns: dict[str, np.ndarray] | None,
-    flat_names: np.ndarray | None,
-    X: Any,
-) -> InputSpec:
-    """Describe input seen in `fit`: `raw` values as they came, `arrays` as they are used."""
+def new_spec(forms: Any, arrays: dict[str, Any]) -> InputSpec:
+    """Describe input seen in `fit`: `forms` as it came, `arrays` as they are used."""
+    columns, names = forms.columns, forms.column_names
     shapes = {name: tuple(array.shape[1:]) for name, array in sorted(arrays.items())}
     if columns is None:
-        features = {name: names for name in shapes if (names := _feature_names(raw[name]))}
+        features = {name: f for name in shapes if (f := _feature_names(forms.values[name]))}
         joined = _joined_feature_names(shapes, features)
         return InputSpec(shapes, _n_values(shapes), joined, None, features)
     features = {}
-    if flat_names is not None:
-        features = {name: tuple(flat_names[columns[name]].tolist()) for name in shapes}
-    return InputSpec(shapes, np.shape(X)[1], flat_names, columns, features)
+    if names is not None:
+        features = {name: tuple(names[columns[name]].tolist()) for name in shapes}
+    return InputSpec(shapes, forms.n_columns, names, columns, features)
 
 
 def compare_with_fit(raw: dict[str, Any], arrays: dict[str, Any], spec: InputSpec) -> None:

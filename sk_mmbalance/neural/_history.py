@@ -27,7 +27,8 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
     for column in _FIRST:
         if column not in frame:
             frame[column] = float("nan")
-    own = [column for m in names for column in sorted(frame) if column.startswith(f"{m}__")]
-    hidden = [column for column in frame if column.endswith("_best")]
-    rest = [c for c in frame if c not in {*_FIRST, *own, *hidden}]
+    columns = [str(column) for column in frame.columns]
+    own = [column for m in names for column in sorted(columns) if column.startswith(f"{m}__")]
+    hidden = {column for column in columns if column.endswith("_best")}
+    rest = [column for column in columns if column not in {*_FIRST, *own, *hidden}]
     return frame[[*_FIRST, *rest, *own]]

@@ -21,11 +21,12 @@ class ByModality(nn.Module):
     def __init__(self, modules: Mapping[str, nn.Module]):
         super().__init__()
         self.names = sorted(modules)
+        self._keys = {name: safe_key(name) for name in self.names}
         for name in self.names:
-            self.add_module(safe_key(name), modules[name])
+            self.add_module(self._keys[name], modules[name])
 
     def __getitem__(self, name: str) -> nn.Module:
-        return self._modules[safe_key(name)]  # type: ignore[return-value]
+        return self._modules[self._keys[name]]  # type: ignore[return-value]
 
     def __contains__(self, name: object) -> bool:
         return name in self.names

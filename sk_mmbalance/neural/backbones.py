@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ class CNNBackbone(nn.Module):
         channels = (input_shape[0], 16, 32, 64)
         layers: list[nn.Module] = []
         side = min(input_shape[1:])
-        for before, after in zip(channels[:-1], channels[1:], strict=True):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
             if side >= 4:  # small images run out of pixels to pool
                 layers.append(nn.MaxPool2d(2))

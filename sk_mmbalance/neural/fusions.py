@@ -35,17 +35,20 @@ class ConcatFusion(nn.Module):
     def __init__(self, dims: Mapping[str, int], n_classes: int):
         super().__init__()
         bound = 1 / math.sqrt(sum(dims.values()))
-        self.maps = ByModality({m: nn.Linear(dims[m], n_classes, bias=False) for m in dims})
+        maps = {m: nn.Linear(dims[m], n_classes, bias=False) for m in sorted(dims)}
         self.bias = nn.Parameter(torch.empty(n_classes))
-        for name in self.maps:
-            nn.init.uniform_(self.maps[name].weight, -bound, bound)
+        for linear in maps.values():
+            nn.init.uniform_(linear.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
+        self.maps = ByModality(maps)
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the modalities' contributions."""
-        parts = {m: self.maps[m](u) for m, u in embeddings.items()}
-        total = _total(list(parts.values())) + self.bias
-        return total, {m: part.detach() + self.bias.detach() for m, part in parts.items()}
+        total: Tensor = self.bias
+        for name, u in embeddings.items():
+            weight: Any = self.maps[name].weight
+            total = torch.addmm(total, u, weight.t())
+        return total, None
 
 
 class SumFusion(nn.Module):
@@ -154,7 +157,7 @@ class FiLMFusion(nn.Module):
             count = _total([present[m].to(total.dtype) for m in said])[:, None]
         modulated = {}
         for m, u in embeddings.items():
-            here = 1 if present is None else present[m].to(total.dtype)[:, None]
+            here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
             others = count - here
             others = max(others, 1) if present is None else others.clamp_min(1)
             scale, shift = self.film[m]((total - said[m]) / others).chunk(2, dim=1)
@@ -238,12 +241,11 @@ def weighted_mean(
 ) -> Tensor:
     """Weighted mean of unimodal logits over the modalities present in each row."""
     if present is None:
-        scale = sum(weights[m] for m in logits)
-        return _total([z * (weights[m] / scale) for m, z in logits.items()])
+        sum_of_weights = sum(weights[m] for m in logits)
+        return _total([z * (weights[m] / sum_of_weights) for m, z in logits.items()])
     shares = {m: present[m].to(z.dtype) * weights[m] for m, z in logits.items()}
-    scale = _total(list(shares.values())).clamp_min(
-        torch.finfo(next(iter(shares.values())).dtype).tiny
-    )
+    scale = _total(list(shares.values()))
+    scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)  # rows that have none of these
     return _total([z * (shares[m] / scale)[:, None] for m, z in logits.items()])
 
 

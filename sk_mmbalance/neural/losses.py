@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | None = None) -> Tensor:
@@ -24,6 +24,16 @@ def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | Non
     return (weight * losses).sum() / weight.sum()
 
 
+def mean_criterion(
+    criterion: nn.Module, logits: Tensor, codes: Tensor, weight: Tensor | None
+) -> Tensor:
+    """Weighted mean of a criterion that gives a loss per row."""
+    if weight is None and type(criterion) is nn.CrossEntropyLoss and criterion.weight is None:
+        # the same number in one kernel instead of three
+        return F.cross_entropy(logits, codes, label_smoothing=criterion.label_smoothing)
+    return weighted_mean_loss(criterion(logits, codes), weight)
+
+
 def unimodal_losses(
     logits: Mapping[str, Tensor],
     codes: Tensor,
@@ -31,6 +41,8 @@ def unimodal_losses(
     present: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Cross-entropy of every modality's own logits over the rows that have it."""
+    if weight is None and present is None:
+        return {name: F.cross_entropy(z, codes) for name, z in logits.items()}
     return {
         name: weighted_mean_loss(
             F.cross_entropy(z, codes, reduction="none"),

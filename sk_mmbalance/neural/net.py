@@ -25,7 +25,7 @@ from torch import Tensor
 from ..exceptions import DivergenceError
 from .data import Batch, ModalityRows, RowBatches
 from .epoch_log import EpochLog
-from .losses import unimodal_losses, weighted_mean_loss
+from .losses import mean_criterion, unimodal_losses
 from .module import MultimodalOutput
 
 _PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory
@@ -64,6 +64,8 @@ class MultimodalNet(NeuralNet):
         self.unimodal_weight = unimodal_weight
         self.seed = seed
         self.amp = amp
+        #: whether the batch at hand is one on which the modalities are measured
+        self.measuring = True
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -75,29 +77,39 @@ class MultimodalNet(NeuralNet):
 
     # -- what a method may override --------------------------------------------------------
 
+    @property
+    def trains_modalities(self) -> bool:
+        """Whether the loss needs the modalities' own logits."""
+        return bool(self.unimodal_weight)
+
     def get_loss(
         self, y_pred: MultimodalOutput, y_true: Tensor, X: Any = None, training: bool = False
     ) -> Tensor:
         """Weighted mean cross-entropy of the fused logits; in training also of the modalities'."""
         weight = X.get("weight")
-        loss = weighted_mean_loss(self.criterion_(y_pred.logits, y_true), weight)
+        loss = mean_criterion(self.criterion_, y_pred.logits, y_true, weight)
         if training and self.unimodal_weight:
             own = unimodal_losses(y_pred.unimodal, y_true, weight, X.get("present"))
             loss = loss + self.unimodal_weight * sum(own.values())
         return loss
 
-    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """One step of the optimiser."""
-        if self._needs_closure():
-            return super().train_step(batch, **fit_params)
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Compute loss and gradients of one batch."""
         X, y = batch
-        self.optimizer_.zero_grad(set_to_none=True)
-        output = self.infer(X)
+        output = self.infer(X, unimodal=self.measuring or self.trains_modalities)
         loss = self.get_loss(output, y, X=X, training=True)
         loss.backward()
+        return {"loss": loss, "y_pred": output}
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """One step of the optimiser."""
+        if self.needs_closure_:
+            return super().train_step(batch, **fit_params)
+        self.optimizer_.zero_grad(set_to_none=True)
+        step = self.train_step_single(batch, **fit_params)
         self._notify_gradients(batch)
         self.optimizer_.step()
-        return {"loss": loss.detach(), "y_pred": output}
+        return step
 
     def infer(self, x: dict[str, Any], **fit_params: Any) -> MultimodalOutput:
         """Run the network on one batch."""
@@ -134,11 +146,13 @@ class MultimodalNet(NeuralNet):
         events = self._wants_batch_events()
         log = EpochLog(self._module().names)
         self._set_training(training)
+        n_batches = len(iterator)
         for batch in iterator:
+            self.measuring = not training or log.wants_modalities(n_batches, self.batch_size)
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            log.add(step["loss"], step["y_pred"], batch)
+            log.add(step["loss"], step["y_pred"], batch, self.measuring)
             if events:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
@@ -189,9 +203,12 @@ class MultimodalNet(NeuralNet):
             named = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-    def _needs_closure(self) -> bool:
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the optimiser, and see whether its step needs a closure (as LBFGS's does)."""
+        super().initialize_optimizer(*args, **kwargs)
         closure = inspect.signature(type(self.optimizer_).step).parameters.get("closure")
-        return closure is not None and closure.default is inspect.Parameter.empty
+        self.needs_closure_ = closure is not None and closure.default is inspect.Parameter.empty
+        return self
 
     # -- prediction ------------------------------------------------------------------------
 

@@ -1,0 +1,118 @@
+# Every target makes the virtual environment it needs on first use and reuses it afterwards.
+#
+#   make demo    the quickstart: a table and a saved plot
+#   make test    the default tests
+#   make check   everything that has to hold before a change lands
+#   make lint    ruff and mypy
+#   make docs    the documentation, in docs/_build/html
+#   make bench   the benchmarks (BENCH=benchmarks/training_speed.py runs one of them)
+#   make clean   removes what the targets above made, the environment included
+#
+# Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BENCH ?= $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+EXAMPLES ?= examples/quickstart.py $(sort $(wildcard examples/plot_*.py))
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+DEV := $(VENV)/.installed-dev
+DOCS := $(VENV)/.installed-docs
+DIST := build/package-check
+
+# One thread a process: tests compare bits, and JOBS processes already fill the cores.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+HEADLESS := MPLBACKEND=Agg
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test test-all check lint format examples package docs docs-check bench clean help
+
+help:
+	@sed -n '2,12s/^# \{0,1\}//p' Makefile
+
+# -- environment ---------------------------------------------------------------------------
+
+$(DEV): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "'$(PYTHON)' was not found; install Python 3.11 or newer, or name one: make PYTHON=..."; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; \
+	  sys.exit(None if sys.version_info >= (3, 11) else \
+	  "sk_mmbalance needs Python 3.11 or newer, $(PYTHON) is " + v + ": make PYTHON=python3.12")'
+	@echo "Making the virtual environment $(VENV) (first time: a few minutes) ..."
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; \
+	  exit 1; }
+	$(PIP_INSTALL) -e '.[dev,plot]'
+	@touch $@
+
+$(DOCS): $(DEV)
+	$(PIP_INSTALL) -e '.[dev,plot,docs]'
+	@touch $@
+
+# -- use -----------------------------------------------------------------------------------
+
+demo: $(DEV)
+	$(HEADLESS) $(PY) examples/quickstart.py
+
+bench: $(DEV)
+	@for script in $(BENCH); do echo "== $$script"; $(ONE_THREAD) $(PY) $$script; done
+
+docs: $(DOCS)
+	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# -- checks --------------------------------------------------------------------------------
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(DEV)
+	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS)
+
+# Default and slow tests, those for a GPU where there is one, the docstrings' examples and the
+# user guide's, in one run.
+test-all: $(DEV)
+	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
+	  --doctest-modules --doctest-glob='*.rst' tests sk_mmbalance docs/user_guide
+
+# An example that takes longer than a minute is not named plot_*: it is neither run here nor
+# by the gallery of the documentation.
+examples: $(DEV)
+	@for script in $(EXAMPLES); do \
+	  echo "== $$script"; $(ONE_THREAD) $(HEADLESS) $(PY) $$script; done
+
+# `build` makes the wheel out of the sdist, so both are seen to be whole.
+package: $(DEV)
+	rm -rf $(DIST)
+	$(PY) -m build --outdir $(DIST) . >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	$(PY) -m venv $(DIST)/venv
+	$(DIST)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt $(DIST)/*.whl
+	cd $(DIST) && venv/bin/python -c 'import sk_mmbalance as s; \
+	  [getattr(s, name) for name in s.__all__]; \
+	  print("wheel", s.__version__, "installed;", len(s.__all__), "names load")'
+	rm -rf $(DIST)
+
+# The pages without running the examples (`make examples` runs them).
+docs-check: $(DOCS)
+	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -q -E \
+	  -D plot_gallery=0 -b html docs docs/_build/check
+
+check: lint package docs-check examples test-all
+
+clean:
+	rm -rf $(VENV) build dist docs/_build docs/_generated docs/auto_examples docs/api \
+	  .pytest_cache .mypy_cache .ruff_cache examples/output *.egg-info
+	find sk_mmbalance tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

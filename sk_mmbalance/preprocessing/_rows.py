@@ -1,0 +1,94 @@
+"""What goes into an inner transformer and what comes out of it, row by row.
+
+Inner transformers are scikit-learn's: most want 2-D arrays, text vectorizers a 1-D sequence of
+strings. These functions bring a modality into that form, and the result back into one with a row
+for every sample, missing ones included.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+
+def as_input(transformer: Any, value: Any, name: str) -> Any:
+    """Bring a modality into the form that a transformer takes."""
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu().numpy()
+    tags = _first_tags(transformer)
+    if tags is None or tags.no_validation or len(value.shape) == 0:
+        return value
+    if tags.input_tags.string and not tags.input_tags.two_d_array:
+        return _as_texts(value, name)
+    if len(value.shape) == 1:
+        return value.reshape(-1, 1)
+    if len(value.shape) > 2 and not tags.input_tags.three_d_array:
+        return value.reshape(value.shape[0], int(np.prod(value.shape[1:])))
+    return value
+
+
+def _first_tags(transformer: Any) -> Any:
+    """Tags of what meets the data first; None for what declares none."""
+    while isinstance(transformer, Pipeline):
+        steps = [step for _, step in transformer.steps if step not in (None, "passthrough")]
+        if not steps:
+            return None
+        transformer = steps[0]
+    return get_tags(transformer) if hasattr(transformer, "__sklearn_tags__") else None
+
+
+def _as_texts(value: Any, name: str) -> Any:
+    if len(value.shape) == 1:
+        return value
+    if value.shape[1:] != (1,):
+        raise ValueError(
+            f"`transformers` gives {name!r} a text transformer, which takes one string per sample; "
+            f"the modality has shape {tuple(value.shape)}. Make each text column a modality."
+        )
+    return value.iloc[:, 0] if isinstance(value, pd.DataFrame) else np.asarray(value)[:, 0]
+
+
+def as_output(result: Any, value: Any, name: str, n_rows: int) -> Any:
+    """Check the number of rows and give a flattened modality its shape back.
+
+    An image or a sequence gets its shape back if the number of values per sample is what it was;
+    otherwise (a PCA, a sparse encoding) the result stays 2-D.
+    """
+    if not hasattr(result, "shape"):
+        result = np.asarray(result)
+    if result.shape[0] != n_rows:
+        raise ValueError(
+            f"`transformers` changes the number of rows of {name!r} from {n_rows} to "
+            f"{result.shape[0]}; a transformer must keep one row per sample."
+        )
+    shape = tuple(value.shape[1:])
+    flattened = len(shape) > 1 and len(result.shape) == 2 and result.shape[1] == np.prod(shape)
+    if flattened and not issparse(result):
+        return np.asarray(result).reshape(n_rows, *shape)
+    return result
+
+
+def spread(result: Any, missing: np.ndarray, value: Any) -> Any:
+    """One row for every sample: results where there were some, NaN where the modality is missing.
+
+    A sparse result with missing rows becomes dense, because a row of a sparse matrix cannot be
+    missing: its zeros are values.
+    """
+    if not missing.any():
+        return result
+    if issparse(result):
+        result = result.toarray()
+    if isinstance(result, pd.DataFrame):
+        rows = result.set_axis(np.flatnonzero(~missing), axis=0).reindex(range(len(missing)))
+        return rows.set_axis(value.index, axis=0) if isinstance(value, pd.DataFrame) else rows
+    result = np.asarray(result)
+    kind = result.dtype.kind
+    dtype = result.dtype if kind == "f" else np.dtype(object if kind in "OUS" else np.float64)
+    whole = np.full((len(missing), *result.shape[1:]), np.nan, dtype=dtype)
+    whole[~missing] = result
+    return whole

@@ -1,0 +1,62 @@
+"""scikit-learn's own checks on our estimators: all of them, none expected to fail."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import SkipTestWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.estimator_checks import (
+    _check_name,
+    check_estimator,
+    estimator_checks_generator,
+)
+
+#: Needs an environment variable and packages of its own; skipped by scikit-learn without them.
+MAY_SKIP = {"check_array_api_input"}
+
+#: Run for `MLPClassifier` because it takes several label columns; ours refuse them.
+MULTILABEL = {
+    "check_classifiers_multilabel_representation_invariance",
+    "check_classifiers_multilabel_output_format_decision_function",
+    "check_classifiers_multilabel_output_format_predict_proba",
+    "check_classifiers_multilabel_output_format_predict",
+}
+
+
+def check_names(estimator: Any) -> set[str]:
+    """Names of the checks that scikit-learn runs for an estimator."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)
+        return {_check_name(check) for _, check in estimator_checks_generator(estimator)}
+
+
+def assert_all_checks_pass(estimator: Any, *, absent: frozenset[str] = frozenset()) -> None:
+    """Run every check and compare their names with those of scikit-learn's own network.
+
+    The comparison keeps a tag from switching off part of the suite unseen.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An unfitted instance.
+    absent : frozenset of str
+        Checks that scikit-learn runs for its network but not for `estimator`; each needs its
+        reason at the call (those on sparse input for an estimator that takes none, say).
+    """
+    if is_classifier(estimator):
+        missing = check_names(MLPClassifier()) - MULTILABEL - check_names(estimator)
+        assert missing == absent, f"not run: {sorted(missing)}; expected: {sorted(absent)}"
+    elif is_regressor(estimator):
+        missing = check_names(MLPRegressor()) - check_names(estimator)
+        assert missing == absent, f"not run: {sorted(missing)}; expected: {sorted(absent)}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)
+        results = check_estimator(estimator, on_skip=None, on_fail=None)
+    failed = {r["check_name"]: repr(r["exception"]) for r in results if r["status"] == "failed"}
+    assert not failed, f"{len(failed)} of {len(results)} checks failed: {failed}"
+    others = {r["check_name"] for r in results if r["status"] != "passed"}
+    # partial_fit checks skip themselves without saying so; nothing else may be left out
+    assert others <= MAY_SKIP, f"skipped: {sorted(others - MAY_SKIP)}"
