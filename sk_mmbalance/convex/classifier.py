@@ -44,19 +44,21 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         self, y: Any, sample_weight: Any, checked: CheckedModalities
     ) -> tuple[Array, Rows]:
         """Classes, and what is known of each row."""
+        labels = None if y is None else np.asarray(y)
         labeled = np.ones(checked.n_samples, dtype=bool)
         marker = self.unlabeled_label
-        if marker is not None and y is not None:
-            labeled = np.asarray(np.ravel(np.asarray(y)) != marker)
+        if marker is not None and labels is not None:
+            labels = labels.ravel()
+            labeled = np.asarray(labels != marker)
             if len(labeled) != checked.n_samples:
                 raise ValueError(
                     f"`y` has {len(labeled)} labels for {checked.n_samples} samples in `X`."
                 )
         codes = np.full(checked.n_samples, -1)
-        if labeled.all():
-            classes, codes = self._read_labels(y, checked.n_samples)
+        if labels is None or labeled.all():
+            classes, codes = self._read_labels(labels, checked.n_samples)
         else:
-            known = np.ravel(np.asarray(y))[labeled]
+            known = labels[labeled]
             if len(np.unique(known)) < 2:
                 raise ValueError(
                     f"`unlabeled_label`={marker!r} leaves labels of "

@@ -35,9 +35,9 @@ def cost_scorer(kappa: float = 0.01) -> Callable[..., float]:
     >>> arm = ARMClassifier(weak="face", solver="schur").fit(X, y)
     >>> scorer = cost_scorer(kappa=0.05)
     >>> round(scorer(arm.set_params(predict_with="weak"), X, y), 2)
-    -0.25
+    -0.27
     >>> round(scorer(arm.set_params(predict_with="strong"), X, y), 2)
-    -0.55
+    -0.56
     """
     if not (np.isfinite(kappa) and kappa >= 0):
         raise ValueError(f"`kappa` must be a number >= 0; got {kappa!r}.")

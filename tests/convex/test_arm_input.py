@@ -72,7 +72,7 @@ def test_every_class_needs_a_labelled_row_on_each_side(make_rows):
     finger = X["finger"].copy()
     finger[y == 2] = np.nan
     part = Modalities(face=X["face"], finger=finger)
-    with pytest.raises(ValueError, match="Of 3 classes, 1 have no labelled row .* strong side"):
+    with pytest.raises(ValueError, match=r"Of 3 classes, 1 have no labelled row .* strong side"):
         ARMClassifier(missing="mask", **OWN).fit(part, y)
     face = X["face"].copy()
     face[y == 1] = np.nan

@@ -54,9 +54,7 @@ def test_zero_coupling_with_log_loss_equals_logistic_regression_on_the_strong_si
     arm = exact(coupling=0.0, loss="log_loss", predict_with="strong", tol=1e-12).fit(X, y)
     logistic = LogisticRegression(C=1 / (0.1 * len(y)), tol=1e-10, max_iter=10000)
     logistic.fit(X["finger"], y)
-    np.testing.assert_allclose(
-        arm.predict_proba(X), logistic.predict_proba(X["finger"]), atol=1e-6
-    )
+    np.testing.assert_allclose(arm.predict_proba(X), logistic.predict_proba(X["finger"]), atol=1e-6)
 
 
 def test_large_coupling_forces_both_outputs_together(make_rows):

@@ -99,7 +99,7 @@ def test_weak_side_empties_exactly_at_the_critical_strength(make_problem, loss, 
     below = engine.solve(strengths_at(engine, penalty, 0.99, 1.0))
     assert np.all(above.point.weak == 0)
     kept = np.linalg.norm(below.point.weak, axis=1) > 0
-    assert 1 <= kept.sum()
+    assert kept.any()
     if penalty != "trace":
         assert kept.sum() == 1
 
@@ -111,7 +111,7 @@ def test_scalar_metric_gram_metric_and_schur_agree(make_problem, loss):
     strengths = strengths_at(engine, "l21", 0.1, 0.9)
     reference = engine.solve(strengths)
     for grams in (None, engine.grams):
-        watch, n_iter, converged = solve_data_space(
+        watch, _, converged = solve_data_space(
             data, strengths, data.zero(), tol=1e-8, max_iter=20000, grams=grams
         )
         assert converged
