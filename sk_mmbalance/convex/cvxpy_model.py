@@ -59,6 +59,9 @@ class ARMModel:
         With the squared loss, the rows of each sum of squares are replaced by the
         triangular factor of their QR decomposition, which leaves the objective as it is.
     penalty_name : {'l21', 'trace', 'l1'}
+    compress : bool, default=True
+        Whether to replace rows by their triangular factor. The benchmarks show what the
+        problem costs without.
 
     Attributes
     ----------
@@ -67,9 +70,10 @@ class ARMModel:
     alpha, coupling, strong_reg, l1, l2 : cvxpy.Parameter
     """
 
-    def __init__(self, data: ARMData, penalty_name: str = "l21"):
+    def __init__(self, data: ARMData, penalty_name: str = "l21", *, compress: bool = True):
         k = data.n_outputs
         self._data, self._penalty_name = data, penalty_name
+        self._factor = triangular_factor if compress else weighted_rows
         self.strong = cp.Variable((data.strong.shape[1], k), name="strong")
         self.strong_intercept = cp.Variable((1, k), name="strong_intercept")
         self.weak = cp.Variable((max(data.weak.shape[1], 1), k), name="weak")
@@ -103,7 +107,7 @@ class ARMModel:
         if data.loss_name == "squared":
             width = rows.shape[1]
             blocks = [rows[used], *self._ones(used), data.targets[used]]
-            factor = triangular_factor(blocks, weights[used])
+            factor = self._factor(blocks, weights[used])
             residual = factor[:, :width] @ coef - factor[:, -data.n_outputs :]
             if data.fit_intercept:
                 residual = residual + factor[:, width : width + 1] @ intercept
@@ -127,7 +131,7 @@ class ARMModel:
         if not np.any(used):
             return cp.Constant(0.0)
         blocks = [data.strong[used], data.weak[used], *self._ones(used)]
-        factor = triangular_factor(blocks, data.paired_rows[used])
+        factor = self._factor(blocks, data.paired_rows[used])
         ds, both = data.strong.shape[1], data.strong.shape[1] + data.weak.shape[1]
         gap = factor[:, :ds] @ self.strong - factor[:, ds:both] @ self.weak
         if data.fit_intercept:
@@ -224,6 +228,11 @@ def triangular_factor(blocks: list[Array], weights: Array) -> Array:
         if len(factor) > width:
             factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return factor
+
+
+def weighted_rows(blocks: list[Array], weights: Array) -> Array:
+    """All rows of the blocks next to each other, times the roots of their weights."""
+    return np.sqrt(weights)[:, None] * np.hstack(blocks)
 
 
 def check_solver(solver: str, loss_name: str, penalty_name: str, n_outputs: int) -> None:
