@@ -8,8 +8,8 @@ and cost as the price of cost goes up, and how far off is the model of independe
 Five stratified folds, logistic regression on scaled features everywhere. Prices and budgets are
 fixed beforehand; thresholds and orders come from the training part of each fold.
 
-    python benchmarks/bench_serial_cost.py          # rewrites results/serial_cost.csv
-    python benchmarks/bench_serial_cost.py --table  # shows it
+    python benchmarks/serial_cost.py          # rewrites results/serial_cost.csv
+    python benchmarks/serial_cost.py --table  # shows it
 """
 
 from __future__ import annotations

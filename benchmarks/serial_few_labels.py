@@ -6,8 +6,8 @@ rest five rows of each class keep their label. Reported is the accuracy of the *
 (as trained), of the strong one, and of the chain of both with its acquisition cost (weak 1,
 strong 10 more, price 0.01). Logistic regression on scaled features everywhere, nothing tuned.
 
-    python benchmarks/bench_serial_few_labels.py          # rewrites results/serial_few_labels.csv
-    python benchmarks/bench_serial_few_labels.py --table  # shows it
+    python benchmarks/serial_few_labels.py          # rewrites results/serial_few_labels.csv
+    python benchmarks/serial_few_labels.py --table  # shows it
 
 Dermatology is read from the folder named by SK_MMBALANCE_DATA, and left out where it is not there.
 """
