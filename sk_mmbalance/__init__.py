@@ -11,6 +11,9 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "ARMClassifier": "convex",
+    "ARMClassifierCV": "convex",
+    "ARMRegressor": "convex",
     "CostCurveDisplay": "serial",
     "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
@@ -25,6 +28,7 @@ _HOMES = {
 
 _ROOMS = (
     "base",
+    "convex",
     "datasets",
     "ensemble",
     "exceptions",

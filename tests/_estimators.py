@@ -8,13 +8,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sk_mmbalance import LateFusionClassifier, Modalities, UnimodalClassifier
+from sk_mmbalance import (
+    LateFusionClassifier,
+    Modalities,
+    MultimodalClassifier,
+    UnimodalClassifier,
+)
 
 CLASSIFIERS = {
     "best single modality": UnimodalClassifier(cv=2),
     "late fusion": LateFusionClassifier(),
     "late fusion, learnt weights": LateFusionClassifier(weights="cv", cv=2),
     "late fusion, stacking": LateFusionClassifier(rule="stacking", cv=2),
+    "joint network": MultimodalClassifier(
+        hidden_layer_sizes=(8,),
+        embedding_dim=8,
+        max_epochs=30,
+        batch_size=16,
+        lr=0.02,
+        random_state=0,
+    ),
 }
 
 every_classifier = pytest.mark.parametrize(

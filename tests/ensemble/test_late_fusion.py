@@ -270,6 +270,17 @@ def test_rows_that_are_never_tested_do_not_count(data):
     assert model.score(X, y) > 0.8
 
 
+def test_folds_without_weight_are_refused(data):
+    X, y = data
+    half = np.arange(120) < 60
+    one = [(np.flatnonzero(half), np.flatnonzero(~half))]
+    model = LateFusionClassifier(weights="cv", cv=one)
+    with pytest.raises(ValueError, match="zero in all rows that a fold of `cv` trains on"):
+        model.fit(X, y, sample_weight=~half)
+    with pytest.raises(ValueError, match="zero in all rows that `cv` tests on"):
+        model.fit(X, y, sample_weight=half)
+
+
 def test_routing_on_passes_weights_and_groups_through_pipeline_and_search(data):
     X, y = data
     weight, groups = np.linspace(0.5, 2, 120), np.repeat(np.arange(6), 20)
