@@ -176,9 +176,19 @@ def markdown_page(benchmarks: Path) -> str:
 
 
 def write(benchmarks: Path, target: Path) -> None:
-    """Write all tables into one file that ``results.rst`` includes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write all tables into one file, which ``results.rst`` includes.
+
+    The tables of each data file also go into ``tables/<data file>.rst`` beside it, for the chapter
+    of the user guide that speaks of them.
+    """
+    tables = target.parent / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
     target.write_text(rst_page(benchmarks), encoding="utf-8")
+    sections: dict[str, list[str]] = {}
+    for table in read_tables(benchmarks):
+        sections.setdefault(Path(table.file).stem, []).append(to_rst(table, benchmarks))
+    for stem, texts in sections.items():
+        (tables / f"{stem}.rst").write_text("\n".join(texts), encoding="utf-8")
 
 
 if __name__ == "__main__":
