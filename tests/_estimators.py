@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 
 from sk_mmbalance import (
+    ARMClassifier,
     LateFusionClassifier,
     Modalities,
     MultimodalClassifier,
+    SerialFusionClassifier,
     UnimodalClassifier,
 )
 
 CLASSIFIERS = {
+    "ARM": ARMClassifier(loss="log_loss"),  # the squared loss gives no probabilities
     "best single modality": UnimodalClassifier(cv=2),
     "late fusion": LateFusionClassifier(),
     "late fusion, learnt weights": LateFusionClassifier(weights="cv", cv=2),
     "late fusion, stacking": LateFusionClassifier(rule="stacking", cv=2),
+    "serial fusion": SerialFusionClassifier(),
     "joint network": MultimodalClassifier(
         hidden_layer_sizes=(8,),
         embedding_dim=8,
