@@ -11,12 +11,14 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "DataRemixingClassifier": "neural",
     "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "NegativeLearningClassifier": "neural",
     "UnimodalClassifier": "ensemble",
 }
 

@@ -2,5 +2,12 @@
 
 from .classifier import BaseMultimodalClassifier
 from .joint import MultimodalClassifier
+from .negative_learning import NegativeLearningClassifier
+from .remixing import DataRemixingClassifier
 
-__all__ = ["BaseMultimodalClassifier", "MultimodalClassifier"]
+__all__ = [
+    "BaseMultimodalClassifier",
+    "DataRemixingClassifier",
+    "MultimodalClassifier",
+    "NegativeLearningClassifier",
+]
