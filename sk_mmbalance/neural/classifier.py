@@ -360,7 +360,6 @@ class BaseMultimodalClassifier(ModalityClassifier):
             lr=self.lr,
             batch_size=self.batch_size,
             remixing=self._remixing(net._module().names),
-            **self._net_options(),
         )
 
     # -- predicting ------------------------------------------------------------------------

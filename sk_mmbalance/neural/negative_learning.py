@@ -248,6 +248,10 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         _check_fusion_weights(self.fusion_weights, sorted(shapes))
         return super()._make_module(shapes, n_classes, dtype)
 
+    def _continue_net(self, net: Any, n_epochs: int, validating: bool) -> None:
+        super()._continue_net(net, n_epochs, validating)
+        net.set_params(**self._net_options())
+
     def robustness_margin(self, X: Any, y: Any, lipschitz: Any = None) -> Bunch:
         """Margins of rows, and how large a disturbance must be to change their prediction.
 
