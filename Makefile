@@ -62,6 +62,7 @@ demo: $(DEV)
 
 bench: $(DEV)
 	@for script in $(BENCH); do echo "== $$script"; $(ONE_THREAD) $(PY) $$script; done
+	$(PY) docs/_ext/result_tables.py
 
 docs: $(DOCS)
 	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

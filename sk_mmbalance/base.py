@@ -154,14 +154,14 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
         """Weight of every row, class weights folded in; None if all are 1."""
         if sample_weight is None and class_weight is None:
             return None
+        if sample_weight is not None and not np.asarray(sample_weight).any():
+            raise ValueError(
+                "`sample_weight` is zero for every sample; at least one must be positive."
+            )
         dtype = np.result_type(np.float32, *(a.dtype for a in checked.arrays.values()))
         weights = _check_sample_weight(
             sample_weight, codes, dtype=dtype, ensure_non_negative=True, copy=True
         )
-        if not weights.any():
-            raise ValueError(
-                "`sample_weight` is zero for every sample; at least one must be positive."
-            )
         if class_weight is not None:
             per_class = compute_class_weight(
                 class_weight,

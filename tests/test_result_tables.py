@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from result_tables import NOTHING_YET, page
+from result_tables import BENCHMARKS, NOTHING_YET, markdown_page, rst_page
 
 ENTRY = """
 [[table]]
@@ -35,7 +35,7 @@ def test_cell_is_mean_and_sample_standard_deviation(benchmarks):
         ("wine", "late fusion", 1, "accuracy", 0.94),
         ("wine", "late fusion", 0, "log_loss", 7.0),
     )
-    text = page(benchmarks)
+    text = rst_page(benchmarks)
     assert "   * - method\n     - wine\n   * - late fusion\n     - 92.0 ± 2.8\n" in text
     assert "2 measurements a cell. Percent." in text
 
@@ -48,7 +48,7 @@ def test_methods_and_datasets_keep_the_order_of_the_file(benchmarks):
         ("zoo", "a late one", 0, "accuracy", 0.6),
         ("ants", "best single", 0, "accuracy", 0.7),
     )
-    text = page(benchmarks)
+    text = rst_page(benchmarks)
     assert "   * - method\n     - zoo\n     - ants\n   * - best single\n     - 50.0\n" in text
     assert "   * - a late one\n     - 60.0\n     - \\ \n" in text
 
@@ -57,7 +57,7 @@ def test_rows_and_columns_may_be_several_columns_of_the_file(benchmarks):
     entry = ENTRY.replace('where = { metric = "accuracy" }', 'columns = ["dataset", "metric"]')
     (benchmarks / "tables.toml").write_text(entry)
     _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), ("wine", "a", 0, "recall", 0.25))
-    text = page(benchmarks)
+    text = rst_page(benchmarks)
     assert (
         "     - wine / accuracy\n     - wine / recall\n   * - a\n     - 50.0\n     - 25.0" in text
     )
@@ -71,7 +71,7 @@ def test_unequal_numbers_of_measurements_are_shown(benchmarks):
         ("wine", "a", 1, "accuracy", 0.5),
         ("wine", "b", 0, "accuracy", 0.5),
     )
-    text = page(benchmarks)
+    text = rst_page(benchmarks)
     assert "50.0 ± 0.0 (2)" in text
     assert "50.0 (1)" in text
 
@@ -79,21 +79,34 @@ def test_unequal_numbers_of_measurements_are_shown(benchmarks):
 def test_result_file_without_a_table_is_an_error(benchmarks):
     _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), name="forgotten.csv")
     with pytest.raises(ValueError, match=r"forgotten\.csv.*stand in no table"):
-        page(benchmarks)
+        rst_page(benchmarks)
 
 
 def test_table_without_its_file_is_an_error(benchmarks):
     (benchmarks / "tables.toml").write_text(ENTRY)
     with pytest.raises(ValueError, match=r"floors\.csv.*no such result file"):
-        page(benchmarks)
+        rst_page(benchmarks)
 
 
 def test_condition_that_no_measurement_meets_is_an_error(benchmarks):
     (benchmarks / "tables.toml").write_text(ENTRY)
     _measure(benchmarks, ("wine", "a", 0, "log_loss", 0.5))
     with pytest.raises(ValueError, match="no measurement where"):
-        page(benchmarks)
+        rst_page(benchmarks)
 
 
 def test_no_results_is_said_plainly(benchmarks):
-    assert page(benchmarks) == NOTHING_YET
+    assert rst_page(benchmarks) == NOTHING_YET
+
+
+def test_markdown_shows_the_same_cells(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY)
+    _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), ("wine", "b", 0, "accuracy", 0.25))
+    text = markdown_page(benchmarks)
+    assert "| method | wine |\n| --- | --- |\n| a | 50.0 |\n| b | 25.0 |\n" in text
+    assert "One measurement a cell. Percent. Data: `results/floors.csv`." in text
+
+
+def test_written_results_are_those_of_the_data_files():
+    written = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
+    assert written == markdown_page(BENCHMARKS), "run: python docs/_ext/result_tables.py"

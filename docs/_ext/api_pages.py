@@ -43,13 +43,15 @@ def public_names() -> dict[str, list[str]]:
 
 
 def _exports(room: ModuleType) -> list[str]:
-    """``__all__`` of a room, or the classes and functions defined in it."""
+    """``__all__`` of a room, or the classes defined in it."""
     if hasattr(room, "__all__"):
         return [name for name in room.__all__ if not isinstance(getattr(room, name), ModuleType)]
     return [
         name
         for name, value in vars(room).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == room.__name__
+        if not name.startswith("_")
+        and isinstance(value, type)
+        and value.__module__ == room.__name__
     ]
 
 

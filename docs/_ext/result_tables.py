@@ -4,17 +4,25 @@ A benchmark leaves a tidy CSV in ``benchmarks/results/`` (one row a measurement:
 method, seed, fold, metric, value``, further columns as it needs) and registers its table in
 ``benchmarks/tables.toml``. No figure on the page is typed by hand.
 
-``python docs/_ext/result_tables.py`` prints all tables.
+``python docs/_ext/result_tables.py`` writes all tables to ``benchmarks/RESULTS.md``; the
+documentation's build writes them to its results page.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NOTHING_YET = "No benchmark has left its results yet.\n"
+MARKDOWN_INTRO = """\
+# Results
+
+Computed from the data files in `results/` by `python docs/_ext/result_tables.py`; not edited by
+hand. `README.md` says how those files are made.
+"""
 
 
 @dataclass(kw_only=True)
@@ -29,6 +37,8 @@ class Table:
         CSV in ``benchmarks/results/``.
     rows, columns : str or list of str
         Columns of the CSV that the rows and the columns of the table stand for.
+    value : str
+        Column of the CSV with the measured figure.
     where : dict
         Only the measurements in which each named column has this value.
     percent : bool
@@ -42,16 +52,26 @@ class Table:
     caption: str = ""
     rows: str | list[str] = "method"
     columns: str | list[str] = "dataset"
-    where: dict[str, Any]
+    value: str = "value"
+    where: dict[str, Any] = field(default_factory=dict)
     percent: bool = False
     digits: int = 3
+
+
+@dataclass
+class Shown:
+    """A table as text: heads, lines of cells, and what stands below."""
+
+    heads: list[str]
+    lines: list[list[str]]
+    note: str
 
 
 def read_tables(benchmarks: Path) -> list[Table]:
     """The registered tables; a result file that no table shows is an error."""
     register = benchmarks / "tables.toml"
     entries = tomllib.loads(register.read_text(encoding="utf-8")) if register.is_file() else {}
-    tables = [Table(**{"where": {}, **entry}) for entry in entries.get("table", [])]
+    tables = [Table(**entry) for entry in entries.get("table", [])]
     shown = {table.file for table in tables}
     lying = {file.name for file in (benchmarks / "results").glob("*.csv")}
     if lying - shown:
@@ -64,14 +84,30 @@ def read_tables(benchmarks: Path) -> list[Table]:
     return tables
 
 
-def measurements(benchmarks: Path, table: Table) -> pd.core.groupby.SeriesGroupBy:
-    """Measured values, grouped by the rows and columns of the table, in the file's order."""
+def show(table: Table, benchmarks: Path) -> Shown:
+    """Mean and standard deviation of the measurements of each cell, in the file's order."""
     data = pd.read_csv(benchmarks / "results" / table.file)
     for column, value in table.where.items():
         data = data[data[column] == value]
     if data.empty:
         raise ValueError(f"{table.file}: no measurement where {table.where}.")
-    return data.groupby([*_listed(table.rows), *_listed(table.columns)], sort=False)["value"]
+    rows, columns = _listed(table.rows), _listed(table.columns)
+    groups = data.groupby([*rows, *columns], sort=False)[table.value]
+    n = groups.size()
+    cells: dict[tuple[tuple, tuple], str] = {
+        (key[: len(rows)], key[len(rows) :]): _cell(values, table, show_count=n.nunique() > 1)
+        for key, values in groups
+    }
+    row_keys = list(dict.fromkeys(row for row, _ in cells))
+    column_keys = list(dict.fromkeys(column for _, column in cells))
+    return Shown(
+        heads=[*rows, *(" / ".join(map(str, key)) for key in column_keys)],
+        lines=[
+            [*map(str, row), *(cells.get((row, column), "") for column in column_keys)]
+            for row in row_keys
+        ],
+        note=_note(table, n),
+    )
 
 
 def _listed(names: str | list[str]) -> list[str]:
@@ -87,42 +123,56 @@ def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
     return f"{text} ({len(values)})" if show_count else text
 
 
+def _note(table: Table, n: pd.Series) -> str:
+    many = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
+    what = (
+        "One measurement a cell."
+        if n.max() == 1
+        else f"Mean ± standard deviation of {many} measurements a cell."
+    )
+    return f"{what}{' Percent.' if table.percent else ''} Data: `results/{table.file}`."
+
+
 def to_rst(table: Table, benchmarks: Path) -> str:
-    """One section: heading, caption, table, and the file the figures come from."""
-    groups = measurements(benchmarks, table)
-    n = groups.size()
-    n_rows = len(_listed(table.rows))
-    cells = {}
-    for key, values in groups:
-        key = key if isinstance(key, tuple) else (key,)
-        cells[key[:n_rows], key[n_rows:]] = _cell(values, table, show_count=n.nunique() > 1)
-    row_keys = list(dict.fromkeys(row for row, _ in cells))
-    column_keys = list(dict.fromkeys(column for _, column in cells))
-    lines = [[*_listed(table.rows), *(" / ".join(map(str, key)) for key in column_keys)]]
-    for row in row_keys:
-        lines.append([*map(str, row), *(cells.get((row, key), "\\ ") for key in column_keys)])
-    body = "\n".join("   * - " + "\n     - ".join(line) for line in lines)
-    spread = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
-    unit = " Percent." if table.percent else ""
+    """One section of reStructuredText."""
+    shown = show(table, benchmarks)
+    body = "\n".join(
+        "   * - " + "\n     - ".join(cell or "\\ " for cell in line)
+        for line in [shown.heads, *shown.lines]
+    )
     return (
         f"{table.title}\n{'-' * len(table.title)}\n\n{table.caption}\n\n"
         f".. list-table::\n   :header-rows: 1\n   :class: results\n\n{body}\n\n"
-        f"Mean ± standard deviation of {spread} measurements a cell.{unit} "
-        f"Data: ``benchmarks/results/{table.file}``.\n"
+        f"{shown.note.replace('`', '``')}\n"
     )
 
 
-def page(benchmarks: Path) -> str:
-    """All tables."""
+def to_markdown(table: Table, benchmarks: Path) -> str:
+    """One section of Markdown."""
+    shown = show(table, benchmarks)
+    rule = ["---" for _ in shown.heads]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in [shown.heads, rule, *shown.lines])
+    caption = table.caption.strip().replace("``", "`")
+    return f"## {table.title}\n\n{caption}\n\n{body}\n\n{shown.note}\n"
+
+
+def rst_page(benchmarks: Path) -> str:
+    """All tables for the documentation."""
     tables = read_tables(benchmarks)
     return "\n".join(to_rst(table, benchmarks) for table in tables) if tables else NOTHING_YET
+
+
+def markdown_page(benchmarks: Path) -> str:
+    """All tables for ``benchmarks/RESULTS.md``."""
+    sections = [to_markdown(table, benchmarks) for table in read_tables(benchmarks)]
+    return "\n".join([MARKDOWN_INTRO, *(sections or [NOTHING_YET])])
 
 
 def write(benchmarks: Path, target: Path) -> None:
     """Write all tables into one file that ``results.rst`` includes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(benchmarks), encoding="utf-8")
+    target.write_text(rst_page(benchmarks), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    print(page(Path(__file__).parents[2] / "benchmarks"))
+    (BENCHMARKS / "RESULTS.md").write_text(markdown_page(BENCHMARKS), encoding="utf-8")

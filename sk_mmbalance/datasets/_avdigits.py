@@ -249,6 +249,9 @@ def _check(arrays: Arrays) -> None:
         shape = arrays[m].shape
         require(shape == (n, width), f"{n} rows of {width} features in '{m}', got {shape}")
         require(bool(np.isfinite(arrays[m]).all()), f"finite numbers in '{m}'")
-    _check_takes(arrays["y"], arrays["groups"], arrays["take"])
-    require(len(arrays["speakers"]) == _N_SPEAKERS, f"{_N_SPEAKERS} names of speakers")
+    for key, n_values in {"y": 10, "groups": _N_SPEAKERS}.items():
+        counts = np.bincount(arrays[key], minlength=n_values)
+        even = len(counts) == n_values and (counts == n // n_values).all()
+        require(bool(even), f"{n // n_values} rows of each of {n_values} values in '{key}'")
+    require(arrays["speakers"].shape == (_N_SPEAKERS,), f"{_N_SPEAKERS} names of speakers")
     require(arrays["split"].shape == (n,), f"{n} entries of 'split'")

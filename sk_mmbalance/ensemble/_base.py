@@ -127,11 +127,16 @@ class ExpertsClassifier(ModalityClassifier):
         Returns
         -------
         probabilities : dict of str to ndarray of shape (n_samples, n_classes)
-            By name of modality; the class prior in rows that lack it.
+            By name of modality; NaN in rows that lack it.
         """
         check_is_fitted(self)
         checked = self._read_sparse(X, reset=False)
-        return {name: expert.predict_proba(checked) for name, expert in self._experts.items()}
+        probas = {}
+        for name, expert in self._experts.items():
+            proba = np.array(expert.predict_proba(checked))
+            proba[~checked.present_in(name)] = np.nan
+            probas[name] = proba
+        return probas
 
     def _read_sparse(self, X: Any, *, reset: bool) -> Any:
         return self._read_modalities(X, reset=reset, accept_sparse=self._takes_sparse())

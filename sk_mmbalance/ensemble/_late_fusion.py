@@ -183,6 +183,8 @@ class LateFusionClassifier(ExpertsClassifier):
             probas, tested = out_of_fold(by_fold, folds, checked, len(classes))
             part = checked.rows(tested)
             tested_weights = None if weights is None else weights[tested]
+            if tested_weights is not None and not tested_weights.any():
+                raise ValueError("`sample_weight` is zero in all rows that `cv` tests on.")
             hits = {name: proba.argmax(axis=1) == codes[tested] for name, proba in probas.items()}
             scores = {n: float(np.average(hit, weights=tested_weights)) for n, hit in hits.items()}
         fitted = Parallel(n_jobs=self.n_jobs)(

@@ -32,7 +32,18 @@ def missing_values(value: Any) -> np.ndarray | None:
 
 
 def missing_rows(value: Any) -> np.ndarray:
-    """Boolean array ``(n_samples,)``: rows in which the whole modality is missing."""
+    """Rows in which a whole modality is missing.
+
+    Parameters
+    ----------
+    value : array-like of shape (n_samples, ...)
+        Values of one modality.
+
+    Returns
+    -------
+    missing : ndarray of bool of shape (n_samples,)
+        Whether all values of a row are NaN or None.
+    """
     flags = missing_values(value)
     if flags is None:
         return np.zeros(value.shape[0], dtype=bool)

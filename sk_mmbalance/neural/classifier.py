@@ -112,6 +112,11 @@ class BaseMultimodalClassifier(ModalityClassifier):
         if "Parameters" in (cls.__doc__ or "") and SHARED_PARAMETERS not in cls.__doc__:  # type: ignore[operator]
             cls.__doc__ = insert_shared(cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True  # made dense batch by batch
+        return tags
+
     # -- what a method says of itself ------------------------------------------------------
 
     def _net_options(self) -> dict[str, Any]:
@@ -153,7 +158,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
             The fitted estimator.
         """
         continued = self.warm_start and hasattr(self, "net_")
-        checked = self._read_modalities(X, reset=not continued)
+        checked = self._read_modalities(X, reset=not continued, accept_sparse=True)
         classes, codes = self._read_labels(y, checked.n_samples)
         if continued and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -198,7 +203,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
                 "`classes` must be given in the first call of partial_fit: later rows may bring "
                 "labels that these rows do not have."
             )
-        checked = self._read_modalities(X, reset=not continued)
+        checked = self._read_modalities(X, reset=not continued, accept_sparse=True)
         known = self.classes_ if continued else np.unique(classes)
         if continued and classes is not None and not np.array_equal(np.unique(classes), known):
             raise ValueError(
@@ -365,7 +370,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
     # -- predicting ------------------------------------------------------------------------
 
     def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
-        checked = self._read_for_prediction(X)
+        checked = self._read_for_prediction(X, accept_sparse=True)
         dtype = next(self.net_.module_.parameters()).dtype
         device = torch.device(self.net_.device)
         return checked, to_rows(checked, None, None, dtype=dtype, device=device)

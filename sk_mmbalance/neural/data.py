@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -17,13 +19,25 @@ from ..modalities import CheckedModalities
 Batch = tuple[dict[str, Any], Tensor]
 
 
+class SparseInput:
+    """Rows of a CSR matrix, made dense when a batch asks for them."""
+
+    def __init__(self, matrix: Any, dtype: torch.dtype):
+        self.matrix = matrix
+        self.dtype = dtype
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        rows = rows.numpy() if isinstance(rows, Tensor) else rows
+        return torch.from_numpy(self.matrix[rows].toarray()).to(self.dtype)
+
+
 @dataclass(frozen=True)
 class ModalityRows(Dataset):
     """Rows of all modalities as tensors on one device.
 
     Attributes
     ----------
-    inputs : dict of str to Tensor of shape (n_samples, ...)
+    inputs : dict of str to Tensor of shape (n_samples, ...), or SparseInput
         The modalities.
     codes : Tensor of int64 of shape (n_samples,)
         Class of every row, as a position in ``classes_``.
@@ -35,7 +49,7 @@ class ModalityRows(Dataset):
         Whether all rows fit on the training device at once.
     """
 
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Any]
     codes: Tensor
     present: dict[str, Tensor] | None = None
     weight: Tensor | None = None
@@ -79,7 +93,8 @@ def to_rows(
 ) -> ModalityRows:
     """Move read input to `device`, or leave it in main memory if it does not fit there."""
     n_bytes = sum(a.size for a in checked.arrays.values()) * dtype.itemsize
-    resident = not checked.on_disk and n_bytes <= _room_on(device)
+    sparse = any(issparse(a) for a in checked.arrays.values())
+    resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)
     home = device if resident else torch.device("cpu")
     inputs = {name: _tensor(checked.arrays[name], dtype, home) for name in checked.names}
     if codes is None:
@@ -106,16 +121,14 @@ def _room_on(device: torch.device) -> float:
     return 0.5 * free  # the other half is for the network and its activations
 
 
-def _tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    if not array.flags.writeable:  # torch warns about tensors over read-only memory
-        array = array.copy() if not isinstance(array, np.memmap) else array
-    if isinstance(array, np.memmap) or not array.flags.writeable:
-        return _map_tensor(array).to(dtype)
-    return torch.from_numpy(array).to(device=device, dtype=dtype, copy=False)
-
-
-def _map_tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(array))
+def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    if issparse(array):
+        return SparseInput(array, dtype)
+    with warnings.catch_warnings():
+        # read-only memory (a memory-mapped file, a worker's shared array) is only ever read
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        tensor = torch.from_numpy(array)
+    return tensor.to(device=device, dtype=dtype)
 
 
 class RowBatches:

@@ -22,7 +22,6 @@ import inspect
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from torch import Tensor
@@ -271,12 +270,8 @@ class MultimodalNet(NeuralNet):
             ]
         return {name: torch.cat([part[name] for part in parts]).cpu() for name in module.names}
 
-    def predict_proba(self, X: Any) -> Any:
-        """Class probabilities of all rows (what skorch's scoring callbacks call)."""
-        return F.softmax(self.evaluate_rows(X, unimodal=False).logits, dim=1).numpy()
-
     def predict(self, X: Any) -> Any:
-        """Class codes of all rows."""
+        """Class codes of all rows (what skorch's scoring callbacks call)."""
         return self.predict_proba(X).argmax(axis=1)
 
     def _module(self) -> Any:

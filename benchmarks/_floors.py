@@ -1,0 +1,46 @@
+"""Late fusion of networks that were trained each for itself: the floor of every neural method."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+
+from sk_mmbalance import Modalities, MultimodalClassifier
+
+
+class LateNets(ClassifierMixin, BaseEstimator):
+    """One network a modality, each with its own held-out part; predictions are averaged as logits.
+
+    ``unimodal_predict_proba`` gives the single networks: what a modality can do by itself.
+    """
+
+    def __init__(self, network=None):
+        self.network = network
+
+    def fit(self, X, y, groups=None):
+        network = self.network if self.network is not None else MultimodalClassifier()
+        self.networks_ = {
+            name: clone(network).fit(Modalities({name: X[name]}), y, groups=groups)
+            for name in sorted(X.names)
+        }
+        self.classes_ = next(iter(self.networks_.values())).classes_
+        return self
+
+    def unimodal_predict_proba(self, X):
+        return {
+            name: network.predict_proba(Modalities({name: X[name]}))
+            for name, network in self.networks_.items()
+        }
+
+    def predict_proba(self, X):
+        each = [
+            network.decision_function(Modalities({name: X[name]}))
+            for name, network in self.networks_.items()
+        ]
+        if each[0].ndim == 1:  # two classes: the difference of their logits
+            each = [np.column_stack([0 * z, z]) for z in each]
+        return softmax(np.mean([log_softmax(z, axis=1) for z in each], axis=0), axis=1)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -1,0 +1,305 @@
+"""How the benchmarks of neural methods are run: data sets, folds, arms, seeds, and one CSV.
+
+Every real data set has one protocol here: its folds (speakers or days left out where rows of one
+speaker or day resemble each other), and the figure it is judged by. Folds are the same for all
+seeds and arms, so that arms can be compared fold by fold; a seed changes initial weights, order of
+rows and the held-out part inside the training fold. Modalities are standardised inside the
+training fold. An arm never sees the test fold before it is scored.
+
+A benchmark is a dict of arms, each made from a seed::
+
+    ARMS = {
+        "joint": lambda seed: MultimodalClassifier(max_epochs=40, random_state=seed),
+        "late": lambda seed: LateNets(max_epochs=40, random_state=seed),
+    }
+
+    if __name__ == "__main__":
+        frame = run("my_benchmark", ARMS, datasets=["mfeat", "avdigits"], seeds=range(5))
+        print(summary(frame, "accuracy"))
+        print(differences(frame, "accuracy", against="joint"))
+
+Measurements that ``results/my_benchmark.csv`` has already are not made again: a run that was
+stopped goes on where it was. Delete the lines of an arm to measure it anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GroupKFold, PredefinedSplit, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_mmbalance import Modalities, ModalityTransformer
+from sk_mmbalance.datasets import get_data_home
+
+RESULTS = Path(__file__).parent / "results"
+COLUMNS = ["dataset", "method", "seed", "fold", "metric", "value"]
+_KEY = ["dataset", "method", "seed", "fold"]
+
+Arms = Mapping[str, Callable[[int], Any]]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A data set with its folds.
+
+    Attributes
+    ----------
+    name : str
+        Name of the set.
+    X : Modalities
+        Its modalities, float32.
+    y : ndarray of int
+        Classes.
+    folds : list of (train, test)
+        Row numbers.
+    fit_groups : ndarray or None
+        Groups that a held-out part inside the training fold has to keep together.
+    """
+
+    name: str
+    X: Modalities
+    y: np.ndarray
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    fit_groups: np.ndarray | None = None
+
+
+#: The figure each set is judged by: 81 % of occupancy's rows are of one class.
+JUDGED_BY = {"occupancy": "balanced_accuracy"}
+
+
+def load(name: str, n_splits: int | None = None) -> Protocol:
+    """Read a set from the folder ``SK_MMBALANCE_DATA``, with the folds of its protocol.
+
+    =================== ==========================================================
+    mfeat               5 stratified folds (``mfeat:official``: the set's own split)
+    avdigits            3 folds of speakers (``avdigits:official``: own split)
+    avdigits_weakimage  as avdigits
+    occupancy           5 folds of days
+    dermatology         5 stratified folds
+    leaves100           3 stratified folds
+    =================== ==========================================================
+    """
+    file, _, variant = name.partition(":")
+    with np.load(get_data_home() / f"{file}.npz", allow_pickle=False) as arrays:
+        X = Modalities({str(m): arrays[str(m)].astype(np.float32) for m in arrays["modalities"]})
+        y = arrays["y"]
+        groups = arrays.get("groups")
+        split = arrays.get("split")
+    if variant == "official":
+        folds = PredefinedSplit(np.where(split == "test", 0, -1)).split()
+    elif groups is not None:
+        folds = GroupKFold(n_splits or (5 if file == "occupancy" else 3)).split(y, y, groups)
+    else:
+        n_splits = n_splits or (3 if file == "leaves100" else 5)
+        folds = StratifiedKFold(n_splits, shuffle=True, random_state=0).split(y, y)
+    # Only three of occupancy's days have anybody in the room: holding a whole day out of the
+    # training fold as well would take half of what there is to learn.
+    fit_groups = groups if variant != "official" and file != "occupancy" else None
+    return Protocol(name, X, y, list(folds), fit_groups)
+
+
+def measure(protocol: Protocol, fold: int, estimator: Any, extra: Any = None) -> dict[str, float]:
+    """Fit on one training fold and score on its test fold.
+
+    `extra` is called with the fitted estimator and returns further figures by name.
+    """
+    train, test = protocol.folds[fold]
+    scale = ModalityTransformer({}, remainder=StandardScaler())
+    pipe = make_pipeline(scale, estimator)
+    step = pipe.steps[-1][0]
+    fit_params = {}
+    if protocol.fit_groups is not None and "groups" in inspect.signature(estimator.fit).parameters:
+        fit_params[f"{step}__groups"] = protocol.fit_groups[train]
+    start = time.perf_counter()
+    pipe.fit(protocol.X[train], protocol.y[train], **fit_params)
+    seconds = time.perf_counter() - start
+    X, y = pipe[:-1].transform(protocol.X[test]), protocol.y[test]
+    fitted = pipe[-1]
+    figures = _scores(y, fitted.predict_proba(X), fitted.classes_)
+    if hasattr(fitted, "unimodal_predict_proba"):
+        for name, proba in fitted.unimodal_predict_proba(X).items():
+            own = _scores(y, proba, fitted.classes_)
+            figures |= {f"{metric}[{name}]": value for metric, value in own.items()}
+    figures["seconds"] = seconds
+    return figures | (extra(fitted) if extra is not None else {})
+
+
+def _scores(y: np.ndarray, proba: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+    predicted = classes[proba.argmax(axis=1)]
+    # A day may lack a class (or have one only): the mean is over the classes it has.
+    balanced = np.mean([(predicted[y == k] == k).mean() for k in np.unique(y)])
+    proba = proba.astype(np.float64)
+    return {
+        "accuracy": accuracy_score(y, predicted),
+        "balanced_accuracy": float(balanced),
+        "log_loss": log_loss(y, proba / proba.sum(axis=1, keepdims=True), labels=classes),
+    }
+
+
+def run(
+    name: str,
+    arms: Arms | Callable[[str], Arms],
+    datasets: Iterable[str],
+    seeds: Iterable[int] = range(5),
+    n_jobs: int = 1,
+    extra: Any = None,
+    n_splits: int | None = None,
+    folder: Path = RESULTS,
+) -> pd.DataFrame:
+    """Measure all arms on all folds and seeds; return the whole table.
+
+    Parameters
+    ----------
+    name : str
+        The table is ``results/<name>.csv``.
+    arms : dict of str to callable, or callable
+        Makes an estimator from a seed; a callable makes the dict from the name of a set.
+    datasets : iterable of str
+        Names that `load` knows.
+    seeds : iterable of int
+        Seeds of the networks.
+    n_jobs : int
+        Worker processes, of one thread each; at most 2, for the machine is shared.
+    extra : callable, default=None
+        Further figures of a fitted estimator, by name.
+    n_splits : int, default=None
+        Another number of folds.
+    folder : Path
+        Where the table lies.
+    """
+    file = folder / f"{name}.csv"
+    folder.mkdir(exist_ok=True)
+    done = read(file)
+    known = set(done[_KEY].itertuples(index=False, name=None))
+    jobs, order = [], []
+    protocols = {dataset: load(dataset, n_splits) for dataset in datasets}
+    # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
+    for seed in seeds:
+        for dataset, protocol in protocols.items():
+            chosen = arms(dataset) if callable(arms) else arms
+            for method, make in chosen.items():
+                for fold in range(len(protocol.folds)):
+                    order.append((dataset, method, seed, fold))
+                    if order[-1] not in known:
+                        jobs.append(delayed(_job)(protocol, fold, method, make, seed, extra))
+    print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
+    if not file.exists():
+        pd.DataFrame(columns=COLUMNS).to_csv(file, index=False)
+    for number, rows in enumerate(
+        Parallel(n_jobs=min(n_jobs, 2), return_as="generator_unordered")(jobs), 1
+    ):
+        rows.to_csv(file, mode="a", header=False, index=False)
+        if number % 10 == 0 or number == len(jobs):
+            print(f"{name}: {number} of {len(jobs)}", flush=True)
+    whole = _in_order(read(file), [method for _, method, _, _ in order])
+    whole.to_csv(file, index=False)
+    return whole
+
+
+def _job(
+    protocol: Protocol, fold: int, method: str, make: Callable[[int], Any], seed: int, extra: Any
+) -> pd.DataFrame:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+    figures = measure(protocol, fold, make(seed), extra)
+    # Six digits: more are noise, and would make the files large.
+    rows = [
+        (protocol.name, method, seed, fold, key, f"{value:.6g}") for key, value in figures.items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _in_order(frame: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
+    """Sets and arms in the order of the benchmark, then by seed and fold."""
+    place = {method: number for number, method in enumerate(dict.fromkeys(methods))}
+    sets = {dataset: number for number, dataset in enumerate(dict.fromkeys(frame["dataset"]))}
+    keys = pd.DataFrame(
+        {
+            "dataset": frame["dataset"].map(sets),
+            "method": frame["method"].map(lambda m: place.get(m, len(place))),
+            "seed": frame["seed"],
+            "fold": frame["fold"],
+        }
+    )
+    return frame.loc[keys.sort_values(_KEY, kind="stable").index].reset_index(drop=True)
+
+
+def read(file: Path | str) -> pd.DataFrame:
+    """A table of results; empty where there is none yet. A bare name is one in ``results/``."""
+    file = Path(file) if Path(file).suffix else RESULTS / f"{file}.csv"
+    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+
+
+# -- what the tables say -------------------------------------------------------------------
+
+
+def judged(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Rows of one metric; "accuracy" is taken as the accuracy that each set is judged by.
+
+    ``accuracy[face]`` is taken likewise, and ``accuracy[*]`` means that of every modality, as one
+    set a modality: ``mfeat / pix``.
+    """
+    base, _, own = metric.partition("[")
+    wanted = frame["dataset"].map(lambda d: JUDGED_BY.get(d, base) if base == "accuracy" else base)
+    if own != "*]":
+        return frame[frame["metric"] == wanted + (f"[{own}" if own else "")]
+    rows = frame[[m.startswith(w + "[") for m, w in zip(frame["metric"], wanted, strict=True)]]
+    modality = rows["metric"].str.extract(r"\[(.*)\]")[0]
+    return rows.assign(dataset=rows["dataset"] + " / " + modality)
+
+
+def summary(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Mean and standard deviation over seeds, folds averaged first.
+
+    One row a method; columns ``(dataset, "mean")`` and ``(dataset, "sd")``.
+    """
+    rows = judged(frame, metric)
+    by_seed = rows.groupby(["dataset", "method", "seed"], sort=False)["value"].mean()
+    cells = by_seed.groupby(["method", "dataset"], sort=False).agg(mean="mean", sd="std")
+    wide = cells.unstack("dataset").swaplevel(axis=1)
+    sets, methods = dict.fromkeys(rows["dataset"]), dict.fromkeys(rows["method"])
+    return wide[[(dataset, what) for dataset in sets for what in ("mean", "sd")]].loc[list(methods)]
+
+
+def differences(frame: pd.DataFrame, metric: str, against: str) -> pd.DataFrame:
+    """Mean difference of every method to one of them, with its standard error.
+
+    Seeds are averaged first; the error is that of the mean of the folds' paired differences. (With
+    few folds it is rough itself, and training folds overlap: read it as a yardstick.)
+    """
+    rows = judged(frame, metric)
+    by_fold = rows.groupby(["dataset", "method", "fold"], sort=False)["value"].mean()
+    wide = by_fold.unstack("method")
+    apart = wide.sub(wide[against], axis=0).drop(columns=against).stack().rename("value")
+    cells = apart.groupby(["method", "dataset"], sort=False).agg(
+        mean="mean", se=lambda v: v.std(ddof=1) / np.sqrt(len(v))
+    )
+    out = cells.unstack("dataset").swaplevel(axis=1)
+    sets = dict.fromkeys(rows["dataset"])
+    methods = [m for m in dict.fromkeys(rows["method"]) if m != against]
+    return out[[(dataset, what) for dataset in sets for what in ("mean", "se")]].loc[methods]
+
+
+def percent(table: pd.DataFrame, digits: int = 1, factor: float = 100) -> pd.DataFrame:
+    """Columns ``(dataset, "mean")`` and ``(dataset, spread)`` as text, ``97.2 ± 0.3``."""
+    shown = {}
+    for dataset in dict.fromkeys(table.columns.get_level_values(0)):
+        mean, spread = (factor * table[dataset].iloc[:, part] for part in (0, 1))
+        shown[dataset] = [
+            f"{m:.{digits}f} ± {s:.{digits}f}" for m, s in zip(mean, spread, strict=True)
+        ]
+    return pd.DataFrame(shown, index=table.index)

@@ -1,0 +1,217 @@
+"""The lean net against skorch's own loop, and what happens between epochs."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from skorch import NeuralNet
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping
+from torch import nn
+from torch.utils.data import DataLoader, default_collate
+
+from sk_mmbalance import MultimodalClassifier
+from sk_mmbalance.exceptions import DivergenceError
+from sk_mmbalance.modalities import check_modalities
+from sk_mmbalance.neural.data import RowBatches, to_rows
+
+from .conftest import blobs
+
+CPU = torch.device("cpu")
+FAST = {"max_epochs": 3, "batch_size": 16, "early_stopping": False, "random_state": 0}
+
+
+def rows_of(X, y):
+    return to_rows(check_modalities(X), y, None, dtype=torch.float64, device=CPU)
+
+
+def untrained_net(X, y, **params):
+    """Return a net with the estimator's initial weights."""
+    clf = MultimodalClassifier(**{**FAST, **params})
+    checked = check_modalities(X)
+    torch.manual_seed(0)
+    module = clf._make_module(checked.spec.shapes, len(np.unique(y)), torch.float64)
+    return clf._make_net(module, CPU, 7, 3, False)
+
+
+class PlainSkorch(NeuralNet):
+    """Stock skorch: its loader, its loop, its loss; only the network's signature is ours."""
+
+    def infer(self, x, **fit_params):
+        return self.module_(x["inputs"]).logits
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        return self.criterion_(y_pred, y_true)
+
+
+class InOurOrder(DataLoader):
+    """Collates row by row, in the order that `RowBatches` draws."""
+
+    def __init__(self, dataset, batch_size):
+        self.ours = RowBatches(dataset, batch_size, CPU, seed=7)
+        super().__init__(dataset, batch_size=batch_size)
+        self.epoch = 0
+
+    def __iter__(self):
+        self.ours.epoch = self.epoch
+        self.epoch += 1
+        order = self.ours.order().tolist()
+        for start, stop in self.ours.bounds(len(order)):
+            yield default_collate([self.dataset[i] for i in order[start:stop]])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_lean_loop_equals_stock_skorch(optimizer):
+    X, y = blobs(n=57)
+    lean = untrained_net(X, y, optimizer=optimizer)
+    torch.manual_seed(0)
+    clf = MultimodalClassifier(**FAST, optimizer=optimizer)
+    module = clf._make_module(check_modalities(X).spec.shapes, 3, torch.float64)
+    kept = {key: value for key, value in lean.get_params().items() if key.startswith("optimizer")}
+    plain = PlainSkorch(
+        module,
+        criterion=nn.CrossEntropyLoss,
+        lr=lean.lr,
+        batch_size=lean.batch_size,
+        iterator_train=InOurOrder,
+        train_split=None,
+        max_epochs=3,
+        verbose=0,
+        **kept,
+    ).initialize()
+    rows = rows_of(X, y)
+    lean.train(rows, None, 3)
+    plain.fit_loop(rows)
+    ours, theirs = lean.module_.state_dict(), plain.module_.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    np.testing.assert_allclose(
+        lean.history[:, "train_loss"],
+        [np.average(losses, weights=sizes) for losses, sizes in _batches(plain)],
+        rtol=1e-12,
+    )
+
+
+def _batches(net):
+    for epoch in net.history:
+        yield tuple(
+            zip(*((b["train_loss"], b["train_batch_size"]) for b in epoch["batches"]), strict=True)
+        )
+
+
+class CountsBatches(Callback):
+    def initialize(self):
+        self.counts_ = []
+        return self
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.counts_.append(0)
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.counts_[-1] += training
+
+
+def test_batch_events_change_no_weight():
+    X, y = blobs(n=57)
+    fits = [
+        MultimodalClassifier(**FAST, callbacks=callbacks).fit(X, y)
+        for callbacks in (None, [("count", CountsBatches())])
+    ]
+    states = [fit.net_.module_.state_dict() for fit in fits]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert dict(fits[1].net_.callbacks_)["count"].counts_ == [4, 4, 4]
+    np.testing.assert_allclose(fits[0].history_["train_loss"], fits[1].history_["train_loss"])
+
+
+def test_skorch_callbacks_work(tmp_path):
+    X, y = blobs(n=200)
+    callbacks = [
+        ("clip", GradientNormClipping(1.0)),
+        ("own", EpochScoring("accuracy", name="own_accuracy", on_train=True)),
+        ("checkpoint", Checkpoint(dirname=tmp_path, monitor="train_loss_best")),
+    ]
+    clf = MultimodalClassifier(**FAST, callbacks=callbacks).fit(X, y)
+    np.testing.assert_allclose(clf.history_["own_accuracy"], clf.history_["train_accuracy"])
+    assert (tmp_path / "params.pt").is_file()
+
+
+def test_callbacks_given_are_not_changed():
+    stopping = EarlyStopping(monitor="train_loss", patience=1, threshold=10.0)
+    before = dict(vars(stopping))
+    X, y = blobs()
+    clf = MultimodalClassifier(**FAST, callbacks=[stopping]).fit(X, y)
+    assert clf.n_iter_ == 2
+    assert vars(stopping) == before
+
+
+def test_closure_optimisers_work():
+    X, y = blobs()
+    clf = MultimodalClassifier(
+        **{**FAST, "lr": 1.0, "batch_size": 120},
+        optimizer=torch.optim.LBFGS,
+        weight_decay=0,
+        net_params={"optimizer__line_search_fn": "strong_wolfe"},
+    )
+    assert clf.fit(X, y).score(X, y) > 0.9
+
+
+def test_history_is_the_mean_over_rows():
+    X, y = blobs(n=57)
+    net = untrained_net(X, y, lr=1e-30)  # weights stand still: every epoch shows the same model
+    net.train(rows_of(X, y), None, 1)
+    output = net.evaluate_rows(rows_of(X, y))
+    expected = nn.functional.cross_entropy(output.logits, torch.from_numpy(y)).item()
+    row = net.history[-1]
+    assert row["train_loss"] == pytest.approx(expected)
+    assert row["train_accuracy"] == pytest.approx((output.logits.argmax(1).numpy() == y).mean())
+    own = output.unimodal["face"].log_softmax(1)[range(57), y]
+    assert row["face__train_loss"] == pytest.approx(-own.mean().item())
+    assert row["face__confidence"] == pytest.approx(own.exp().mean().item())
+
+
+def test_weighted_history_equals_history_of_repeated_rows():
+    X, y = blobs(n=20)
+    weight = np.arange(20) % 3 + 1.0
+    repeated = np.repeat(np.arange(20), weight.astype(int))
+    clf = MultimodalClassifier(**{**FAST, "batch_size": 64})
+    fits = [
+        clone(clf).fit(X, y, sample_weight=weight),
+        clone(clf).fit(X[repeated], y[repeated]),
+    ]
+    columns = ["train_loss", "train_accuracy", "face__train_loss", "voice__confidence", "gap"]
+    np.testing.assert_allclose(fits[0].history_[columns], fits[1].history_[columns], rtol=1e-8)
+
+
+def test_divergence_stops_with_the_epoch_and_the_mend():
+    X, y = blobs()
+    clf = MultimodalClassifier(**{**FAST, "lr": 1e30, "optimizer": "sgd", "max_epochs": 50})
+    with pytest.raises(DivergenceError, match=r"loss became .* in epoch \d+.*lower `lr`"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "net_")
+
+
+class PressesCtrlC(Callback):
+    """Interrupts in the middle of an epoch, as a person would."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_last_whole_epoch_and_is_raised():
+    X, y = blobs()
+    clf = MultimodalClassifier(**{**FAST, "max_epochs": 9}, callbacks=[PressesCtrlC(3)])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    reference = MultimodalClassifier(**{**FAST, "max_epochs": 2}).fit(X, y)
+    assert clf.n_iter_ == 2
+    assert np.array_equal(clf.predict_proba(X), reference.predict_proba(X))
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing_half_fitted():
+    X, y = blobs()
+    clf = MultimodalClassifier(**FAST, callbacks=[PressesCtrlC(1)])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert not hasattr(clf, "classes_")
