@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ..exceptions import CollapseWarning
-from .assignment import assign, uncertainty
 from .data import Batch, RowBatches, _mix, _to_device
 from .epoch_log import EpochLog
 from .losses import mean_criterion, unimodal_losses
 from .module import MultimodalOutput
+from .uncertainty import assign, uncertainty
 
 if TYPE_CHECKING:
     from .net import MultimodalNet
@@ -139,11 +139,11 @@ class RemixedBatches(RowBatches):
             # one gather per modality and epoch where the rows are on the device
             subsets[name] = (rows.take(chosen), None) if rows.resident else (rows, chosen)
         for name, start, stop in self._pieces():
-            rows, chosen = subsets[name]
-            if chosen is None:
+            rows, numbers = subsets[name]
+            if numbers is None:
                 X, y = rows[start:stop]
             else:
-                X, y = _to_device(rows[chosen[start:stop]], self.device)
+                X, y = _to_device(rows[numbers[start:stop]], self.device)
             X["assigned"] = (name,)
             yield X, y
 
