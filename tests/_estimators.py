@@ -34,7 +34,7 @@ CLASSIFIERS = {
     "late fusion, stacking": LateFusionClassifier(rule="stacking", cv=2),
     "joint network": MultimodalClassifier(**SMALL),
     "negative learning": NegativeLearningClassifier(**SMALL),
-    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5),
+    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.1),
 }
 
 every_classifier = pytest.mark.parametrize(

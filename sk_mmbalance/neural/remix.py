@@ -243,8 +243,8 @@ def _warn_of_collapse(net: MultimodalNet, having: dict[str, int], figures: dict[
     epochs = [row for row in net.history[:-1] if row.get("remixed")] + [figures]
     for name, count in having.items():
         low = [row[f"{name}__n_samples"] < limit * count for row in epochs]
-        run = len(low) - low[::-1].index(False) if False in low else 0
-        if len(low) - run == COLLAPSED_EPOCHS:  # the run has just become this long
+        start = len(low) - low[::-1].index(False) if False in low else 0
+        if len(low) - start == COLLAPSED_EPOCHS:  # the run has just become this long
             warnings.warn(
                 f"Modality {name!r} was given fewer than {limit:.0%} of its rows in "
                 f"{COLLAPSED_EPOCHS} remixed epochs in a row, because the others are less sure of "

@@ -1,4 +1,4 @@
-"""`DataRemixingClassifier` and `remix_after`: batches of one modality, and what they leave alone."""
+"""`DataRemixingClassifier` and `remix_after`: batches of one modality, and what they leave."""
 
 import warnings
 
@@ -111,7 +111,7 @@ def test_subsets_partition_the_training_rows_and_batches_are_pure(steps, order, 
             rows[name] += numbers
         for name in dims:
             assert len(rows[name]) == clf.history_[f"{name}__n_samples"][epoch - 1]
-        every = sorted(sum(rows.values(), []))
+        every = sorted(number for numbers in rows.values() for number in numbers)
         assert len(every) == len(set(every)) == 90  # the tenth held out never enters
         names = [batch[0]["assigned"][0] for batch in batches]
         assert (names == sorted(names)) == (order == "sequential")
@@ -199,7 +199,7 @@ def test_gated_and_film_fusion_run_one_modality():
 
 
 def test_late_fusion_leaves_out_the_biases_of_masked_heads(steps):
-    """The fused logits of a pure batch are those of its modality; the loss counts them 1 + gamma."""
+    """A pure batch has its modality's logits as fused ones; the loss counts them 1 + gamma."""
     X, y = blobs()
     clf = remixing(fusion="late", gamma=0.5, max_epochs=2)
     clf.fit(X, y)
