@@ -17,6 +17,7 @@ _HOMES = {
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
 }
 
