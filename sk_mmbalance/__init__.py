@@ -25,6 +25,7 @@ _HOMES = {
     "NegativeLearningClassifier": "neural",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
+    "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
 }
 

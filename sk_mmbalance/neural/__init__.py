@@ -1,5 +1,6 @@
 """Neural estimators: scikit-learn outside, a skorch net inside."""
 
+from .boosting import SustainedBoostingClassifier
 from .classifier import BaseMultimodalClassifier
 from .joint import MultimodalClassifier
 from .negative_learning import NegativeLearningClassifier
@@ -10,4 +11,5 @@ __all__ = [
     "DataRemixingClassifier",
     "MultimodalClassifier",
     "NegativeLearningClassifier",
+    "SustainedBoostingClassifier",
 ]

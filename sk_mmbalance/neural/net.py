@@ -168,7 +168,7 @@ class MultimodalNet(NeuralNet):
         n_batches = len(iterator)
         for batch in iterator:
             self.measuring = not training or (
-                not remixed and log.wants_modalities(n_batches, self.batch_size)
+                not remixed and self.wants_modalities(log, n_batches)
             )
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -196,6 +196,10 @@ class MultimodalNet(NeuralNet):
             self.history.record(key, value)
         if training:
             self._refuse_divergence(figures["train_loss"])
+
+    def wants_modalities(self, log: EpochLog, n_batches: int) -> bool:
+        """Whether to measure the modalities on the next batch of a training epoch."""
+        return log.wants_modalities(n_batches, self.batch_size)
 
     def _refuse_divergence(self, loss: float) -> None:
         if loss - loss != 0:  # NaN or infinite
