@@ -167,9 +167,7 @@ class MultimodalNet(NeuralNet):
         self._set_training(training)
         n_batches = len(iterator)
         for batch in iterator:
-            self.measuring = not training or (
-                not remixed and self.wants_modalities(log, n_batches)
-            )
+            self.measuring = not training or (not remixed and self.wants_modalities(log, n_batches))
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)

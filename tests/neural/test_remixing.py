@@ -14,6 +14,7 @@ from sk_mmbalance import (
     Modalities,
     MultimodalClassifier,
     NegativeLearningClassifier,
+    SustainedBoostingClassifier,
 )
 from sk_mmbalance.exceptions import CollapseWarning
 from sk_mmbalance.neural.net import MultimodalNet
@@ -512,6 +513,8 @@ NEURAL = [
     MultimodalClassifier(fusion="late", unimodal_weight=1.0, **FAST),
     MultimodalClassifier(fusion="transformer", **FAST),
     NegativeLearningClassifier(**FAST),
+    SustainedBoostingClassifier(**FAST),
+    SustainedBoostingClassifier(update="joint", check_every=1, **FAST),
 ]
 
 
@@ -528,6 +531,34 @@ def test_remix_after_works_on_every_neural_estimator(method, steps):
     pure = [batch[0]["assigned"] for number, batch, _, _ in steps if number in (2, 4)]
     assert {name for (name,) in pure} <= set(THREE)
     assert clf.score(X, labels) > 0.4
+
+
+@pytest.mark.parametrize("update", ["alternating", "joint"])
+def test_boosting_takes_the_step_of_the_assigned_modality_alone(steps, monkeypatch, update):
+    from sk_mmbalance.neural._boosting_net import BoostingNet
+
+    step = BoostingNet.train_step
+    moved = []
+
+    def recording(self, batch, **params):
+        before = {k: v.clone() for k, v in self._module().state_dict().items()}
+        out = step(self, batch, **params)
+        after = self._module().state_dict()
+        keys = {k for k in before if not torch.equal(before[k], after[k])}
+        moved.append((batch[0].get("assigned"), keys))
+        return out
+
+    monkeypatch.setattr(BoostingNet, "train_step", recording)
+    X, y = blobs(dims=THREE)
+    clf = SustainedBoostingClassifier(
+        update=update, remix_after=1, shared_head=False, check_every=2, **{**FAST, "max_epochs": 6}
+    ).fit(X, y)
+    assert sum(clf.n_heads_.values()) > 3  # heads are added between remixed epochs too
+    pure = [(active, keys) for active, keys in moved if active is not None]
+    assert pure
+    for (active,), keys in pure:
+        assert keys
+        assert all(f"m_{active}" in key for key in keys)
 
 
 def test_grid_search_over_remix_after():
