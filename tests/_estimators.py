@@ -39,7 +39,7 @@ CLASSIFIERS = {
     "serial fusion": SerialFusionClassifier(),
     "joint network": MultimodalClassifier(**SMALL),
     "negative learning": NegativeLearningClassifier(**SMALL),
-    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.1),
+    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.2),
     "sustained boosting": SustainedBoostingClassifier(**SMALL, head_width=8, max_heads=2),
 }
 
