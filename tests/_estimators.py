@@ -12,6 +12,8 @@ from sk_mmbalance import (
     LateFusionClassifier,
     Modalities,
     MultimodalClassifier,
+    SerialFusionClassifier,
+    SerialSemiSupervisedClassifier,
     UnimodalClassifier,
 )
 
@@ -28,6 +30,8 @@ CLASSIFIERS = {
         lr=0.02,
         random_state=0,
     ),
+    "serial chain": SerialFusionClassifier(cv=2),
+    "serial chain with teaching": SerialSemiSupervisedClassifier(cv=2),
 }
 
 every_classifier = pytest.mark.parametrize(

@@ -36,7 +36,7 @@ ROOMS = {
     "convex": Room({"base"}, ARRAYS | {"cvxpy", "tqdm"}),
     "ensemble": Room({"base", "convex"}),
     "neural": Room({"base", "convex"}, ARRAYS | NETS),
-    "serial": Room({"base", "ensemble"}, ARRAYS | {"tqdm"}),
+    "serial": Room({"base", "ensemble"}, ARRAYS | {"matplotlib"}),
     "model_selection": Room({"neural"}, ARRAYS | NETS),
     # matplotlib and flwr: see ONLY_IN, a narrower rule.
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
