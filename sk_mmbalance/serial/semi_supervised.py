@@ -123,16 +123,17 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.datasets import load_breast_cancer
-    >>> from sk_mmbalance import Modalities, SerialSemiSupervisedClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> X = Modalities(mean=X[:, :10], worst=X[:, 20:])
-    >>> few = np.where(np.arange(len(y)) < 40, y, -1)
-    >>> model = SerialSemiSupervisedClassifier("mean", unlabeled_label=-1).fit(X, few)
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sk_mmbalance import SerialSemiSupervisedClassifier
+    >>> from sk_mmbalance.datasets import load_breast_cancer_views
+    >>> X, y = load_breast_cancer_views(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=1)
+    >>> few = np.where(np.arange(len(y)) < 30, y, -1)
+    >>> model = SerialSemiSupervisedClassifier("mean", "worst", unlabeled_label=-1).fit(X, few)
     >>> model.n_pseudo_
-    265
-    >>> round(model.score(X[40:], y[40:]), 3)
-    0.947
+    199
+    >>> round(model.score(X_test, y_test), 3)
+    0.916
     """
 
     def __init__(
