@@ -70,7 +70,9 @@ def few_rows(y: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 def inner(y: np.ndarray) -> StratifiedKFold:
-    return StratifiedKFold(min(5, int(np.bincount(y)[np.unique(y)].min())), shuffle=True, random_state=0)
+    return StratifiedKFold(
+        min(5, int(np.bincount(y)[np.unique(y)].min())), shuffle=True, random_state=0
+    )
 
 
 def tuned(kind: str, columns: np.ndarray, y: np.ndarray) -> Any:
@@ -158,7 +160,9 @@ def measure(names: list[str]) -> pd.DataFrame:
                 for regime in REGIMES:
                     found = one_fold(weak, strong, y, train, test, regime, 10 * seed + fold)
                     for method, side, metric, value in found:
-                        rows.append((name, regime, method, side, seed, fold, metric, round(value, 6)))
+                        rows.append(
+                            (name, regime, method, side, seed, fold, metric, round(value, 6))
+                        )
                     last = {(m, s): v for m, s, k, v in found if k == "accuracy"}
                     print(
                         name,
