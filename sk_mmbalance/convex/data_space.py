@@ -21,7 +21,7 @@ from .schur import Linear, SchurForm
 Array = np.ndarray
 
 # How exactly the Gram metric's inner problem is solved, relative to what a step can gain.
-_INNER_ACCURACY = 1e-2
+_INNER_ACCURACY = 0.1
 _INNER_MAX_ITER = 2000
 
 
