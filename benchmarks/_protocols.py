@@ -155,7 +155,7 @@ def run(
     seeds: Iterable[int] = range(5),
     n_jobs: int = 1,
     extra: Any = None,
-    n_splits: int | None = None,
+    n_splits: Mapping[str, int] | None = None,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all arms on all folds and seeds; return the whole table.
@@ -174,8 +174,8 @@ def run(
         Worker processes, of one thread each; at most 2, for the machine is shared.
     extra : callable, default=None
         Further figures of a fitted estimator, by name.
-    n_splits : int, default=None
-        Another number of folds.
+    n_splits : dict of str to int, default=None
+        Other numbers of folds, by set.
     folder : Path
         Where the table lies.
     """
@@ -184,7 +184,7 @@ def run(
     done = read(file)
     known = set(done[_KEY].itertuples(index=False, name=None))
     jobs, order = [], []
-    protocols = {dataset: load(dataset, n_splits) for dataset in datasets}
+    protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
     # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
     for seed in seeds:
         for dataset, protocol in protocols.items():

@@ -15,14 +15,17 @@ _HOMES = {
     "ARMClassifierCV": "convex",
     "ARMRegressor": "convex",
     "CostCurveDisplay": "serial",
+    "DataRemixingClassifier": "neural",
     "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "NegativeLearningClassifier": "neural",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
+    "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
 }
 

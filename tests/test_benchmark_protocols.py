@@ -33,9 +33,10 @@ def _counting(made):
 def test_measurements_at_hand_are_not_made_again(data_folder):
     made = []
     arms = {"dummy": _counting(made)}
-    once = _protocols.run("t", arms, ["small"], range(2), n_splits=2, folder=data_folder)
+    few = {"small": 2}
+    once = _protocols.run("t", arms, ["small"], range(2), n_splits=few, folder=data_folder)
     assert sorted(made) == [0, 0, 1, 1]
-    again = _protocols.run("t", arms, ["small"], range(3), n_splits=2, folder=data_folder)
+    again = _protocols.run("t", arms, ["small"], range(3), n_splits=few, folder=data_folder)
     assert sorted(made) == [0, 0, 1, 1, 2, 2]
     kept = again[again["seed"] < 2].reset_index(drop=True)
     same = [c for c in kept if c != "value"]

@@ -94,6 +94,10 @@ class LateFusionClassifier(ExpertsClassifier):
     that a row has weigh 0, they count alike. With a single modality nothing is cross-validated
     and its probabilities are given as they are.
 
+    Learning the fusion costs data: where groups are few and unlike one another, "cv" and
+    "stacking" can do worse on a new group than equal weights, and "stacking" is then sure of its
+    errors. Compare them.
+
     References
     ----------
     .. [1] C. Genest, J. V. Zidek, "Combining Probability Distributions: A Critique and an

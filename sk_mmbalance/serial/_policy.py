@@ -8,10 +8,23 @@ import numpy as np
 HALF = 0.5
 
 
-def _quantiles(values: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
-    """Distinct weighted quantiles that occur in the data (so ties are cut where they are)."""
+def _cuts_between(values: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
+    """Cuts halfway from a (weighted) quantile of the values to the next larger value.
+
+    A cut at a value that occurs would lie at the very edge of what it was chosen to separate,
+    which costs accuracy when there are few values.
+    """
+    distinct = np.unique(values[weights > 0])
     levels = np.linspace(0.0, 1.0, n_grid)
-    return np.unique(np.quantile(values, levels, method="inverted_cdf", weights=weights))
+    below = np.quantile(values, levels, method="inverted_cdf", weights=weights)
+    position = np.unique(np.searchsorted(distinct, below))
+    position = position[position < len(distinct) - 1]
+    return (distinct[position] + distinct[position + 1]) / 2
+
+
+def _from_the_middle(cuts: np.ndarray) -> np.ndarray:
+    """Cuts ordered by their distance from 0.5: ties between candidates keep the first."""
+    return cuts[np.argsort(np.abs(cuts - HALF), kind="stable")]
 
 
 def _before(columns: np.ndarray) -> np.ndarray:
@@ -52,17 +65,19 @@ class BandPolicy:
         return (proba[:, 1] > cut).astype(np.intp)
 
     def candidates(self, proba: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
-        """Pairs ``lo <= hi`` over quantiles and the infinities, and the empty bands."""
-        inner = _quantiles(proba[:, 1], weights, n_grid)
-        empty = np.array([empty_band(t) for t in np.union1d(inner, [HALF])])
+        """Empty bands, then pairs ``lo <= hi`` (infinities among them); the middle first."""
+        inner = _cuts_between(proba[:, 1], weights, n_grid)
+        empty = np.array([empty_band(t) for t in _from_the_middle(np.union1d(inner, [HALF]))])
         grid = np.concatenate([[-np.inf], inner, [np.inf]])
-        lo, hi = np.triu_indices(len(grid))
-        return np.vstack([empty, np.column_stack([grid[lo], grid[hi]])])
+        lo, hi = (grid[index] for index in np.triu_indices(len(grid)))
+        reach = np.maximum(np.abs(lo - HALF), np.abs(hi - HALF))
+        bands = np.column_stack([lo, hi])[np.argsort(reach, kind="stable")]
+        return np.vstack([empty, bands])
 
     def cuts(self, proba: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
-        """Candidates for the cut of the last stage; 0.5 first, as ties keep the first."""
-        grid = np.concatenate([[-np.inf], _quantiles(proba[:, 1], weights, n_grid)])
-        return np.concatenate([[HALF], grid[grid != HALF]])
+        """Candidates for the cut of the last stage; the middle first."""
+        inner = _cuts_between(proba[:, 1], weights, n_grid)
+        return _from_the_middle(np.union1d(inner, [-np.inf, HALF, np.inf]))
 
     def zero_error(self, proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """From the lowest genuine to the highest impostor score: no error outside the band."""
@@ -120,8 +135,9 @@ class ConfidencePolicy:
         return proba.argmax(axis=1)
 
     def candidates(self, proba: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
-        """Never, quantiles of the top probability, always."""
-        return np.concatenate([[0.0], _quantiles(proba.max(axis=1), weights, n_grid), [np.inf]])
+        """Never, cuts between quantiles of the top probability, always."""
+        inner = _cuts_between(proba.max(axis=1), weights, n_grid)
+        return np.concatenate([[0.0], inner, [np.inf]])
 
     def cuts(self, proba: np.ndarray, weights: np.ndarray, n_grid: int) -> np.ndarray:
         """Several classes have no cut: the most probable one is taken."""

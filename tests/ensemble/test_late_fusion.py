@@ -157,6 +157,28 @@ def test_classifier_per_modality(data):
     assert not hasattr(forest, "classes_")
 
 
+def test_parameters_of_a_classifier_per_modality_are_set_by_name(data):
+    X, y = data
+    models = {"face": LogisticRegression(), "noise": None, "voice": GaussianNB()}
+    fusion = LateFusionClassifier(models)
+    assert fusion.get_params()["estimator__face__C"] == 1.0
+    copy = clone(fusion).set_params(estimator__face__C=0.1, estimator__voice=LogisticRegression())
+    assert copy.estimator["face"].C == 0.1
+    assert isinstance(copy.estimator["voice"], LogisticRegression)
+    assert models["face"].C == 1.0
+    assert isinstance(fusion.estimator["voice"], GaussianNB)
+    fusion.set_params(estimator__noise=LogisticRegression(), estimator__noise__C=7.0)
+    assert fusion.estimator["noise"].C == 7.0
+    grid = {"estimator__face__C": [0.01, 1.0], "estimator__voice__var_smoothing": [1e-9, 1e-3]}
+    assert GridSearchCV(clone(fusion), grid, cv=2).fit(X, y).score(X, y) > 0.6
+    with pytest.raises(ValueError, match="`estimator` has no modality 'gait'"):
+        fusion.set_params(estimator__gait__C=1)
+    with pytest.raises(ValueError, match="`estimator` is None for 'noise'"):
+        clone(fusion).set_params(estimator__noise=None, estimator__noise__C=1)
+    single = LateFusionClassifier(LogisticRegression()).set_params(estimator__C=3.0)
+    assert single.estimator.C == 3.0
+
+
 def test_string_labels(data):
     X, y = data
     names = np.array(["ant", "bee", "cat"], dtype=object)
