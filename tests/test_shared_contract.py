@@ -68,6 +68,8 @@ def test_missing_rows_in_fit_and_predict(classifier):
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
     assert model.score(holes, y) > 0.6
+    if not hasattr(model, "unimodal_predict_proba"):
+        return
     for name, own in model.unimodal_predict_proba(holes).items():
         assert own.shape == (60, 2)
         missing = np.isnan(holes[name]).all(axis=1)
@@ -97,6 +99,8 @@ def test_mask_changes_nothing_where_nothing_is_missing(classifier):
 def test_unimodal_probabilities_are_named_and_sum_to_one(classifier):
     X, y = toy(n_classes=3)
     model = clone(classifier).fit(X, y)
+    if not hasattr(model, "unimodal_predict_proba"):
+        pytest.skip("has no classifier per modality")
     own = model.unimodal_predict_proba(X)
     assert set(own) <= {"face", "voice"}
     for proba in own.values():
@@ -108,6 +112,8 @@ def test_unimodal_probabilities_are_named_and_sum_to_one(classifier):
 def test_log_probabilities_are_those_of_the_probabilities(classifier):
     X, y = toy()
     model = clone(classifier).fit(X, y)
+    if not hasattr(model, "predict_log_proba"):
+        pytest.skip("has no predict_log_proba")
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
 
 
