@@ -115,5 +115,5 @@ check: lint package docs-check examples test-all
 
 clean:
 	rm -rf $(VENV) build dist docs/_build docs/_generated docs/auto_examples docs/api \
-	  .pytest_cache .mypy_cache .ruff_cache examples/output *.egg-info
+	  .pytest_cache .mypy_cache .ruff_cache examples/output output *.egg-info
 	find sk_mmbalance tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

@@ -11,24 +11,34 @@ __version__ = "0.1.0.dev0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {
+    "ARMClassifier": "convex",
+    "ARMClassifierCV": "convex",
+    "ARMRegressor": "convex",
+    "CostCurveDisplay": "serial",
+    "DataRemixingClassifier": "neural",
     "LateFusionClassifier": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "NegativeLearningClassifier": "neural",
+    "SerialFusionClassifier": "serial",
+    "SerialSemiSupervisedClassifier": "serial",
     "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
 }
 
 _ROOMS = (
     "base",
+    "convex",
     "datasets",
     "ensemble",
     "exceptions",
     "modalities",
     "neural",
     "preprocessing",
+    "serial",
 )
 
 __all__ = sorted([*_HOMES, *_ROOMS])

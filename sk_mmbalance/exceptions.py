@@ -19,3 +19,7 @@ class ScaleWarning(UserWarning):
 
 class CollapseWarning(UserWarning):
     """A balancing method has nearly stopped training one of the modalities."""
+
+
+class TeachingWarning(UserWarning):
+    """A side that was to teach the other is no better than its pupil, and was not let to."""

@@ -9,25 +9,38 @@ import numpy as np
 import pytest
 
 from sk_mmbalance import (
+    ARMClassifier,
+    DataRemixingClassifier,
     LateFusionClassifier,
     Modalities,
     MultimodalClassifier,
+    NegativeLearningClassifier,
+    SerialFusionClassifier,
+    SustainedBoostingClassifier,
     UnimodalClassifier,
 )
 
+#: A network that learns the toy problem in a fraction of a second.
+SMALL = {
+    "hidden_layer_sizes": (8,),
+    "embedding_dim": 8,
+    "max_epochs": 30,
+    "batch_size": 16,
+    "lr": 0.02,
+    "random_state": 0,
+}
+
 CLASSIFIERS = {
+    "ARM": ARMClassifier(loss="log_loss"),  # the squared loss gives no probabilities
     "best single modality": UnimodalClassifier(cv=2),
     "late fusion": LateFusionClassifier(),
     "late fusion, learnt weights": LateFusionClassifier(weights="cv", cv=2),
     "late fusion, stacking": LateFusionClassifier(rule="stacking", cv=2),
-    "joint network": MultimodalClassifier(
-        hidden_layer_sizes=(8,),
-        embedding_dim=8,
-        max_epochs=30,
-        batch_size=16,
-        lr=0.02,
-        random_state=0,
-    ),
+    "serial fusion": SerialFusionClassifier(),
+    "joint network": MultimodalClassifier(**SMALL),
+    "negative learning": NegativeLearningClassifier(**SMALL),
+    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.1),
+    "sustained boosting": SustainedBoostingClassifier(**SMALL, head_width=8, max_heads=2),
 }
 
 every_classifier = pytest.mark.parametrize(

@@ -36,9 +36,9 @@ ROOMS = {
     "convex": Room({"base"}, ARRAYS | {"cvxpy", "tqdm"}),
     "ensemble": Room({"base", "convex"}),
     "neural": Room({"base", "convex"}, ARRAYS | NETS),
-    "serial": Room({"base", "ensemble"}, ARRAYS | {"tqdm"}),
-    "model_selection": Room({"neural"}, ARRAYS | NETS),
     # matplotlib and flwr: see ONLY_IN, a narrower rule.
+    "serial": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
+    "model_selection": Room({"neural"}, ARRAYS | NETS),
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "federated": Room({"base", "neural"}, ARRAYS | NETS | {"flwr"}),
 }

@@ -185,11 +185,11 @@ def test_bad_input_of_fit_is_refused_and_leaves_nothing(classifier, spoil, messa
 
 BAD_PREDICTIONS = {
     "unknown": (lambda X: {**X, "gait": X["face"]}, "'gait', not seen in fit"),
-    "lacking": (lambda X: X.select(["face"]), "`X` lacks modality 'voice' seen in fit"),
+    "lacking": (lambda X: X.select(["face"]), "`X` lacks modality 'voice'"),
     "columns": (lambda X: {**X, "face": X["voice"]}, r"'face' has shape \(2,\) per sample, but"),
     "dimension": (lambda X: {**X, "face": X["face"][..., None]}, r"has shape \(3, 1\)"),
     "flat": (flat, r"flat ndarray, but modalities \['face', 'voice'\]"),
-    "NaN": (lambda X: {**X, "face": X["face"] * np.nan}, r"'face' contains NaN.*'mask'"),
+    "NaN": (lambda X: {**X, "face": X["face"] * np.nan}, r"'face'.*NaN.*'mask'"),
     "unequal": (lambda X: {"face": X["face"], "voice": X["voice"][:2]}, "same number of samples"),
 }
 
@@ -199,9 +199,10 @@ BAD_PREDICTIONS = {
 def test_bad_input_of_predict_is_refused(classifier, spoil, message):
     X, y = toy()
     model = clone(classifier).fit(X, y)
-    for method in (model.predict, model.predict_proba, model.unimodal_predict_proba):
-        with pytest.raises((ValueError, TypeError), match=message):
-            method(spoil(X))
+    for method in ("predict", "predict_proba", "unimodal_predict_proba"):
+        if hasattr(model, method):
+            with pytest.raises((ValueError, TypeError), match=message):
+                getattr(model, method)(spoil(X))
 
 
 @every_classifier

@@ -124,6 +124,15 @@ def test_readme_example_runs():
     assert min(scores) > 0.9
 
 
+def test_readme_status_is_that_of_the_package():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    there, _, coming = text.partition("## Status")[2].partition("**Not there yet:**")
+    named = set(re.findall(r"`(\w+)`", there))
+    assert set(sk_mmbalance._HOMES) - named == set(), "name them under *There* in the README"
+    promised = set(re.findall(r"`(\w+)`", coming.partition("## ")[0]))
+    assert promised & set(sk_mmbalance._HOMES) == set(), "move them to *There* in the README"
+
+
 def test_readme_names_only_files_that_exist():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert links
@@ -152,9 +161,11 @@ def test_changelog_becomes_restructured_text():
     ]
 
 
-@pytest.mark.parametrize("folder", ["README.md", "CONTRIBUTING.md", "docs", "examples"])
-def test_no_path_of_a_single_machine_is_named(folder):
-    path = ROOT / folder
+@pytest.mark.parametrize(
+    "place", ["README.md", "CONTRIBUTING.md", "docs", "examples", "benchmarks", "sk_mmbalance"]
+)
+def test_no_path_of_a_single_machine_is_named(place):
+    path = ROOT / place
     files = [path] if path.is_file() else [*path.rglob("*.rst"), *path.rglob("*.py")]
     generated = ("_build", "_generated", "auto_examples", "generated")
     wrong = [

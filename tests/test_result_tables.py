@@ -63,6 +63,20 @@ def test_rows_and_columns_may_be_several_columns_of_the_file(benchmarks):
     )
 
 
+def test_significant_figures_and_several_values_of_a_condition(benchmarks):
+    entry = ENTRY.replace('metric = "accuracy"', 'metric = ["gap", "seconds"]')
+    entry = entry.replace("percent = true\ndigits = 1", "digits = 2\nsignificant = true")
+    (benchmarks / "tables.toml").write_text(entry + 'columns = "metric"\n')
+    _measure(
+        benchmarks,
+        ("wine", "a", 0, "gap", 1.26e-9),
+        ("wine", "a", 0, "seconds", 12.0),
+        ("wine", "a", 0, "accuracy", 0.5),
+    )
+    text = rst_page(benchmarks)
+    assert "     - gap\n     - seconds\n   * - a\n     - 1.3e-09\n     - 12\n" in text
+
+
 def test_unequal_numbers_of_measurements_are_shown(benchmarks):
     (benchmarks / "tables.toml").write_text(ENTRY)
     _measure(

@@ -26,8 +26,9 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 
-from sk_mmbalance import Modalities, ModalityConcatenator, ModalityTransformer
+from sk_mmbalance import LateFusionClassifier, Modalities, ModalityConcatenator, ModalityTransformer
 from tests._estimators import BLOCKS, every_classifier, flat, toy
 
 
@@ -251,3 +252,31 @@ def test_tools_that_want_one_array_say_what_to_do():
     X, y = toy()
     with pytest.raises(TypeError, match="ModalityConcatenator"):
         LogisticRegression().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        lambda model: StackingClassifier([("ours", model)], cv=2, passthrough=True),
+        lambda model: BaggingClassifier(model, n_estimators=2),
+        lambda model: SelfTrainingClassifier(model),
+    ],
+    ids=["stacking with passthrough", "bagging", "self-training"],
+)
+def test_known_limit_has_the_flat_table_as_its_way_out(tool):
+    X, y = toy()
+    model = tool(LateFusionClassifier())
+    labels = y.copy()
+    if isinstance(model, SelfTrainingClassifier):
+        labels[:10] = -1  # to be found
+    with pytest.raises(TypeError, match="`Modalities` is no single array"):
+        model.fit(X, labels)
+    on_table = tool(LateFusionClassifier(modalities=BLOCKS)).fit(flat(X), labels)
+    assert on_table.score(flat(X), y) > 0.7
+
+
+def test_transformer_has_an_html_diagram():
+    prep = ModalityTransformer({"face": StandardScaler()}, remainder=StandardScaler())
+    X, _ = toy()
+    assert "ModalityTransformer" in prep.fit(X)._repr_html_()
+    assert "StandardScaler" in repr(prep)

@@ -40,11 +40,13 @@ class Table:
     value : str
         Column of the CSV with the measured figure.
     where : dict
-        Only the measurements in which each named column has this value.
+        Only the measurements in which each named column has this value, or one of these.
     percent : bool
         Show fractions as percent.
     digits : int
         Decimals shown.
+    significant : bool
+        Count `digits` from the first figure that is not zero.
     """
 
     title: str
@@ -56,6 +58,12 @@ class Table:
     where: dict[str, Any] = field(default_factory=dict)
     percent: bool = False
     digits: int = 3
+    significant: bool = False
+
+    def number(self, value: float) -> str:
+        """A figure as it is shown."""
+        kind = "g" if self.significant else "f"
+        return f"{(100 if self.percent else 1) * value:.{self.digits}{kind}}"
 
 
 @dataclass
@@ -88,7 +96,7 @@ def show(table: Table, benchmarks: Path) -> Shown:
     """Mean and standard deviation of the measurements of each cell, in the file's order."""
     data = pd.read_csv(benchmarks / "results" / table.file)
     for column, value in table.where.items():
-        data = data[data[column] == value]
+        data = data[data[column].isin(value if isinstance(value, list) else [value])]
     if data.empty:
         raise ValueError(f"{table.file}: no measurement where {table.where}.")
     rows, columns = _listed(table.rows), _listed(table.columns)
@@ -116,10 +124,9 @@ def _listed(names: str | list[str]) -> list[str]:
 
 def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
     """``mean ± sd``; the number of measurements only where cells differ in it."""
-    factor = 100 if table.percent else 1
-    text = f"{factor * values.mean():.{table.digits}f}"
+    text = table.number(values.mean())
     if len(values) > 1:
-        text += f" ± {factor * values.std(ddof=1):.{table.digits}f}"
+        text += f" ± {table.number(values.std(ddof=1))}"
     return f"{text} ({len(values)})" if show_count else text
 
 
@@ -169,9 +176,19 @@ def markdown_page(benchmarks: Path) -> str:
 
 
 def write(benchmarks: Path, target: Path) -> None:
-    """Write all tables into one file that ``results.rst`` includes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write all tables into one file, which ``results.rst`` includes.
+
+    The tables of each data file also go into ``tables/<data file>.rst`` beside it, for the chapter
+    of the user guide that speaks of them.
+    """
+    tables = target.parent / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
     target.write_text(rst_page(benchmarks), encoding="utf-8")
+    sections: dict[str, list[str]] = {}
+    for table in read_tables(benchmarks):
+        sections.setdefault(Path(table.file).stem, []).append(to_rst(table, benchmarks))
+    for stem, texts in sections.items():
+        (tables / f"{stem}.rst").write_text("\n".join(texts), encoding="utf-8")
 
 
 if __name__ == "__main__":

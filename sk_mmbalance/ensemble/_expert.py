@@ -150,6 +150,11 @@ def fit_expert(
     used[slice(None) if rows is None else rows] = True
     if weights is not None:
         used &= weights > 0
+    if not used.any():
+        raise ValueError(
+            "`sample_weight` is zero in all rows that a fold of `cv` trains on; give fewer folds, "
+            "or positive weights."
+        )
     prior = np.bincount(
         np.searchsorted(classes, y[used]),
         weights=None if weights is None else weights[used],

@@ -94,6 +94,10 @@ class LateFusionClassifier(ExpertsClassifier):
     that a row has weigh 0, they count alike. With a single modality nothing is cross-validated
     and its probabilities are given as they are.
 
+    Learning the fusion costs data: where groups are few and unlike one another, "cv" and
+    "stacking" can do worse on a new group than equal weights, and "stacking" is then sure of its
+    errors. Compare them.
+
     References
     ----------
     .. [1] C. Genest, J. V. Zidek, "Combining Probability Distributions: A Critique and an
@@ -183,6 +187,8 @@ class LateFusionClassifier(ExpertsClassifier):
             probas, tested = out_of_fold(by_fold, folds, checked, len(classes))
             part = checked.rows(tested)
             tested_weights = None if weights is None else weights[tested]
+            if tested_weights is not None and not tested_weights.any():
+                raise ValueError("`sample_weight` is zero in all rows that `cv` tests on.")
             hits = {name: proba.argmax(axis=1) == codes[tested] for name, proba in probas.items()}
             scores = {n: float(np.average(hit, weights=tested_weights)) for n, hit in hits.items()}
         fitted = Parallel(n_jobs=self.n_jobs)(

@@ -121,7 +121,11 @@ class BoostingNet(MultimodalNet):
         return (share * torch.where(here, losses, 0)).sum() / share.sum()
 
     def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """A step of the optimiser for each modality in turn, in the order of their names."""
+        """A step of the optimiser for each modality in turn, in the order of their names.
+
+        In a remixed epoch a batch has the inputs of one modality, and the step is that of this
+        modality; the fused logits are then its own.
+        """
         self._sync_optimizer()
         if self.update == "joint":
             return super().train_step(batch, **fit_params)
@@ -136,7 +140,7 @@ class BoostingNet(MultimodalNet):
             with self._autocast():
                 embeddings = module.encode(X["inputs"], present)
             totals = {m: self._total(m, u) for m, u in embeddings.items()}
-        for name in module.names:
+        for name in X["inputs"]:
             if present is not None and not present[name].any():
                 totals.setdefault(name, heads.no_logits(len(codes)))
                 continue
@@ -167,7 +171,7 @@ class BoostingNet(MultimodalNet):
             embeddings = module.encode(X["inputs"], present)
         totals: dict[str, Tensor] = {}
         losses = []
-        for name in module.names:
+        for name in X["inputs"]:
             previous, newest = self._split(name, X, embeddings)
             totals[name] = newest if previous is None else previous + newest
             if present is None or present[name].any():

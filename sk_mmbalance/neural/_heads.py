@@ -46,6 +46,9 @@ class GrowingHeads(nn.Module):
 
     n_heads: Tensor
 
+    #: what each modality gives of its own is trained, not derived from the fusion
+    gives_own_logits = True
+
     def __init__(
         self,
         dims: Mapping[str, int],

@@ -20,6 +20,11 @@ embedding_dim : int, default=64
 missing : {"error", "mask"}, default="error"
     What to do with rows that lack a modality (all its values are NaN). "mask" trains and
     predicts with what is present; nothing is imputed.
+remix_after : int, default=None
+    Number of joint epochs after which data remixing begins: every second epoch then trains each
+    row with the modality that is least sure about it, alone. None is off. What a method's loss
+    adds to plain training is on before that only. See `DataRemixingClassifier`, which has the
+    settings.
 max_epochs : int, default=50
     Passes over the training rows.
 batch_size : int, default=64

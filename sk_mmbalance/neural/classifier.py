@@ -36,6 +36,7 @@ from .data import ModalityRows, to_rows
 from .fusions import LateFusion, make_fusion
 from .module import MultimodalModule
 from .net import MultimodalNet
+from .remix import Remixing
 from .weights_file import load_weights, save_weights
 
 
@@ -54,6 +55,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
     dropout: float = 0.0
     embedding_dim: int = 64
     missing: str = "error"
+    remix_after: Any = None
     max_epochs: int = 50
     batch_size: int = 64
     lr: float = 1e-3
@@ -83,6 +85,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "missing": [StrOptions({"error", "mask"})],
+        "remix_after": [Interval(Integral, 0, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -127,6 +130,10 @@ class BaseMultimodalClassifier(ModalityClassifier):
     def _with_heads(self) -> bool:
         """Whether every modality gets a classifier of its own beside the fusion."""
         return False
+
+    def _remixing(self, names: list[str]) -> Remixing | None:
+        """Return the plan of remixed epochs over modalities `names`."""
+        return None if self.remix_after is None else Remixing(self.remix_after)
 
     # -- fitting ---------------------------------------------------------------------------
 
@@ -305,7 +312,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
 
     def _make_net(
         self,
-        module: nn.Module,
+        module: MultimodalModule,
         device: torch.device,
         seed: int,
         n_epochs: int,
@@ -324,6 +331,7 @@ class BaseMultimodalClassifier(ModalityClassifier):
             "compile": self.compile,
             "seed": seed,
             "amp": self.amp,
+            "remixing": self._remixing(module.names),
             "verbose": 0,
             **optimizer_settings(self.optimizer, self.weight_decay),
             **self._net_options(),
@@ -353,7 +361,11 @@ class BaseMultimodalClassifier(ModalityClassifier):
         net.initialize_callbacks()
         for group in net.optimizer_.param_groups:
             group["lr"] = self.lr
-        net.set_params(lr=self.lr, batch_size=self.batch_size)
+        net.set_params(
+            lr=self.lr,
+            batch_size=self.batch_size,
+            remixing=self._remixing(net._module().names),
+        )
 
     # -- predicting ------------------------------------------------------------------------
 

@@ -67,6 +67,10 @@ class ModalityRows(Dataset):
             X["weight"] = self.weight[rows]
         return X, self.codes[rows]
 
+    def only(self, name: str) -> ModalityRows:
+        """One modality; for rows that all have it."""
+        return replace(self, inputs={name: self.inputs[name]}, present=None)
+
     def take(self, rows: Tensor) -> ModalityRows:
         """Rows in the given order, as new tensors."""
         X, codes = self[rows]

@@ -81,6 +81,9 @@ class LateFusion(nn.Module):
         Weight of each modality; None weighs them equally.
     """
 
+    #: what each modality gives of its own is trained, not derived from the fusion
+    gives_own_logits = True
+
     def __init__(
         self,
         dims: Mapping[str, int],

@@ -59,6 +59,11 @@ class MultimodalModule(nn.Module):
         """Sorted names of the modalities."""
         return self.backbones.names
 
+    @property
+    def has_own_logits(self) -> bool:
+        """Whether modalities have classifiers of their own, in heads or in the fusion."""
+        return self.heads is not None or getattr(self.fusion, "gives_own_logits", False)
+
     def encode(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:

@@ -9,6 +9,11 @@ Two things are changed, for speed, with the results left alone:
 
 A method overrides what skorch names for the purpose: `get_loss` for another loss, `train_step`
 for another kind of step, `on_epoch_begin` and `on_epoch_end` for what happens between epochs.
+
+With `remixing`, later epochs are cut into batches of one modality each. Such a batch holds the
+inputs of that modality alone and names it in ``X["assigned"]``; its loss is that of `remix`, not
+`get_loss`. A `train_step` of one's own that works modality by modality does so for the modalities
+in ``X["inputs"]``, and thereby for the assigned one.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ from .data import Batch, ModalityRows, RowBatches
 from .epoch_log import EpochLog
 from .losses import mean_criterion, unimodal_losses
 from .module import MultimodalOutput
+from .remix import RemixedBatches, Remixing, begin_epoch, remixed_loss
 
 _PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory
 
@@ -47,6 +53,8 @@ class MultimodalNet(NeuralNet):
         Seed of the order of rows.
     amp : bool, default=False
         Whether to run the network in bfloat16 where that is safe.
+    remixing : Remixing, default=None
+        When epochs are remixed, and how.
     **kwargs
         As in `skorch.NeuralNet`.
     """
@@ -57,12 +65,14 @@ class MultimodalNet(NeuralNet):
         unimodal_weight: float = 0.0,
         seed: int = 0,
         amp: bool = False,
+        remixing: Remixing | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
         self.unimodal_weight = unimodal_weight
         self.seed = seed
         self.amp = amp
+        self.remixing = remixing
         #: whether the batch at hand is one on which the modalities are measured
         self.measuring = True
 
@@ -95,8 +105,12 @@ class MultimodalNet(NeuralNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute loss and gradients of one batch."""
         X, y = batch
-        output = self.infer(X, unimodal=self.measuring or self.trains_modalities)
-        loss = self.get_loss(output, y, X=X, training=True)
+        if self.remixing is not None and "assigned" in X:
+            output = self.infer(X, unimodal=self._module().has_own_logits)
+            loss = remixed_loss(self, self.remixing, output, batch)
+        else:
+            output = self.infer(X, unimodal=self.measuring or self.trains_modalities)
+            loss = self.get_loss(output, y, X=X, training=True)
         loss.backward()
         return {"loss": loss, "y_pred": output}
 
@@ -132,6 +146,8 @@ class MultimodalNet(NeuralNet):
             return super().get_iterator(dataset, training=training)
         size = self.batch_size if training else max(self.batch_size, _PREDICT_BATCH)
         device = torch.device(self.device)
+        if training and self.remixing is not None:
+            return RemixedBatches(self.remixing, dataset, size, device, seed=self.seed)
         return RowBatches(dataset, size, device, seed=self.seed if training else None)
 
     def run_single_epoch(
@@ -142,12 +158,16 @@ class MultimodalNet(NeuralNet):
             return
         if isinstance(iterator, RowBatches):
             iterator.epoch = len(self.history) - 1
+        of_remixing: dict[str, Any] = {}
+        if isinstance(iterator, RemixedBatches):
+            of_remixing = begin_epoch(self, iterator)
+        remixed = of_remixing.get("remixed", False)
         events = self._wants_batch_events()
         log = EpochLog(self._module().names)
         self._set_training(training)
         n_batches = len(iterator)
         for batch in iterator:
-            self.measuring = not training or self.wants_modalities(log, n_batches)
+            self.measuring = not training or (not remixed and self.wants_modalities(log, n_batches))
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
@@ -170,7 +190,7 @@ class MultimodalNet(NeuralNet):
             self.history.record_batch(f"{prefix}_loss", figures[f"{prefix}_loss"])
             self.history.record_batch(f"{prefix}_batch_size", log.n_rows)
         self.history.record(f"{prefix}_batch_count", log.n_batches)
-        for key, value in figures.items():
+        for key, value in {**figures, **of_remixing}.items():
             self.history.record(key, value)
         if training:
             self._refuse_divergence(figures["train_loss"])
@@ -211,6 +231,12 @@ class MultimodalNet(NeuralNet):
         super().initialize_optimizer(*args, **kwargs)
         closure = inspect.signature(type(self.optimizer_).step).parameters.get("closure")
         self.needs_closure_ = closure is not None and closure.default is inspect.Parameter.empty
+        if self.needs_closure_ and self.remixing is not None:
+            raise ValueError(
+                f"`optimizer` {type(self.optimizer_).__name__} moves all weights in every step and "
+                "cannot train one modality at a time. Use 'adamw', 'adam' or 'sgd', or "
+                "remix_after=None."
+            )
         return self
 
     # -- prediction ------------------------------------------------------------------------

@@ -157,6 +157,28 @@ def test_classifier_per_modality(data):
     assert not hasattr(forest, "classes_")
 
 
+def test_parameters_of_a_classifier_per_modality_are_set_by_name(data):
+    X, y = data
+    models = {"face": LogisticRegression(), "noise": None, "voice": GaussianNB()}
+    fusion = LateFusionClassifier(models)
+    assert fusion.get_params()["estimator__face__C"] == 1.0
+    copy = clone(fusion).set_params(estimator__face__C=0.1, estimator__voice=LogisticRegression())
+    assert copy.estimator["face"].C == 0.1
+    assert isinstance(copy.estimator["voice"], LogisticRegression)
+    assert models["face"].C == 1.0
+    assert isinstance(fusion.estimator["voice"], GaussianNB)
+    fusion.set_params(estimator__noise=LogisticRegression(), estimator__noise__C=7.0)
+    assert fusion.estimator["noise"].C == 7.0
+    grid = {"estimator__face__C": [0.01, 1.0], "estimator__voice__var_smoothing": [1e-9, 1e-3]}
+    assert GridSearchCV(clone(fusion), grid, cv=2).fit(X, y).score(X, y) > 0.6
+    with pytest.raises(ValueError, match="`estimator` has no modality 'gait'"):
+        fusion.set_params(estimator__gait__C=1)
+    with pytest.raises(ValueError, match="`estimator` is None for 'noise'"):
+        clone(fusion).set_params(estimator__noise=None, estimator__noise__C=1)
+    single = LateFusionClassifier(LogisticRegression()).set_params(estimator__C=3.0)
+    assert single.estimator.C == 3.0
+
+
 def test_string_labels(data):
     X, y = data
     names = np.array(["ant", "bee", "cat"], dtype=object)
@@ -268,6 +290,17 @@ def test_rows_that_are_never_tested_do_not_count(data):
     other = np.where(np.arange(120) < 60, y, np.roll(y, 1))
     assert model.weights_ != LateFusionClassifier(weights="cv", cv=one).fit(X, other).weights_
     assert model.score(X, y) > 0.8
+
+
+def test_folds_without_weight_are_refused(data):
+    X, y = data
+    half = np.arange(120) < 60
+    one = [(np.flatnonzero(half), np.flatnonzero(~half))]
+    model = LateFusionClassifier(weights="cv", cv=one)
+    with pytest.raises(ValueError, match="zero in all rows that a fold of `cv` trains on"):
+        model.fit(X, y, sample_weight=~half)
+    with pytest.raises(ValueError, match="zero in all rows that `cv` tests on"):
+        model.fit(X, y, sample_weight=half)
 
 
 def test_routing_on_passes_weights_and_groups_through_pipeline_and_search(data):

@@ -1,0 +1,449 @@
+"""`ARMClassifier`: two linear classifiers of unequal cost, trained together."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from ..base import ModalityClassifier
+from ..modalities import CheckedModalities
+from .arm_base import ARMBase, Rows
+from .arm_predict import MODES
+from .assembly import Assembly
+from .combination import DeferralRule, predicted_codes, tune_deferral
+from .losses import code_targets
+from .splits import inner_splits
+
+Array = np.ndarray
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    if estimator.loss == "log_loss":
+        return True
+    raise AttributeError(
+        f"`loss`='{estimator.loss}' gives scores, not probabilities. Use `loss`='log_loss', or "
+        f"wrap the estimator in CalibratedClassifierCV."
+    )
+
+
+class ARMClassifierBase(ARMBase, ModalityClassifier):
+    """Labels, weights, thresholds and predictions of the ARM-style classifiers."""
+
+    _classifier_constraints: dict = {
+        "loss": [StrOptions({"squared", "squared_hinge", "log_loss"})],
+        "predict_with": [StrOptions(set(MODES))],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def _read_rows(
+        self, y: Any, sample_weight: Any, checked: CheckedModalities
+    ) -> tuple[Array, Rows]:
+        """Classes, and what is known of each row."""
+        labels = None if y is None else np.asarray(y)
+        labeled = np.ones(checked.n_samples, dtype=bool)
+        marker = self.unlabeled_label
+        if marker is not None and labels is not None:
+            labels = labels.ravel()
+            labeled = np.asarray(labels != marker)
+            if len(labeled) != checked.n_samples:
+                raise ValueError(
+                    f"`y` has {len(labeled)} labels for {checked.n_samples} samples in `X`."
+                )
+        codes = np.full(checked.n_samples, -1)
+        if labels is None or labeled.all():
+            classes, codes = self._read_labels(labels, checked.n_samples)
+        else:
+            known = labels[labeled]
+            if len(np.unique(known)) < 2:
+                raise ValueError(
+                    f"`unlabeled_label`={marker!r} leaves labels of "
+                    f"{np.unique(known).tolist()} in `y`; at least two classes are needed. If "
+                    f"{marker!r} is itself a class, mark unlabelled rows with another value."
+                )
+            classes, codes[labeled] = self._read_labels(known, len(known))
+        pair_weights = self._read_weights(sample_weight, checked, codes, classes)
+        if pair_weights is None:
+            pair_weights = np.ones(checked.n_samples)
+        pair_weights = pair_weights.astype(np.float64)
+        weights = pair_weights.copy()
+        if self.class_weight is not None:
+            per_class = compute_class_weight(
+                self.class_weight,
+                classes=classes,
+                y=classes[codes[labeled]],
+                sample_weight=weights[labeled] if self.class_weight == "balanced" else None,
+            )
+            weights[labeled] *= per_class[codes[labeled]]
+        targets = code_targets(self.loss, codes, len(classes))
+        return classes, Rows(targets, labeled, weights, pair_weights, codes)
+
+    def _check_labeled(self, counted: Array, truth: Array, side: str) -> None:
+        super()._check_labeled(counted, truth, side)
+        seen = np.unique(truth[counted])
+        n_classes = int(truth.max()) + 1
+        if len(seen) < n_classes:
+            raise ValueError(
+                f"Of {n_classes} classes, {n_classes - len(seen)} have no labelled row (of "
+                f"positive weight) with the {side} side: every class needs one. Label such a row, "
+                f"or leave the class out."
+            )
+
+    def _score_of(self, scores: Array, truth: Array, weights: Array) -> float:
+        return float(accuracy_score(truth, predicted_codes(scores), sample_weight=weights))
+
+    def _tune_serial(
+        self,
+        assembly: Assembly,
+        rows: Rows,
+        groups: Array | None,
+        values: dict[str, float],
+        costs: tuple[float, float],
+    ) -> DeferralRule:
+        """Thresholds of the serial mode, on scores of rows that were held out."""
+        if not assembly.weak.shape[1]:
+            raise ValueError(
+                "`predict_with`='serial' needs a weak and a strong side; `X` has one modality. "
+                "Use `predict_with`='auto'."
+            )
+        usable = rows.labeled & assembly.strong_seen & assembly.weak_seen & (rows.weights > 0)
+        if not usable.any():
+            raise ValueError(
+                "`predict_with`='serial' needs labelled rows with both sides to tune its "
+                "thresholds on; there are none. Use `predict_with`='auto'."
+            )
+        weak_scores = np.full_like(rows.targets, np.nan)
+        strong_scores = np.full_like(rows.targets, np.nan)
+        held = np.zeros(len(usable), dtype=bool)
+        everyone = np.flatnonzero(rows.labeled)
+        for _, test in inner_splits(
+            self.cv,
+            rows.truth[everyone],
+            classifier=True,
+            groups=None if groups is None else groups[everyone],
+        ):
+            test_rows = everyone[test]
+            train = np.setdiff1d(np.arange(len(usable)), test_rows)
+            data = assembly.data(alpha=values["alpha"], coupling=values["coupling"], rows=train)
+            engine = self._engine(data)
+            strengths, _ = self._strengths(engine, **values)
+            strong, weak = assembly.sides(engine.solve(strengths).point)
+            weak_scores[test_rows] = weak.scores(assembly.weak[test_rows] + assembly.weak_mean)
+            strong_scores[test_rows] = strong.scores(
+                assembly.strong[test_rows] + assembly.strong_mean
+            )
+            held[test_rows] = True
+        usable &= held
+        return tune_deferral(
+            weak_scores[usable],
+            strong_scores[usable],
+            rows.truth[usable],
+            costs=costs,
+            kappa=self.kappa,
+            weights=rows.weights[usable],
+        )
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores of the prediction mode `predict_with`.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One column, positive for ``classes_[1]``, for two classes.
+        """
+        scores, _, _ = self._combined_scores(X)
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X: Any) -> Array:
+        """Class of each row.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        scores, _, _ = self._combined_scores(X)
+        return self.classes_[predicted_codes(scores)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Class probabilities; only with ``loss='log_loss'``.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        scores, _, _ = self._combined_scores(X)
+        if len(self.classes_) == 2:
+            return expit(np.hstack([-scores, scores]))
+        return softmax(scores, axis=1)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        scores, _, _ = self._combined_scores(X)
+        if len(self.classes_) == 2:
+            return log_expit(np.hstack([-scores, scores]))
+        return log_softmax(scores, axis=1)
+
+
+class ARMClassifier(ARMClassifierBase):
+    """ARM-style classifier: a cheap weak side and an expensive strong side, trained together.
+
+    Two linear predictors, ``f_w`` of the weak columns and ``f_s`` of the strong ones, minimise
+    one convex objective::
+
+        J = mean l(y, f_s) + alpha mean l(y, f_w) + coupling/2 mean ||f_s - f_w||^2
+            + strong_reg/2 ||W_s||^2
+            + lam_w [l1_ratio Omega(W_w) + (1 - l1_ratio)/2 ||W_w||^2]
+
+    The first mean runs over labelled rows that have the strong side, the second over labelled
+    rows that have the weak side, the third over rows that have both, labelled or not. The
+    penalty ``Omega`` reduces the weak side to its most discriminative columns (or subspace),
+    and the coupling pulls the two outputs together. Afterwards the weak predictor can be used
+    alone, so that the strong columns need not be acquired.
+
+    After the fit, whichever solver ran, the objective and a duality gap are computed
+    independently of it: `dual_gap_` bounds how far the solution is from the optimum.
+
+    **The objective is a reconstruction** from the abstract of [1]_, whose full text was not at
+    hand: the method is ARM-style, and no table of the paper is claimed to be reproduced.
+
+    The coupling is meant for scarce strong rows or scarce labels. Where every row is labelled
+    and has both sides, expect about the accuracy of two ridge classifiers, not more.
+
+    Parameters
+    ----------
+    weak : 'auto', str or list of str, default='auto'
+        Weak modalities. 'auto' is the modality that scores lowest alone, by cross-validation;
+        if `strong` is named, all the others. A single modality is the strong side, and nothing
+        is weak.
+    strong : 'rest', str or list of str, default='rest'
+        Strong modalities. 'rest' is every modality that is not weak.
+    modalities : dict, default=None
+        Column blocks of a flat table, by modality name.
+    missing : {'error', 'mask'}, default='error'
+        Whether rows may lack a modality. A side is missing in a row when one of its modalities
+        is; the row then leaves the terms that need it.
+    loss : {'squared', 'squared_hinge', 'log_loss'}, default='squared'
+        Squared losses code classes as -1 and +1, one column a class (one in all for two).
+    penalty : {'l21', 'trace', 'l1'}, default='l21'
+        'l21' selects weak columns, 'trace' a low-dimensional subspace of them, 'l1' entries.
+    alpha : float, default=1.0
+        Weight of the weak side's loss.
+    coupling : float, default=0.1
+        Strength that pulls the two outputs together. 0 gives two separate models.
+    strong_reg : float, default=0.01
+        Ridge on the strong side.
+    weak_reg : float, default=0.03
+        Strength of the weak side's penalty: a fraction of the strength that empties the weak
+        side (`lam_w_max_`), or ``lam_w`` itself with ``weak_reg_scale='absolute'``.
+    weak_reg_scale : {'max', 'absolute'}, default='max'
+    l1_ratio : float, default=0.95
+        Share of the sparsity penalty in the weak side's regularisation. With 1 and more weak
+        columns than rows, the weak coefficients may not be unique.
+    fit_intercept : bool, default=True
+    class_weight : dict or 'balanced', default=None
+        Weights of the labelled terms.
+    predict_with : {'auto', 'weak', 'strong', 'sum', 'serial'}, default='auto'
+        'auto' takes the mean of both sides' scores where both are present, else the one that
+        is. 'serial' takes the weak side where it is confident and acquires the strong one for
+        the rest. It may be changed after the fit, except to 'serial'.
+    costs : tuple of float, default=None
+        Costs of the weak and of the strong side; None stands for (1, 10).
+    kappa : float, default=0.01
+        Price of a unit of cost, in units of error, when the serial thresholds are tuned.
+    unlabeled_label : label, default=None
+        What marks an unlabelled row in `y`. It must not be a class.
+    solver : str, default='auto'
+        'auto', 'schur' (squared loss), 'fista', or a solver of cvxpy such as 'clarabel',
+        'scs', 'ecos', 'osqp', 'highs'. 'auto' takes cvxpy on small problems, the others beyond.
+    solver_options : dict, default=None
+        Passed on to a solver of cvxpy.
+    tol : float, default=1e-6
+        Relative duality gap to reach.
+    max_iter : int, default=10000
+    cv : int, splitter or iterable, default=5
+        Folds for ``weak='auto'`` and for the thresholds of ``predict_with='serial'``.
+    warm_start : bool, default=False
+        Start from the previous solution (not with a solver of cvxpy).
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    weak_modalities_, strong_modalities_ : list of str
+    coef_weak_, coef_strong_ : ndarray of shape (n_outputs, n_features_of_side)
+        One row for two classes.
+    coef_ : ndarray of shape (n_outputs, n_features)
+        Both, modalities in the order of `modality_names_`.
+    intercept_weak_, intercept_strong_ : ndarray of shape (n_outputs,)
+    feature_importances_ : ndarray of shape (n_weak_features,)
+        Norms of the weak columns' coefficients.
+    support_mask_ : ndarray of bool of shape (n_weak_features,)
+        Weak columns that are used.
+    subspace_ : ndarray of shape (n_weak_features, rank_)
+        Orthonormal basis of the weak coefficients' column space.
+    rank_ : int
+    objective_, dual_gap_ : float
+        Objective, and its relative duality gap.
+    converged_ : bool
+    n_iter_ : int
+    solver_, solver_status_ : str
+    lam_w_max_ : float
+        The smallest ``lam_w`` at which all weak coefficients are zero.
+    n_labeled_, n_strong_, n_paired_ : int
+        Labelled rows, labelled rows with the strong side, rows with both sides.
+    deferral_ : DeferralRule or None
+        Thresholds of the serial mode.
+    modality_names_, modality_shapes_, n_features_in_, feature_names_in_
+
+    See Also
+    --------
+    ARMClassifierCV : Chooses the strengths by cross-validation.
+    ARMRegressor : The same for real targets.
+
+    References
+    ----------
+    .. [1] Y. Yang, H.-J. Ye, D.-C. Zhan, Y. Jiang, "Auxiliary information regularized machine
+       for multiple modality feature learning", IJCAI 2015, pp. 1033-1039.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mmbalance import ARMClassifier, Modalities
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(0, 3, 300)
+    >>> centres = rng.normal(size=(3, 8))
+    >>> X = Modalities(
+    ...     face=0.7 * centres[y] + rng.normal(size=(300, 8)),
+    ...     fingerprint=2.0 * centres[y] + rng.normal(size=(300, 8)),
+    ... )
+    >>> arm = ARMClassifier(weak="face", solver="schur").fit(X, y)
+    >>> round(arm.score(X, y), 2), bool(arm.dual_gap_ <= 1e-6)
+    (1.0, True)
+    >>> weak_only = arm.set_params(predict_with="weak")
+    >>> round(weak_only.score({"face": X["face"]}, y), 2)
+    0.86
+    """
+
+    _parameter_constraints: dict = {
+        **ARMBase._parameter_constraints,
+        **ARMBase._strength_constraints,
+        **ARMClassifierBase._classifier_constraints,
+        "unlabeled_label": "no_validation",
+    }
+
+    def __init__(
+        self,
+        weak="auto",
+        strong="rest",
+        *,
+        modalities=None,
+        missing="error",
+        loss="squared",
+        penalty="l21",
+        alpha=1.0,
+        coupling=0.1,
+        strong_reg=1e-2,
+        weak_reg=0.03,
+        weak_reg_scale="max",
+        l1_ratio=0.95,
+        fit_intercept=True,
+        class_weight=None,
+        predict_with="auto",
+        costs=None,
+        kappa=0.01,
+        unlabeled_label=None,
+        solver="auto",
+        solver_options=None,
+        tol=1e-6,
+        max_iter=10000,
+        cv=5,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.weak = weak
+        self.strong = strong
+        self.modalities = modalities
+        self.missing = missing
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.coupling = coupling
+        self.strong_reg = strong_reg
+        self.weak_reg = weak_reg
+        self.weak_reg_scale = weak_reg_scale
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.predict_with = predict_with
+        self.costs = costs
+        self.kappa = kappa
+        self.unlabeled_label = unlabeled_label
+        self.solver = solver
+        self.solver_options = solver_options
+        self.tol = tol
+        self.max_iter = max_iter
+        self.cv = cv
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "ARMClassifier":
+        """Fit both sides.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+        groups : array-like of shape (n_samples,), default=None
+            For the splits of `cv`.
+
+        Returns
+        -------
+        self : ARMClassifier
+        """
+        checked = self._read_modalities(X, reset=True)
+        classes, rows = self._read_rows(y, sample_weight, checked)
+        groups = None if groups is None else np.asarray(groups)
+        costs = self._check_own(checked)
+        values = {
+            "alpha": float(self.alpha),
+            "coupling": float(self.coupling),
+            "strong_reg": float(self.strong_reg),
+            "weak_reg": float(self.weak_reg),
+        }
+        fitted, assembly, found = self._solve(checked, rows, groups, values)
+        fitted["classes_"] = classes
+        fitted["deferral_"] = None
+        if self.predict_with == "serial":
+            fitted["deferral_"] = self._tune_serial(assembly, rows, groups, values, costs)
+        self._warn_unless_converged(found)
+        self._set_fitted(fitted, checked)
+        return self

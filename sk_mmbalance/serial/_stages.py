@@ -1,0 +1,208 @@
+"""What a stage is: its declaration, its place in the chain, and what its estimator is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy.sparse import hstack, issparse
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import _routing_enabled
+
+from ..base import ModalityEstimator
+from ..modalities import CheckedModalities, Modalities
+
+_FORM = "(name, estimator, modalities, cost)"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One entry of ``stages``, read.
+
+    Attributes
+    ----------
+    name : str
+        Name, by which parameters are nested.
+    estimator : estimator or None
+        Classifier; None for the default one.
+    modalities : tuple of str
+        What the stage acquires, in the order given.
+    cost : float or None
+        Cost of a row that runs the stage; None to count the features it acquires.
+    """
+
+    name: str
+    estimator: Any
+    modalities: tuple[str, ...]
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A stage at its place in a chain.
+
+    Attributes
+    ----------
+    stage : Stage
+        The declaration.
+    estimator : estimator
+        Classifier to fit (not yet cloned).
+    inputs : tuple of str
+        Sorted names of all modalities that the estimator is given.
+    required : tuple of str
+        Those without which a row cannot run the stage, in the order of acquisition.
+    cost : float
+        Cost of a row that runs the stage.
+    """
+
+    stage: Stage
+    estimator: Any
+    inputs: tuple[str, ...]
+    required: tuple[str, ...]
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return self.stage.name
+
+
+# -- declaration -------------------------------------------------------------------------------
+
+
+def read_stages(stages: Any, checked: CheckedModalities) -> list[Stage]:
+    """Stages as declared; by default one per modality in order of feature count."""
+    if stages is None:
+        names = sorted(checked.names, key=lambda name: (n_features(checked, name), name))
+        return [Stage(name, None, (name,), None) for name in names]
+    if isinstance(stages, str) or not isinstance(stages, Sequence):
+        raise TypeError(f"`stages` must be a list of {_FORM}; got {type(stages).__name__}.")
+    read = [_read_stage(entry, checked) for entry in stages]
+    kept = [stage for stage in read if not isinstance(stage.estimator, str)]
+    if not kept:
+        raise ValueError(f"`stages` must hold at least one {_FORM}; got {stages!r}.")
+    return kept
+
+
+def _read_stage(entry: Any, checked: CheckedModalities) -> Stage:
+    if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) != 4:
+        raise ValueError(f"`stages` must be a list of {_FORM}; got the entry {entry!r}.")
+    name, estimator, modalities, cost = entry
+    if not isinstance(name, str):
+        raise TypeError(f"`stages` names must be strings; got {name!r}.")
+    if isinstance(estimator, str):
+        if estimator != "drop":
+            raise ValueError(
+                f"`stages` estimator of {name!r} must be a classifier, None or 'drop'; got "
+                f"{estimator!r}."
+            )
+    elif estimator is not None and not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"`stages` estimator of {name!r} must be a classifier with fit, None (a logistic "
+            f"regression) or 'drop'; got {type(estimator).__name__}."
+        )
+    chosen = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+    unknown = sorted(set(chosen) - set(checked.names))
+    if unknown or not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"`stages` entry {name!r} must name modalities of `X`, each once; got "
+            f"{list(chosen)}, known are {list(checked.names)}."
+        )
+    return Stage(name, estimator, chosen, read_cost(cost, f"`stages` cost of {name!r}"))
+
+
+def read_cost(cost: Any, what: str) -> float | None:
+    """A cost as a float; None for the number of features."""
+    if cost is None:
+        return None
+    if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 <= float(cost) < np.inf:
+        raise ValueError(
+            f"{what} must be a finite number >= 0, or None for the number of features; got "
+            f"{cost!r}."
+        )
+    return float(cost)
+
+
+def n_features(checked: CheckedModalities, name: str) -> int:
+    """Number of values that a sample has in a modality."""
+    return int(np.prod(checked.spec.shapes[name]))
+
+
+def place(
+    stages: Sequence[Stage], checked: CheckedModalities, accumulate: bool
+) -> list[PlacedStage]:
+    """Stages in the order given, with their inputs and costs.
+
+    A cost of None counts the features that no earlier stage has acquired.
+    """
+    placed = []
+    acquired: dict[str, None] = {}  # an ordered set
+    for stage in stages:
+        own = dict.fromkeys(stage.modalities)
+        inputs = acquired | own if accumulate else own
+        estimator = stage.estimator
+        if estimator is None:
+            sparse = any(issparse(checked.arrays[name]) for name in inputs)
+            estimator = default_classifier(sparse)
+        cost = stage.cost
+        if cost is None:
+            cost = float(sum(n_features(checked, name) for name in own if name not in acquired))
+        required = own if get_tags(estimator).input_tags.allow_nan else inputs
+        placed.append(PlacedStage(stage, estimator, tuple(sorted(inputs)), tuple(required), cost))
+        acquired |= own
+    return placed
+
+
+def default_classifier(sparse: bool = False) -> Pipeline:
+    """Logistic regression on scaled features (modalities come in any unit)."""
+    scaler, logistic = StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=1000)
+    if _routing_enabled():
+        scaler.set_fit_request(sample_weight=True)
+        logistic.set_fit_request(sample_weight=True)
+    return Pipeline([("scale", scaler), ("logistic", logistic)])
+
+
+# -- what the estimator is given ---------------------------------------------------------------
+
+
+def takes_names(estimator: Any) -> bool:
+    """Whether an estimator reads `Modalities` rather than one 2-D array.
+
+    Ours do, unless told to cut their columns out of a flat table (``modalities=``), and so do
+    pipelines that start with, and searches or calibrations that wrap, one of ours.
+    """
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        return bool(steps) and takes_names(steps[0])
+    if isinstance(estimator, ModalityEstimator):
+        return getattr(estimator, "modalities", None) is None
+    inner = getattr(estimator, "estimator", None)
+    return isinstance(inner, BaseEstimator) and takes_names(inner)
+
+
+def stage_input(estimator: Any, arrays: dict[str, Any]) -> Any:
+    """What `estimator` is given of `arrays`: `Modalities`, or one 2-D array (names sorted)."""
+    if takes_names(estimator):
+        return Modalities(arrays)
+    return side_by_side(arrays)
+
+
+def side_by_side(arrays: dict[str, Any]) -> Any:
+    """One 2-D array (or CSR matrix) of all modalities in the order of their names."""
+    blocks = [_flat(arrays[name]) for name in sorted(arrays)]
+    if len(blocks) == 1:
+        return blocks[0]
+    if any(issparse(block) for block in blocks):
+        return hstack(blocks, format="csr")
+    return np.hstack(blocks)
+
+
+def _flat(array: Any) -> Any:
+    return array if issparse(array) else array.reshape(len(array), -1)

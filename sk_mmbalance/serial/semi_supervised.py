@@ -1,0 +1,458 @@
+"""`SerialSemiSupervisedClassifier`: a chain of two whose strong side teaches the weak one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.metadata_routing import MetadataRouter
+from sklearn.utils.validation import column_or_1d
+
+from ..exceptions import TeachingWarning
+from ._acquire import refuse_callables
+from ._base import SerialClassifier
+from ._fitting import (
+    Labelled,
+    Split,
+    fit_stage,
+    out_of_fold_scores,
+    read_groups,
+    read_splits,
+    route_to_fit,
+    stage_router,
+)
+from ._projection import DependenceProjection
+from ._stages import PlacedStage, Stage, place, read_cost
+from ._teaching import Teaching, taught_scores, teach
+from ._tuning import check_number
+from .fusion import SerialFusionClassifier
+
+# What the chain takes from this estimator's own parameters, or fixes.
+_NOT_IN_SERIAL_PARAMS = ("stages", "order", "accumulate", "prefit", "modalities", "missing")
+
+
+class SerialSemiSupervisedClassifier(SerialClassifier):
+    """Two stages, learnt from few labels: the strong modality teaches the weak one.
+
+    A strong classifier is fitted on the labelled rows. It labels the unlabelled rows, and the
+    most confident half within each predicted class joins the labelled rows in training the weak
+    classifier. Both then form a `SerialFusionClassifier`: the weak modality decides the clear
+    rows, and the strong one is acquired for the rest. The ideas are those of [1]_; the steps are
+    our reconstruction (neither the full text nor code was available to us).
+
+    Parameters
+    ----------
+    weak : str or list of str, default="auto"
+        Modalities of the first stage. "auto" takes the one that scores lowest alone, by
+        cross-validation on the labelled rows.
+    strong : str or list of str, default="rest"
+        Modalities of the second stage; "rest" takes all others.
+    weak_estimator, strong_estimator : classifier, default=None
+        Classifiers with class scores; None is a logistic regression on scaled features. What they
+        are given is said in the notes of `SerialFusionClassifier`.
+    unlabeled_label : object, default=None
+        The value that marks unlabelled rows in `y` (NaN and -1 are common; it is never guessed,
+        for -1 may be a class). None: all rows are labelled.
+    use_dmdr : bool, default=False
+        Whether the weak features are first projected on the directions that depend most on the
+        labels and on the strong side's scores. Off by default: alone it often hurts.
+    dmdr_dim : int, default=None
+        Number of directions; None for the number of classes.
+    dmdr_gamma : float, default=1.0
+        Weight of the strong scores against the labels in the projection.
+    dmdr_ridge : float, default=1e-2
+        Ridge of the projection, relative to the mean variance of a feature.
+    confident_fraction : float, default=0.5
+        Share of the unlabelled rows, within each predicted class, that teach.
+    guard : bool, default=True
+        Teach only if the strong side is better than the weak one by cross-validation on the
+        labelled rows; else warn, and train the weak side on labelled rows alone.
+    costs : pair of float or None, default=(1, 10)
+        Cost of the two stages; None counts features.
+    price : float, default=0.01
+        Error rate that one unit of cost is worth.
+    serial_params : dict, default=None
+        Further parameters of the `SerialFusionClassifier`, such as ``{"thresholds": "budget",
+        "budget": 3}``.
+    cv : int, splitter or iterable, default=5
+        Folds over the labelled rows, for the guard, for ``weak="auto"`` and for the thresholds.
+        Teaching is repeated inside each fold. With one modality nothing is cross-validated.
+    n_jobs : int, default=None
+        Number of jobs over folds (of the guard).
+    modalities : dict of str to columns, default=None
+        Column blocks of a flat table, as in `sklearn.compose.ColumnTransformer`.
+    missing : {"error", "mask"}, default="error"
+        Rows that lack a modality: an error, or left out of what needs it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    serial_ : SerialFusionClassifier
+        The chain, with its thresholds and rates.
+    weak_, strong_ : list of str
+        Modalities of the two sides. With one modality there is a strong side only.
+    weak_estimator_, strong_estimator_ : classifiers
+        Fitted classifiers (the weak one a pipeline, if there is a projection).
+    projection_ : transformer or None
+        The fitted projection, with ``directions_``.
+    taught_ : bool
+        Whether pseudo-labels were used.
+    n_pseudo_ : int
+        Number of pseudo-labelled rows.
+    pseudo_rows_, pseudo_labels_ : ndarray of shape (n_pseudo,)
+        Their row numbers and labels.
+    guard_scores_ : dict or None
+        Cross-validated accuracy of the sides, ``{"weak": ..., "strong": ...}``; None where it was
+        not needed.
+    modality_names_, modality_shapes_, n_features_in_, feature_names_in_
+        What `fit` saw.
+
+    Raises
+    ------
+    ValueError
+        If no row is labelled, or the sides overlap or leave nothing.
+
+    References
+    ----------
+    .. [1] X. Zhang, Y. Yin, D.-C. Zhan, J. Peng, "Multi-modal learning in serial biometric
+       systems", IEEE Transactions on Information Forensics and Security 9(10), 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sk_mmbalance import Modalities, SerialSemiSupervisedClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X = Modalities(mean=X[:, :10], worst=X[:, 20:])
+    >>> few = np.where(np.arange(len(y)) < 40, y, -1)
+    >>> model = SerialSemiSupervisedClassifier("mean", unlabeled_label=-1).fit(X, few)
+    >>> model.n_pseudo_
+    265
+    >>> round(model.score(X[40:], y[40:]), 3)
+    0.947
+    """
+
+    def __init__(
+        self,
+        weak: Any = "auto",
+        strong: Any = "rest",
+        *,
+        weak_estimator: Any = None,
+        strong_estimator: Any = None,
+        unlabeled_label: Any = None,
+        use_dmdr: bool = False,
+        dmdr_dim: int | None = None,
+        dmdr_gamma: float = 1.0,
+        dmdr_ridge: float = 1e-2,
+        confident_fraction: float = 0.5,
+        guard: bool = True,
+        costs: Any = (1, 10),
+        price: float = 0.01,
+        serial_params: dict[str, Any] | None = None,
+        cv: Any = 5,
+        n_jobs: int | None = None,
+        modalities: Any = None,
+        missing: str = "error",
+    ):
+        self.weak = weak
+        self.strong = strong
+        self.weak_estimator = weak_estimator
+        self.strong_estimator = strong_estimator
+        self.unlabeled_label = unlabeled_label
+        self.use_dmdr = use_dmdr
+        self.dmdr_dim = dmdr_dim
+        self.dmdr_gamma = dmdr_gamma
+        self.dmdr_ridge = dmdr_ridge
+        self.confident_fraction = confident_fraction
+        self.guard = guard
+        self.costs = costs
+        self.price = price
+        self.serial_params = serial_params
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.modalities = modalities
+        self.missing = missing
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> SerialSemiSupervisedClassifier:
+        """Teach the weak side and build the chain.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like of n_samples rows
+            Training input, labelled and unlabelled rows.
+        y : array-like of shape (n_samples,)
+            Class labels, and `unlabeled_label` where there is none.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+        groups : array-like of shape (n_samples,), default=None
+            Groups that no fold may split.
+
+        Returns
+        -------
+        SerialSemiSupervisedClassifier
+            Itself.
+        """
+        refuse_callables(X)
+        checked = self._read_modalities(X, reset=True)
+        is_labelled, classes, codes = self._read_partial_labels(y, checked.n_samples)
+        weights = self._read_weights(sample_weight, checked, codes, classes)
+        self._check_parameters()
+        groups = read_groups(groups, checked.n_samples)
+        routed = route_to_fit(
+            self, list(self._sides_given()), sample_weight=sample_weight, groups=groups
+        )
+        data = Labelled(checked, classes, codes, weights, groups, routed)
+        labelled, unlabelled = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
+        if len(checked.names) == 1:
+            self._fit_single(data, labelled)
+        else:
+            self._fit_pair(data, labelled, unlabelled)
+        self.classes_ = classes
+        self._remember_modalities(checked)
+        return self
+
+    def _fit_single(self, data: Labelled, labelled: np.ndarray) -> None:
+        """One modality: its supervised classifier on the labelled rows."""
+        names = list(data.checked.names)
+        stage = Stage("strong", self.strong_estimator, tuple(names), self._cost(1))
+        placed = place([stage], data.checked, accumulate=False)
+        fitted = fit_stage(placed[0], data, labelled)
+        self._set(
+            self._chain_of(data, labelled, placed, [fitted], None),
+            weak=[],
+            strong=names,
+            weak_estimator=None,
+            strong_estimator=fitted,
+        )
+
+    def _fit_pair(self, data: Labelled, labelled: np.ndarray, unlabelled: np.ndarray) -> None:
+        known = data.rows(labelled)
+        splits = read_splits(self.cv, known.codes, known.groups)
+        weak_names, strong_names = self._sides(known, splits)
+        stages = [
+            Stage("weak", self.weak_estimator, tuple(weak_names), self._cost(0)),
+            Stage("strong", self.strong_estimator, tuple(strong_names), self._cost(1)),
+        ]
+        weak, strong = place(stages, data.checked, accumulate=False)
+        scores = out_of_fold_scores([weak, strong], known, splits, self.n_jobs)
+        guard_scores = dict(zip(("weak", "strong"), _accuracies(scores, known), strict=True))
+        may_teach = bool(len(unlabelled))
+        if may_teach and self.guard and not guard_scores["strong"] > guard_scores["weak"]:
+            may_teach = False
+            warnings.warn(
+                f"`strong` {strong_names} is no better than `weak` {weak_names} on the labelled "
+                f"rows (accuracy {guard_scores['strong']:.3f} against "
+                f"{guard_scores['weak']:.3f}): it does not teach. Swap the sides, or set "
+                "guard=False.",
+                TeachingWarning,
+                stacklevel=3,
+            )
+        teaching = self._teaching(may_teach)
+        taught = teach(weak, strong, data, labelled, unlabelled, teaching)
+        if may_teach or self.use_dmdr:
+            scores = taught_scores(
+                weak,
+                strong,
+                data,
+                labelled,
+                unlabelled,
+                splits,
+                lambda: self._teaching(may_teach),
+            )
+        self._set(
+            self._chain_of(
+                data,
+                labelled,
+                [taught.placed_weak, strong],
+                [taught.weak, taught.strong],
+                scores,
+            ),
+            weak=weak_names,
+            strong=strong_names,
+            weak_estimator=taught.weak,
+            strong_estimator=taught.strong,
+            projection=taught.projection,
+            taught=may_teach,
+            pseudo_rows=taught.pseudo_rows,
+            pseudo_labels=data.classes[taught.pseudo_codes],
+            guard_scores=guard_scores,
+        )
+
+    def _teaching(self, pseudo_labels: bool) -> Teaching:
+        projection = None
+        if self.use_dmdr:
+            projection = DependenceProjection(
+                self.dmdr_dim, gamma=self.dmdr_gamma, ridge=self.dmdr_ridge
+            )
+        return Teaching(self.confident_fraction, pseudo_labels, projection)
+
+    def _chain_of(
+        self,
+        data: Labelled,
+        labelled: np.ndarray,
+        placed: list[PlacedStage],
+        fitted: list[Any],
+        scores: np.ndarray | None,
+    ) -> SerialFusionClassifier:
+        stages = [(p.name, p.estimator, list(p.inputs), p.cost) for p in placed]
+        params = {"price": self.price, "cv": self.cv, **(self.serial_params or {})}
+        serial = SerialFusionClassifier(
+            stages, modalities=self.modalities, missing=self.missing, **params
+        )
+        serial._assemble(data.rows(labelled), placed, fitted, scores)
+        return serial
+
+    def _set(
+        self,
+        serial: SerialFusionClassifier,
+        *,
+        weak: list[str],
+        strong: list[str],
+        weak_estimator: Any,
+        strong_estimator: Any,
+        projection: Any = None,
+        taught: bool = False,
+        pseudo_rows: Any = (),
+        pseudo_labels: Any = (),
+        guard_scores: dict[str, float] | None = None,
+    ) -> None:
+        self.serial_ = serial
+        self.weak_, self.strong_ = weak, strong
+        self.weak_estimator_, self.strong_estimator_ = weak_estimator, strong_estimator
+        self.projection_ = projection
+        self.taught_ = taught
+        self.n_pseudo_ = len(pseudo_rows)
+        self.pseudo_rows_ = np.asarray(pseudo_rows, dtype=np.intp)
+        self.pseudo_labels_ = np.asarray(pseudo_labels, dtype=serial.classes_.dtype)
+        self.guard_scores_ = guard_scores
+
+    def _sides_given(self) -> dict[str, Any]:
+        """Classifiers that were given, by the name of their stage."""
+        both = {"weak": self.weak_estimator, "strong": self.strong_estimator}
+        return {name: estimator for name, estimator in both.items() if estimator is not None}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """How `sample_weight` and `groups` go to the classifiers and the splitter.
+
+        Returns
+        -------
+        MetadataRouter
+            The routing of this object.
+        """
+        return stage_router(self, self._sides_given(), self.cv)
+
+    # -- reading parameters --------------------------------------------------------------------
+
+    def _read_partial_labels(
+        self, y: Any, n_samples: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which rows are labelled, the classes, and codes (-1 where unlabelled)."""
+        if y is None or self.unlabeled_label is None:
+            classes, codes = self._read_labels(y, n_samples)
+            return np.ones(n_samples, dtype=bool), classes, codes
+        y = column_or_1d(y, warn=True)
+        if len(y) != n_samples:
+            raise ValueError(f"`y` has {len(y)} labels for {n_samples} samples in `X`.")
+        marker = self.unlabeled_label
+        is_nan = isinstance(marker, float | np.floating) and np.isnan(marker)
+        labelled = y == y if is_nan else np.asarray(y != marker)  # only NaN differs from itself
+        labelled = np.broadcast_to(labelled, y.shape).astype(bool)
+        if not labelled.any():
+            raise ValueError(
+                f"`y` must have labelled rows; all {n_samples} are `unlabeled_label` ({marker!r})."
+            )
+        known = np.array(y[labelled].tolist()) if y.dtype == object else y[labelled]
+        classes, known_codes = self._read_labels(known, int(labelled.sum()))
+        codes = np.full(n_samples, -1, dtype=np.intp)
+        codes[labelled] = known_codes
+        return labelled, classes, codes
+
+    def _check_parameters(self) -> None:
+        check_number("confident_fraction", self.confident_fraction, 0.0, 1.0)
+        check_number("dmdr_gamma", self.dmdr_gamma, 0.0, np.inf)
+        check_number("dmdr_ridge", self.dmdr_ridge, 0.0, np.inf)
+        if self.dmdr_dim is not None and not (
+            isinstance(self.dmdr_dim, int | np.integer) and self.dmdr_dim >= 1
+        ):
+            raise ValueError(f"`dmdr_dim` must be an integer >= 1 or None; got {self.dmdr_dim!r}.")
+        if not isinstance(self.costs, Sequence) or len(self.costs) != 2:
+            raise ValueError(
+                f"`costs` must be two costs, of the weak and the strong stage; got {self.costs!r}."
+            )
+        params = self.serial_params
+        if params is not None and not isinstance(params, Mapping):
+            raise TypeError(f"`serial_params` must be a dict; got {type(params).__name__}.")
+        allowed = set(SerialFusionClassifier().get_params()) - set(_NOT_IN_SERIAL_PARAMS)
+        wrong = sorted(set(params or {}) - allowed)
+        if wrong:
+            raise ValueError(
+                f"`serial_params` cannot hold {wrong}; it takes parameters of "
+                f"SerialFusionClassifier, of {sorted(allowed)}."
+            )
+
+    def _cost(self, side: int) -> float | None:
+        return read_cost(self.costs[side], "`costs`")
+
+    def _sides(self, known: Labelled, splits: Sequence[Split]) -> tuple[list[str], list[str]]:
+        """Names of the weak and the strong side."""
+        names = known.checked.names
+        given = {"weak": self.weak, "strong": self.strong}
+        default = {"weak": "auto", "strong": "rest"}
+        sides = {
+            side: None if value == default[side] else _names(side, value, names)
+            for side, value in given.items()
+        }
+        weak, strong = sides["weak"], sides["strong"]
+        if weak is None:
+            candidates = [name for name in names if name not in (strong or [])]
+            if not candidates:
+                raise ValueError(
+                    f"`strong` must leave a modality to the weak side; it takes all: {strong}."
+                )
+            weak = [candidates[0]]
+            if len(candidates) > 1:
+                weak = [self._weakest(candidates, known, splits)]
+        if strong is None:
+            strong = [name for name in names if name not in weak]
+        both = sorted(set(weak) & set(strong))
+        if both or not strong:
+            raise ValueError(
+                f"`weak` and `strong` must be modalities of their own, at least one each; got "
+                f"{weak} and {strong}."
+            )
+        return weak, strong
+
+    def _weakest(self, names: list[str], known: Labelled, splits: Sequence[Split]) -> str:
+        estimator = self.weak_estimator
+        stages = [Stage(name, estimator, (name,), 0.0) for name in names]
+        placed = place(stages, known.checked, accumulate=False)
+        scores = out_of_fold_scores(placed, known, splits, self.n_jobs)
+        return names[int(np.argmin(_accuracies(scores, known)))]
+
+    def _fitted_serial(self) -> SerialFusionClassifier:
+        return self.serial_
+
+
+def _accuracies(scores: np.ndarray, known: Labelled) -> list[float]:
+    """Accuracy of each stage on the rows that it has scores of."""
+    result = []
+    for each in scores:
+        rows = np.isfinite(each).all(axis=1)
+        right = each[rows].argmax(axis=1) == known.codes[rows]
+        result.append(float(np.average(right, weights=known.weights_or_ones[rows])))
+    return result
+
+
+def _names(side: str, value: Any, names: tuple[str, ...]) -> list[str]:
+    chosen = [value] if isinstance(value, str) else sorted(value)
+    unknown = sorted(set(chosen) - set(names))
+    if unknown or not chosen:
+        raise ValueError(
+            f"`{side}` must name modalities of `X`; got {chosen}, known are {list(names)}."
+        )
+    return chosen

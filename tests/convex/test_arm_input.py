@@ -1,0 +1,157 @@
+"""Wrong input is refused with a message that says what to do, and leaves no half-fitted model."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_mmbalance import ARMClassifier, ARMRegressor, Modalities
+from sk_mmbalance.exceptions import ScaleWarning
+
+OWN = {"weak": "face", "solver": "schur"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"weak": "face", "strong": "face"}, "`weak` and `strong` must not share"),
+        ({"weak": ["face", "finger"]}, "nothing is left for `strong`"),
+        ({"strong": ["face", "finger"]}, "nothing is left for `weak`"),
+        ({"weak": "voice"}, "`weak` names modality 'voice'"),
+        ({"weak": "face", "strong": "voice"}, "`strong` names modality 'voice'"),
+        ({"weak": []}, "`weak` must name at least one"),
+        ({"weak": "face", "alpha": 0, "coupling": 0}, "must not both be 0"),
+        ({"weak": "face", "l1_ratio": 0.0}, "`weak_reg_scale`='max' has no meaning"),
+        ({"weak": "face", "costs": (1, -2)}, "`costs` must be two numbers"),
+        ({"weak": "face", "costs": (1, 2, 3)}, "`costs` must be two numbers"),
+        ({"weak": "face", "solver": "schur", "loss": "log_loss"}, "squared loss only"),
+        ({"weak": "face", "solver": "osqp"}, "cannot take this model"),
+        ({"weak": "face", "solver": "nonsense"}, "is unknown"),
+    ],
+)
+def test_wrong_parameters_are_refused(make_rows, parameters, message):
+    X, y = make_rows()
+    arm = ARMClassifier(**parameters)
+    with pytest.raises(ValueError, match=message):
+        arm.fit(X, y)
+    assert not [name for name in vars(arm) if name.endswith("_")]
+
+
+@pytest.mark.parametrize(
+    "parameter", ["alpha", "coupling", "strong_reg", "weak_reg", "tol", "kappa"]
+)
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_negative_and_non_finite_strengths_are_refused(make_rows, parameter, value):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
+        ARMClassifier(**{parameter: value}).fit(X, y)
+
+
+def test_missing_solver_package_is_named(make_rows):
+    import cvxpy as cp
+
+    X, y = make_rows()
+    missing = next(s for s in ("MOSEK", "GUROBI", "CPLEX") if s not in cp.installed_solvers())
+    with pytest.raises(ImportError, match="pip install"):
+        ARMClassifier(weak="face", solver=missing.lower()).fit(X, y)
+
+
+def test_failed_fit_leaves_the_earlier_model(make_rows):
+    X, y = make_rows()
+    arm = ARMClassifier(**OWN).fit(X, y)
+    before = arm.decision_function(X)
+    with pytest.raises(ValueError, match="one class"):
+        arm.fit(X, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="share"):
+        arm.set_params(strong="face").fit(X, y)
+    assert np.array_equal(arm.decision_function(X), before)
+
+
+def test_every_class_needs_a_labelled_row_on_each_side(make_rows):
+    X, y = make_rows()
+    finger = X["finger"].copy()
+    finger[y == 2] = np.nan
+    part = Modalities(face=X["face"], finger=finger)
+    with pytest.raises(ValueError, match=r"Of 3 classes, 1 have no labelled row .* strong side"):
+        ARMClassifier(missing="mask", **OWN).fit(part, y)
+    face = X["face"].copy()
+    face[y == 1] = np.nan
+    part = Modalities(face=face, finger=X["finger"])
+    with pytest.raises(ValueError, match="weak side"):
+        ARMClassifier(missing="mask", **OWN).fit(part, y)
+    # without the weak side's own loss the coupling alone teaches it
+    arm = ARMClassifier(missing="mask", alpha=0.0, **OWN).fit(part, y)
+    assert np.isfinite(arm.coef_weak_).all()
+
+
+def test_coupling_needs_rows_with_both_sides(make_rows):
+    X, y = make_rows()
+    face, finger = X["face"].copy(), X["finger"].copy()
+    face[::2], finger[1::2] = np.nan, np.nan
+    part = Modalities(face=face, finger=finger)
+    with pytest.raises(ValueError, match="`coupling` needs rows that have both"):
+        ARMClassifier(missing="mask", **OWN).fit(part, y)
+    assert ARMClassifier(missing="mask", coupling=0.0, **OWN).fit(part, y).n_paired_ == 0
+
+
+def test_marker_of_unlabelled_rows_that_is_itself_a_class_is_refused(make_rows):
+    X, y = make_rows(n_classes=2)
+    with pytest.raises(ValueError, match="mark unlabelled rows with another value"):
+        ARMClassifier(unlabeled_label=-1, **OWN).fit(X, 2 * y - 1)
+
+
+def test_unmarked_missing_targets_are_refused(make_rows):
+    X, _ = make_rows()
+    y = X["finger"].copy()
+    y[0, 0] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        ARMRegressor(**OWN).fit(X, y)
+    with pytest.raises(ValueError, match="not marked as unlabelled"):
+        ARMRegressor(unlabeled_label=np.nan, **OWN).fit(X, y)
+
+
+def test_sparse_input_is_refused(make_rows):
+    X, y = make_rows()
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
+        ARMClassifier().fit(sp.csr_matrix(X["face"]), y)
+    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
+        ARMClassifier(**OWN).fit({"face": sp.csr_matrix(X["face"]), "finger": X["finger"]}, y)
+
+
+def test_trace_with_one_score_column_warns(make_rows):
+    X, y = make_rows(n_classes=2)
+    with pytest.warns(UserWarning, match="plain Euclidean norm"):
+        ARMClassifier(penalty="trace", **OWN).fit(X, y)
+    X, y = make_rows(n_classes=3)
+    ARMClassifier(penalty="trace", **OWN).fit(X, y)
+
+
+def test_scales_far_apart_warn(make_rows):
+    X, y = make_rows()
+    far = Modalities(face=1e4 * X["face"], finger=X["finger"])
+    with pytest.warns(ScaleWarning, match="StandardScaler"):
+        ARMClassifier(**OWN).fit(far, y)
+
+
+def test_solver_stopped_early_warns_with_its_gap(make_rows):
+    X, y = make_rows(n=300, n_weak=30)
+    with pytest.warns(ConvergenceWarning, match="relative duality gap"):
+        arm = ARMClassifier(max_iter=1, tol=1e-12, **OWN).fit(X, y)
+    assert not arm.converged_
+    assert arm.solver_status_ == "user_limit"
+    assert arm.dual_gap_ > 1e-12
+
+
+def test_scs_is_never_trusted_on_an_inaccurate_answer(make_rows):
+    X, y = make_rows()
+    with pytest.warns(ConvergenceWarning, match="optimal_inaccurate"):
+        arm = ARMClassifier(weak="face", solver="scs", max_iter=1).fit(X, y)
+    assert not arm.converged_
+
+
+def test_too_few_labels_to_find_the_weak_side_asks_for_its_name(make_rows):
+    X, y = make_rows(n=30)
+    y[:] = 0
+    y[:5], y[5] = 1, 2
+    with pytest.raises(ValueError, match="at least two labelled rows of every class"):
+        ARMClassifier(solver="schur").fit(X, y)
