@@ -30,9 +30,7 @@ def draw(n_samples, correlation, random_state=0):
         np.sqrt(correlation) * person + np.sqrt(1 - correlation) * rng.normal(size=n_samples)
         for _ in range(2)
     )
-    X = Modalities(
-        face=(face + 3 * genuine)[:, None], fingerprint=(finger + 5 * genuine)[:, None]
-    )
+    X = Modalities(face=(face + 3 * genuine)[:, None], fingerprint=(finger + 5 * genuine)[:, None])
     return X, np.array(["impostor", "visitor"])[genuine]
 
 
