@@ -34,13 +34,19 @@ class LateNets(ClassifierMixin, BaseEstimator):
         }
 
     def predict_proba(self, X):
-        each = [
-            network.decision_function(Modalities({name: X[name]}))
-            for name, network in self.networks_.items()
-        ]
-        if each[0].ndim == 1:  # two classes: the difference of their logits
-            each = [np.column_stack([0 * z, z]) for z in each]
-        return softmax(np.mean([log_softmax(z, axis=1) for z in each], axis=0), axis=1)
+        each = [self._logits(name, X[name]) for name in self.networks_]
+        # the mean over the modalities that a row has
+        return softmax(np.nanmean([log_softmax(z, axis=1) for z in each], axis=0), axis=1)
+
+    def _logits(self, name, values):
+        """Logits of one network; NaN in rows that lack its modality."""
+        present = ~np.isnan(values.reshape(len(values), -1)).all(axis=1)
+        z = np.full((len(values), len(self.classes_)), np.nan)
+        if present.any():
+            found = self.networks_[name].decision_function(Modalities({name: values[present]}))
+            # with two classes it is the difference of their logits
+            z[present] = found if found.ndim == 2 else np.column_stack([0 * found, found])
+        return z
 
     def predict(self, X):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -110,10 +110,13 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
     return Protocol(name, X, y, list(folds), fit_groups)
 
 
-def measure(protocol: Protocol, fold: int, estimator: Any, extra: Any = None) -> dict[str, float]:
+def measure(
+    protocol: Protocol, fold: int, estimator: Any, extra: Any = None, stress: Any = None
+) -> dict[str, float]:
     """Fit on one training fold and score on its test fold.
 
-    `extra` is called with the fitted estimator and returns further figures by name.
+    `extra` is called with the fitted estimator, `stress` with that and the standardised test fold
+    ``(X, y)``; both return further figures by name.
     """
     train, test = protocol.folds[fold]
     scale = ModalityTransformer({}, remainder=StandardScaler())
@@ -127,16 +130,19 @@ def measure(protocol: Protocol, fold: int, estimator: Any, extra: Any = None) ->
     seconds = time.perf_counter() - start
     X, y = pipe[:-1].transform(protocol.X[test]), protocol.y[test]
     fitted = pipe[-1]
-    figures = _scores(y, fitted.predict_proba(X), fitted.classes_)
+    figures = scores(y, fitted.predict_proba(X), fitted.classes_)
     if hasattr(fitted, "unimodal_predict_proba"):
         for name, proba in fitted.unimodal_predict_proba(X).items():
-            own = _scores(y, proba, fitted.classes_)
+            own = scores(y, proba, fitted.classes_)
             figures |= {f"{metric}[{name}]": value for metric, value in own.items()}
     figures["seconds"] = seconds
+    if stress is not None:
+        figures |= stress(fitted, X, y)
     return figures | (extra(fitted) if extra is not None else {})
 
 
-def _scores(y: np.ndarray, proba: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+def scores(y: np.ndarray, proba: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+    """Accuracy, its mean over classes, and log-loss."""
     predicted = classes[proba.argmax(axis=1)]
     # A day may lack a class (or have one only): the mean is over the classes it has.
     balanced = np.mean([(predicted[y == k] == k).mean() for k in np.unique(y)])
@@ -155,6 +161,7 @@ def run(
     seeds: Iterable[int] = range(5),
     n_jobs: int = 1,
     extra: Any = None,
+    stress: Any = None,
     n_splits: Mapping[str, int] | None = None,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
@@ -174,6 +181,8 @@ def run(
         Worker processes, of one thread each; at most 2, for the machine is shared.
     extra : callable, default=None
         Further figures of a fitted estimator, by name.
+    stress : callable, default=None
+        Further figures of a fitted estimator on the standardised test fold, by name.
     n_splits : dict of str to int, default=None
         Other numbers of folds, by set.
     folder : Path
@@ -193,7 +202,9 @@ def run(
                 for fold in range(len(protocol.folds)):
                     order.append((dataset, method, seed, fold))
                     if order[-1] not in known:
-                        jobs.append(delayed(_job)(protocol, fold, method, make, seed, extra))
+                        jobs.append(
+                            delayed(_job)(protocol, fold, method, make, seed, extra, stress)
+                        )
     print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
     if not file.exists():
         pd.DataFrame(columns=COLUMNS).to_csv(file, index=False)
@@ -209,13 +220,19 @@ def run(
 
 
 def _job(
-    protocol: Protocol, fold: int, method: str, make: Callable[[int], Any], seed: int, extra: Any
+    protocol: Protocol,
+    fold: int,
+    method: str,
+    make: Callable[[int], Any],
+    seed: int,
+    extra: Any,
+    stress: Any,
 ) -> pd.DataFrame:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
     torch.set_num_threads(1)
-    figures = measure(protocol, fold, make(seed), extra)
+    figures = measure(protocol, fold, make(seed), extra, stress)
     # Six digits: more are noise, and would make the files large.
     rows = [
         (protocol.name, method, seed, fold, key, f"{value:.6g}") for key, value in figures.items()

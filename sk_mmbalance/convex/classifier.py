@@ -306,7 +306,7 @@ class ARMClassifier(ARMClassifierBase):
         Norms of the weak columns' coefficients.
     support_mask_ : ndarray of bool of shape (n_weak_features,)
         Weak columns that are used.
-    subspace_ : ndarray of shape (n_weak_features, rank_)
+    subspace_ : ndarray of shape (n_weak_features, rank)
         Orthonormal basis of the weak coefficients' column space.
     rank_ : int
     objective_, dual_gap_ : float

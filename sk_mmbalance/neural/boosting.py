@@ -11,12 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
 from ._assignment import AssignmentRule, HeadGrowth
 from ._boosting_net import BoostingNet
 from ._heads import GrowingHeads
 from .classifier import BaseMultimodalClassifier
+from .module import MultimodalModule
 from .net import MultimodalNet
 
 
@@ -234,7 +234,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
 
     def _make_net(
         self,
-        module: nn.Module,
+        module: MultimodalModule,
         device: torch.device,
         seed: int,
         n_epochs: int,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,9 +21,6 @@ from .epoch_log import EpochLog
 from .losses import mean_criterion, unimodal_losses
 from .module import MultimodalOutput
 from .uncertainty import assign, uncertainty
-
-if TYPE_CHECKING:
-    from .net import MultimodalNet
 
 #: A modality is as good as untrained below this share of its rows (below half its fair share,
 #: where there are many modalities) ...
@@ -158,7 +155,7 @@ class RemixedBatches(RowBatches):
             yield X, y
 
 
-def begin_epoch(net: MultimodalNet, batches: RemixedBatches) -> dict[str, Any]:
+def begin_epoch(net: Any, batches: RemixedBatches) -> dict[str, Any]:
     """Cut the coming epoch, and return what the history is to say of it.
 
     In a remixed epoch accuracy, and each modality's own figures, are those of the pass over all
@@ -190,9 +187,7 @@ def begin_epoch(net: MultimodalNet, batches: RemixedBatches) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _look_at_all_rows(
-    net: MultimodalNet, batches: RemixedBatches
-) -> tuple[Tensor, dict[str, float]]:
+def _look_at_all_rows(net: Any, batches: RemixedBatches) -> tuple[Tensor, dict[str, float]]:
     """Uncertainty ``(n_samples, n_modalities)`` and figures, from the model as it stands."""
     plan, names = batches.plan, batches.names
     log = EpochLog(names)
@@ -220,9 +215,7 @@ def _only(X: dict[str, Any], name: str) -> dict[str, Any]:
     return part
 
 
-def remixed_loss(
-    net: MultimodalNet, plan: Remixing, output: MultimodalOutput, batch: Batch
-) -> Tensor:
+def remixed_loss(net: Any, plan: Remixing, output: MultimodalOutput, batch: Batch) -> Tensor:
     """Cross-entropy of the fused logits, and gamma times that of the assigned modality's own."""
     X, y = batch
     weight = X.get("weight")
@@ -235,14 +228,14 @@ def remixed_loss(
     return loss
 
 
-def _warn_of_collapse(net: MultimodalNet, having: dict[str, int], figures: dict[str, Any]) -> None:
+def _warn_of_collapse(net: Any, having: dict[str, int], figures: dict[str, Any]) -> None:
     """Warn once of each run of `COLLAPSED_EPOCHS` remixed epochs that starve a modality."""
     if len(having) == 1:
         return
     limit = min(COLLAPSED_SHARE, 0.5 / len(having))
     epochs = [row for row in net.history[:-1] if row.get("remixed")] + [figures]
     for name, count in having.items():
-        low = [row[f"{name}__n_samples"] < limit * count for row in epochs]
+        low = [row[f"{name}__n_samples"] < int(limit * count) for row in epochs]
         start = len(low) - low[::-1].index(False) if False in low else 0
         if len(low) - start == COLLAPSED_EPOCHS:  # the run has just become this long
             warnings.warn(
