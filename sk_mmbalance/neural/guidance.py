@@ -15,20 +15,17 @@ from torch import Tensor
 
 
 class Roles(NamedTuple):
-    """What decides the roles of the modalities, and the roles.
+    """Who guides whom, and the margins that decide it.
 
     Attributes
     ----------
     margins : Tensor of shape (batch, n_modalities)
         ``xi_m = z_m[y] - z_m[j]``.
-    log_p : Tensor of shape (batch, n_modalities, n_classes)
-        ``log softmax(z_m)``.
     guides : Tensor of shape (batch, n_modalities, n_modalities)
         Weight of modality m (second dimension) as a guide of k (third); sums to 1 or 0 over m.
     """
 
     margins: Tensor
-    log_p: Tensor
     guides: Tensor
 
 
@@ -37,16 +34,9 @@ def runner_up(fused: Tensor, codes: Tensor) -> Tensor:
     return fused.scatter(1, codes[:, None], -math.inf).argmax(dim=1)
 
 
-def confidence_margins(logits: Tensor, fused: Tensor, codes: Tensor) -> Tensor:
-    """``xi_m = z_m[y] - z_m[j]``; their weighted mean is the fused margin ``z[y] - z[j]``."""
-    pair = torch.stack([codes, runner_up(fused, codes)], dim=1)
-    at = logits.gather(2, pair[:, None].expand(-1, logits.shape[1], -1))
-    return at[:, :, 0] - at[:, :, 1]
-
-
 @torch.no_grad()
 def find_roles(
-    logits: Tensor,
+    log_p: Tensor,
     fused: Tensor,
     codes: Tensor,
     present: Tensor | None = None,
@@ -56,12 +46,13 @@ def find_roles(
     """Find the guides of every modality in every row.
 
     Modality m may guide k if both its margin and its probability of the true class are larger.
-    (Both criteria together are a strict partial order: nobody guides in a circle.)
+    (Both criteria together are a strict partial order: nobody guides in a circle.) With a common
+    runner-up class j, the weighted mean of the margins is the fused margin ``z[y] - z[j]``.
 
     Parameters
     ----------
-    logits : Tensor of shape (batch, n_modalities, n_classes)
-        Unimodal logits.
+    log_p : Tensor of shape (batch, n_modalities, n_classes)
+        Logarithms of the unimodal probabilities; their differences are those of the logits.
     fused : Tensor of shape (batch, n_classes)
         Fused logits.
     codes : Tensor of shape (batch,)
@@ -73,29 +64,29 @@ def find_roles(
     require_correct : bool
         Whether a guide must itself predict the true class.
     """
-    margins = confidence_margins(logits, fused, codes)
-    log_p = F.log_softmax(logits, dim=2)
-    log_py = _at(log_p, codes)
+    pair = torch.stack([codes, runner_up(fused, codes)], dim=1)
+    log_py, log_pj = log_p.gather(2, pair[:, None].expand(-1, log_p.shape[1], -1)).unbind(dim=2)
+    margins = log_py - log_pj
     may = margins[:, :, None] > margins[:, None, :]
     may &= log_py[:, :, None] > log_py[:, None, :]
     if require_correct:
-        may &= (logits.argmax(dim=2) == codes[:, None])[:, :, None]
+        may &= (log_p.argmax(dim=2) == codes[:, None])[:, :, None]
     if present is not None:
         may &= present[:, :, None] & present[:, None, :]
-    if logits.shape[1] == 2:  # at most one may guide: best and mean are the same
-        return Roles(margins, log_p, may.to(logits.dtype))
+    if log_p.shape[1] == 2:  # at most one may guide: best and mean are the same
+        return Roles(margins, may.to(log_p.dtype))
     if guide == "best":
         scores = torch.where(may, margins[:, :, None], -math.inf)
         first = torch.zeros_like(may).scatter_(1, scores.argmax(dim=1, keepdim=True), True)
-        return Roles(margins, log_p, (may & first).to(logits.dtype))
-    parts = may.to(logits.dtype)
-    return Roles(margins, log_p, parts / parts.sum(dim=1, keepdim=True).clamp_min(1))
+        return Roles(margins, (may & first).to(log_p.dtype))
+    parts = may.to(log_p.dtype)
+    return Roles(margins, parts / parts.sum(dim=1, keepdim=True).clamp_min(1))
 
 
 def guidance_loss(
-    logits: Tensor,
+    log_q: Tensor,
     codes: Tensor,
-    roles: Roles,
+    guides: Tensor,
     negative_weight: float,
     target_boost: float,
     renormalised: bool = False,
@@ -106,28 +97,35 @@ def guidance_loss(
     without gradient, so one sum does for both. Renormalised, NL is ``KL(p || q)`` with both
     restricted to the wrong classes.
 
+    Parameters
+    ----------
+    log_q : Tensor of shape (batch, n_modalities, n_classes)
+        Logarithms of the unimodal probabilities.
+    codes : Tensor of shape (batch,)
+        True classes.
+    guides : Tensor of shape (batch, n_modalities, n_modalities)
+        From `find_roles`.
+    negative_weight, target_boost : float
+        lambda and b.
+    renormalised : bool
+        Which negative term.
+
     Returns
     -------
     Tensor of shape (batch,)
         Gradient flows into the guided modalities only.
     """
-    at_y = codes[:, None, None].expand(-1, logits.shape[1], 1)
-    to_guided = roles.guides.transpose(1, 2)
-    log_q = F.log_softmax(logits, dim=2)
+    at_y = codes[:, None, None].expand(-1, log_q.shape[1], 1)
+    to_guided = guides.transpose(1, 2)
     if not renormalised:
-        p = (negative_weight * roles.log_p.exp()).scatter_(2, at_y, target_boost)
+        p = (negative_weight * log_q.detach().exp()).scatter_(2, at_y, target_boost)
         return -(torch.bmm(to_guided, p) * log_q).sum(dim=(1, 2))
-    # exp(-inf) = 0 leaves the true class out on both sides; its own 0 * -inf is set to 0
-    log_p = F.log_softmax(roles.log_p.scatter(2, at_y, -math.inf), dim=2)
-    p = log_p.exp()
-    log_wrong_q = F.log_softmax(logits.scatter(2, at_y, -math.inf), dim=2).scatter(2, at_y, 0)
-    p_log_p = (p * log_p.scatter(2, at_y, 0)).sum(dim=2, keepdim=True)
+    # exp(-inf) = 0 leaves the true class out of p; its 0 * -inf in the sums is set to 0
+    log_wrong = F.log_softmax(log_q.scatter(2, at_y, -math.inf), dim=2)
+    p = log_wrong.detach().exp()
+    log_wrong = log_wrong.scatter(2, at_y, 0)
+    p_log_p = (p * log_wrong.detach()).sum(dim=2, keepdim=True)
     divergence = torch.bmm(to_guided, p_log_p)[:, :, 0]
-    divergence = divergence - (torch.bmm(to_guided, p) * log_wrong_q).sum(dim=2)
-    boost = -roles.guides.sum(dim=1) * _at(log_q, codes)
+    divergence = divergence - (torch.bmm(to_guided, p) * log_wrong).sum(dim=2)
+    boost = -guides.sum(dim=1) * log_q.gather(2, at_y)[:, :, 0]
     return (negative_weight * divergence + target_boost * boost).sum(dim=1)
-
-
-def _at(values: Tensor, codes: Tensor) -> Tensor:
-    """Values at the true class: ``(batch, n_modalities, n_classes)`` to the first two."""
-    return values.gather(2, codes[:, None, None].expand(-1, values.shape[1], 1))[:, :, 0]

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from .classifier import BaseMultimodalClassifier
-from .guidance import find_roles, guidance_loss
+from .guidance import Roles, find_roles, guidance_loss
 from .losses import weighted_mean_loss
 from .module import MultimodalModule, MultimodalOutput
 from .net import MultimodalNet
@@ -70,38 +71,31 @@ class NegativeLearningNet(MultimodalNet):
     ) -> Tensor:
         """Cross-entropies of late fusion and of every modality; in training also guidance."""
         loss = super().get_loss(y_pred, y_true, X=X, training=training)
-        if not training or not (self.guiding or self.measuring) or len(y_pred.unimodal) < 2:
+        guiding = self.guiding
+        if not training or not (guiding or self.measuring) or len(y_pred.unimodal) < 2:
             return loss
-        logits = torch.stack(list(y_pred.unimodal.values()), dim=1)
+        log_q = F.log_softmax(torch.stack(list(y_pred.unimodal.values()), dim=1), dim=2)
         present = None
         if "present" in X:
             present = torch.stack([X["present"][name] for name in y_pred.unimodal], dim=1)
-        roles = find_roles(
-            logits.detach(),
-            y_pred.logits.detach(),
-            y_true,
-            present,
-            self.guide,
-            self.require_correct,
-        )
+        roles = find_roles(log_q, y_pred.logits, y_true, present, self.guide, self.require_correct)
         if self.measuring:
-            self._measure(roles.margins, roles.guides, present)
-        if not self.guiding:
+            self._measure(roles, present)
+        if not guiding:
             return loss
-        per_row = guidance_loss(
-            logits,
-            y_true,
-            roles,
-            self.negative_weight,
-            self.target_boost,
-            self.negative == "renormalised",
+        renormalised = self.negative == "renormalised"
+        guidance = weighted_mean_loss(
+            guidance_loss(
+                log_q, y_true, roles.guides, self.negative_weight, self.target_boost, renormalised
+            ),
+            X.get("weight"),
         )
-        guidance = weighted_mean_loss(per_row, X.get("weight"))
-        return loss + (guidance / logits.shape[2] if self.reduction == "code" else guidance)
+        return loss + (guidance / log_q.shape[2] if self.reduction == "code" else guidance)
 
     # -- figures of an epoch ---------------------------------------------------------------
 
-    def _measure(self, margins: Tensor, guides: Tensor, present: Tensor | None) -> None:
+    def _measure(self, roles: Roles, present: Tensor | None) -> None:
+        margins, guides = roles
         having = torch.ones_like(margins) if present is None else present.to(margins.dtype)
         sums = [
             having.sum(dim=0),

@@ -220,11 +220,11 @@ def remixed_loss(net: Any, plan: Remixing, output: MultimodalOutput, batch: Batc
     X, y = batch
     weight = X.get("weight")
     loss = mean_criterion(net.criterion_, output.logits, y, weight)
-    gammas = {name: plan.gamma_of(name) for name in X["assigned"] if name in output.unimodal}
-    trained = {name: output.unimodal[name] for name, gamma in gammas.items() if gamma}
-    own = unimodal_losses(trained, y, weight, X.get("present"))
-    for name, value in own.items():
-        loss = loss + gammas[name] * value
+    for name in X["assigned"]:
+        gamma = plan.gamma_of(name)
+        if gamma and name in output.unimodal:
+            own = {name: output.unimodal[name]}
+            loss = loss + gamma * unimodal_losses(own, y, weight, X.get("present"))[name]
     return loss
 
 
