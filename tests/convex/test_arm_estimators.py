@@ -10,8 +10,15 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sk_mmbalance import ARMClassifier, ARMClassifierCV, ARMRegressor, Modalities
+from sk_mmbalance import (
+    ARMClassifier,
+    ARMClassifierCV,
+    ARMRegressor,
+    Modalities,
+    ModalityTransformer,
+)
 from sk_mmbalance.convex import cost_scorer
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._checks import assert_all_checks_pass
@@ -193,12 +200,9 @@ def test_grid_search_over_coupling(make_rows):
 
 
 def test_in_a_pipeline_after_a_modality_transformer(make_rows):
-    preprocessing = pytest.importorskip("sk_mmbalance.preprocessing")
-    from sklearn.preprocessing import StandardScaler
-
     X, y = make_rows()
     pipeline = make_pipeline(
-        preprocessing.ModalityTransformer({"face": StandardScaler(), "finger": StandardScaler()}),
+        ModalityTransformer({"face": StandardScaler(), "finger": StandardScaler()}),
         ARMClassifier(weak="face", **OWN),
     )
     assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.8
