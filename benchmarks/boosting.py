@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     if args.fused_weight:
-        name, arms, n_seeds = "boosting_fused_weight", fused_weights, args.seeds or 2
+        name, arms, n_seeds = "boosting_fused_weight", fused_weights, args.seeds or 1
     else:
         name, arms, n_seeds = "boosting", controls, args.seeds or 5
     frame = run(name, arms, args.datasets, range(n_seeds), args.jobs, extra, FOLDS)

@@ -1,9 +1,9 @@
 """Accuracy when rows lack modalities, in training and in prediction, on mfeat.
 
 Each modality of each row is removed with the given rate, independently; every row keeps at least
-one. The same rows are removed for all models and nested over rates (what is gone at 10 % is gone
-at 20 %). A joint network with ``missing="mask"`` and late fusion of logistic regressions on the same
-rows. 5 folds, 2 seeds (of the removal and the networks). Rewrites ``results/missing_rate.csv``.
+one. The same rows are removed for both models and nested over rates (what is gone at 10 % is gone
+at 20 %). A joint network with ``missing="mask"``, and late fusion of logistic regressions on the
+same rows. 5 folds, 2 seeds (of the removal and the network). Rewrites ``results/missing_rate.csv``.
 
     python benchmarks/missing_rate.py
 """

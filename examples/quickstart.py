@@ -3,8 +3,9 @@ Quickstart: two unequal views of a digit
 ========================================
 
 Two views of one handwritten digit: its upper half (32 pixels), and the sums of the pixels over
-each column (8 numbers), which say much less. We train a network on both in a pipeline, search
-over what keeps the weak view alive, and put the simple floors beside it.
+each column (8 numbers), which say much less. We train a network on both in a pipeline by
+sustained boosting, search over how much it favours the view that is behind, and put joint training
+and the simple floors beside it.
 
 Everything that is chosen is chosen by cross-validation inside the training part; the test part is
 looked at once. Three splits give a mean and a standard deviation.
@@ -27,6 +28,7 @@ from sk_mmbalance import (
     ModalityConcatenator,
     ModalityTransformer,
     MultimodalClassifier,
+    SustainedBoostingClassifier,
     UnimodalClassifier,
 )
 from sk_mmbalance.datasets import load_digits_views
@@ -46,7 +48,9 @@ print(X)
 
 scale = ModalityTransformer({"upper": StandardScaler(), "columns": StandardScaler()})
 linear = LogisticRegression(max_iter=1000)
-network = MultimodalClassifier(max_epochs=30, early_stopping=False, random_state=0)
+training = {"max_epochs": 30, "early_stopping": False, "random_state": 0}
+joint = MultimodalClassifier(**training)
+boosting = SustainedBoostingClassifier(head_width=64, **training)
 
 floors = {
     "columns alone, logistic regression": UnimodalClassifier(linear, modality="columns"),
@@ -54,19 +58,25 @@ floors = {
     "better view, logistic regression": UnimodalClassifier(linear, modality="best"),
     "late fusion, logistic regression": LateFusionClassifier(linear),
     "side by side, logistic regression": make_pipeline(ModalityConcatenator(), linear),
-    "joint network": network,
+    "joint network": joint,
 }
 
 # %%
-# The search: how to fuse, how much weight each view's own loss gets, and the learning rate. The
-# names of nested parameters are scikit-learn's.
+# The search: whether the view that is behind gets further heads, how soon it counts as behind, and
+# how much a new head concentrates on what the others get wrong. The names of nested parameters are
+# scikit-learn's; `sigma` and `residual_weight` mean nothing with a single head, so the grid is a
+# list of two.
 
-grid = {
-    "multimodalclassifier__fusion": ["concat", "late"],
-    "multimodalclassifier__unimodal_weight": [0.0, 1.0],
-    "multimodalclassifier__lr": [1e-3, 5e-3],
-}
-search = GridSearchCV(make_pipeline(scale, network), grid, cv=3)
+name = "sustainedboostingclassifier"
+grid = [
+    {f"{name}__max_heads": [1]},
+    {
+        f"{name}__max_heads": [4],
+        f"{name}__residual_weight": [0.2, 1.0],
+        f"{name}__sigma": [1.0, 1.2],
+    },
+]
+search = GridSearchCV(make_pipeline(scale, boosting), grid, cv=3)
 
 rows = []
 for split, (train, test) in enumerate(
@@ -78,7 +88,7 @@ for split, (train, test) in enumerate(
     search.fit(X[train], y[train])
     rows.append(
         {
-            "model": "network, searched",
+            "model": "sustained boosting, searched",
             "split": split,
             "accuracy": search.score(X[test], y[test]),
         }
@@ -95,18 +105,17 @@ table = (
 print(table.to_string())
 
 # %%
-# What happened to each view inside the networks? `history_` has the curves. Without a loss of its
-# own a view is judged by the fused model with the other view masked; that is all the joint network
-# keeps of it. With `unimodal_weight=1` each view has a head of its own.
+# What happened to each view inside the networks? `history_` has the curves. Joint training has no
+# classifier for a view: it is judged by the fused model with the other view masked, and that is
+# all the joint network keeps of it. Under boosting each view has its own.
 
-plain = make_pipeline(clone(scale), clone(network)).fit(X[train], y[train])[-1]
-helped = clone(network).set_params(unimodal_weight=1.0)
-helped = make_pipeline(clone(scale), helped).fit(X[train], y[train])[-1]
+models = {
+    "joint training": make_pipeline(clone(scale), clone(joint)).fit(X[train], y[train])[-1],
+    "sustained boosting": search.best_estimator_[-1],
+}
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-for axis, model, title in zip(
-    axes, (plain, helped), ("joint training", "joint training, a loss per view"), strict=True
-):
+for axis, (title, model) in zip(axes, models.items(), strict=True):
     history = model.history_
     axis.plot(history["epoch"], history["train_accuracy"], color="black", label="fused")
     for name in model.modality_names_:
@@ -121,9 +130,10 @@ figure.savefig(folder / "quickstart.png", dpi=120)
 print(f"The learning curves are in {folder / 'quickstart.png'}")
 
 # %%
-# Which view carries a prediction can be asked of every network:
+# The heads that each view ended with, and what the views are worth alone on the test part:
 
-own = helped.unimodal_predict_proba(scale.fit(X[train]).transform(X[test]))
-for name, probabilities in own.items():
-    accuracy = np.mean(helped.classes_[probabilities.argmax(axis=1)] == y[test])
-    print(f"{name} alone, inside the network with a loss per view: {100 * accuracy:.1f} %")
+boosted = search.best_estimator_
+own = boosted[-1].unimodal_predict_proba(boosted[:-1].transform(X[test]))
+for view, n_heads in boosted[-1].n_heads_.items():
+    accuracy = np.mean(boosted.classes_[own[view].argmax(axis=1)] == y[test])
+    print(f"{view}: {n_heads} head(s), alone {100 * accuracy:.1f} %")

@@ -16,6 +16,7 @@ from sk_mmbalance import (
     MultimodalClassifier,
     NegativeLearningClassifier,
     SerialFusionClassifier,
+    SerialSemiSupervisedClassifier,
     SustainedBoostingClassifier,
     UnimodalClassifier,
 )
@@ -37,9 +38,10 @@ CLASSIFIERS = {
     "late fusion, learnt weights": LateFusionClassifier(weights="cv", cv=2),
     "late fusion, stacking": LateFusionClassifier(rule="stacking", cv=2),
     "serial fusion": SerialFusionClassifier(),
+    "serial fusion with teaching": SerialSemiSupervisedClassifier(cv=2),
     "joint network": MultimodalClassifier(**SMALL),
     "negative learning": NegativeLearningClassifier(**SMALL),
-    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.1),
+    "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.2),
     "sustained boosting": SustainedBoostingClassifier(**SMALL, head_width=8, max_heads=2),
 }
 

@@ -65,6 +65,7 @@ class Import:
     line: int
     target: str
     name: str | None
+    for_types: bool = False
 
     @property
     def top(self) -> str:
@@ -85,15 +86,23 @@ def _imports(file: Path, package: Path = PACKAGE) -> list[Import]:
     found = []
     module = _module_name(file, package)
     parent = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    types_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        hint = id(node) in types_only
         if isinstance(node, ast.Import):
-            found += [Import(file, node.lineno, alias.name, None) for alias in node.names]
+            found += [Import(file, node.lineno, alias.name, None, hint) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = parent.split(".")[: len(parent.split(".")) - node.level + 1]
                 base = ".".join([*above, base] if base else above)
-            found += [Import(file, node.lineno, base, alias.name) for alias in node.names]
+            found += [Import(file, node.lineno, base, alias.name, hint) for alias in node.names]
     return found
 
 
@@ -206,6 +215,8 @@ def _file_graph() -> dict[str, set[str]]:
     modules = {_module_name(file) for file in FILES}
     graph: dict[str, set[str]] = {module: set() for module in modules}
     for item in ALL_IMPORTS:
+        if item.for_types:  # never run: two files may name each other's types
+            continue
         source = _module_name(item.file)
         whole = f"{item.target}.{item.name}"
         target = whole if whole in modules else item.target
@@ -229,6 +240,7 @@ def test_files_import_in_no_circle():
         ("from .a import b", [("pkg.room.a", "b")]),
         ("from ..base import B", [("pkg.base", "B")]),
         ("def f():\n    import torch.nn", [("torch.nn", None)]),
+        ("if TYPE_CHECKING:\n    from .a import b", [("pkg.room.a", "b")]),
     ],
 )
 def test_imports_are_read_relative_to_their_file(tmp_path, source, expected):

@@ -32,14 +32,14 @@ def dual_bound(data: ARMData, strengths: Strengths, point: ARMPoint) -> float:
     intercepts' size.
     """
     u_s, u_w, u_c = score_gradients(data, strengths, *data.scores(point))
-    v_w = data.weak.T @ (u_w - u_c)
+    pulled = data.pull_back(u_s + u_c, u_w - u_c)
     bounds = []
     if strengths.l2 > 0 or np.isinf(strengths.l1):
-        bounds.append(_bound(data, strengths, point, (u_s, u_w, u_c), v_w, scale=1.0))
+        bounds.append(_bound(data, strengths, point, (u_s, u_w, u_c), pulled, scale=1.0))
     if np.isfinite(strengths.l1):
-        largest = strengths.penalty.dual_norm(v_w)
+        largest = strengths.penalty.dual_norm(pulled[1])
         scale = 1.0 if largest <= strengths.l1 else strengths.l1 / largest
-        bounds.append(_bound(data, strengths, point, (u_s, u_w, u_c), v_w, scale=scale))
+        bounds.append(_bound(data, strengths, point, (u_s, u_w, u_c), pulled, scale=scale))
     return max(bounds)
 
 
@@ -48,7 +48,7 @@ def _bound(
     strengths: Strengths,
     point: ARMPoint,
     duals: tuple[Array, Array, Array],
-    v_w: Array,
+    pulled: tuple[Array, Array],
     scale: float,
 ) -> float:
     """D at the dual point ``scale * (u_s, u_w, u_c)``."""
@@ -60,10 +60,10 @@ def _bound(
         rows = data.paired_rows > 0
         spread = np.sum(u_c[rows] ** 2, axis=1) / data.paired_rows[rows]
         value -= float(np.sum(spread)) / (2 * strengths.coupling)
-    v_s = data.strong.T @ (u_s + u_c)
+    v_s, v_w = (scale * v for v in pulled)
     value -= float(np.sum(v_s**2)) / (2 * strengths.strong_reg)
     if strengths.l2 > 0 and np.isfinite(strengths.l1):
-        value -= strengths.penalty.excess(scale * v_w, strengths.l1) / (2 * strengths.l2)
+        value -= strengths.penalty.excess(v_w, strengths.l1) / (2 * strengths.l2)
     if data.fit_intercept:
         value -= _charge(u_s + u_c, point.strong_intercept)
         value -= _charge(u_w - u_c, point.weak_intercept)

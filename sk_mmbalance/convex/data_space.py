@@ -21,7 +21,7 @@ from .schur import Linear, SchurForm
 Array = np.ndarray
 
 # How exactly the Gram metric's inner problem is solved, relative to what a step can gain.
-_INNER_ACCURACY = 1e-2
+_INNER_ACCURACY = 0.1
 _INNER_MAX_ITER = 2000
 
 
@@ -128,10 +128,11 @@ def smooth_gradient(data: ARMData, strengths: Strengths, point: ARMPoint) -> ARM
     """Gradient of J without the sparsity penalty."""
     u_s, u_w, u_c = score_gradients(data, strengths, *data.scores(point))
     toward_strong, toward_weak = u_s + u_c, u_w - u_c
+    strong, weak = data.pull_back(toward_strong, toward_weak)
     return ARMPoint(
-        data.strong.T @ toward_strong + strengths.strong_reg * point.strong,
+        strong + strengths.strong_reg * point.strong,
         np.sum(toward_strong, axis=0),
-        data.weak.T @ toward_weak + strengths.l2 * point.weak,
+        weak + strengths.l2 * point.weak,
         np.sum(toward_weak, axis=0),
     )
 

@@ -75,11 +75,50 @@ class ARMData:
         )
 
     def scores(self, point: "ARMPoint") -> tuple[Array, Array]:
-        """Strong and weak scores, each of shape (n_samples, n_outputs)."""
+        """Strong and weak scores, each of shape (n_samples, n_outputs).
+
+        Rows that enter no term with a side have its intercept for a score.
+        """
         return (
-            self.strong @ point.strong + point.strong_intercept,
-            self.weak @ point.weak + point.weak_intercept,
+            self._strong_rows.times(point.strong) + point.strong_intercept,
+            self._weak_rows.times(point.weak) + point.weak_intercept,
         )
+
+    def pull_back(self, toward_strong: Array, toward_weak: Array) -> tuple[Array, Array]:
+        """Change of the objective with the coefficients, from that with the scores."""
+        return self._strong_rows.transposed(toward_strong), self._weak_rows.transposed(toward_weak)
+
+    @cached_property
+    def _strong_rows(self) -> "UsedRows":
+        return UsedRows(self.strong, (self.strong_rows > 0) | (self.paired_rows > 0))
+
+    @cached_property
+    def _weak_rows(self) -> "UsedRows":
+        return UsedRows(self.weak, (self.weak_rows > 0) | (self.paired_rows > 0))
+
+
+class UsedRows:
+    """Products with a matrix of which only some rows count: where few do, only those."""
+
+    def __init__(self, columns: Array, used: Array):
+        self._n_samples = len(columns)
+        # a copy of more than half of the rows would cost more memory than time
+        self._chosen = np.flatnonzero(used) if np.mean(used) < 0.5 else None
+        self._columns = columns if self._chosen is None else columns[self._chosen]
+
+    def times(self, coef: Array) -> Array:
+        """Columns times coefficients, zero on rows that do not count."""
+        if self._chosen is None:
+            return self._columns @ coef
+        product = np.zeros((self._n_samples, coef.shape[1]))
+        product[self._chosen] = self._columns @ coef
+        return product
+
+    def transposed(self, scores: Array) -> Array:
+        """Transposed columns times scores, which are zero on rows that do not count."""
+        if self._chosen is None:
+            return self._columns.T @ scores
+        return self._columns.T @ scores[self._chosen]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,13 @@ class SchurForm:
             h_ee = np.block([[h_ss, h_sw[:, ones]], [h_sw[:, ones].T, h_ww[ones, ones]]])
             self._h_ek = np.vstack([h_sw[:, kept], h_ww[ones, kept]])
         self._h_ee, self._h_kk = h_ee, h_ww[kept, kept]
-        self._factor = linalg.cho_factor(h_ee, lower=True)
+        try:
+            self._factor = linalg.cho_factor(h_ee, lower=True)
+        except linalg.LinAlgError as error:
+            raise ValueError(
+                f"`strong_reg`={strong_reg:g} is too small for these collinear strong columns: "
+                f"the system cannot be solved. Raise `strong_reg` or scale the columns."
+            ) from error
         self._inverse_h_ek = linalg.cho_solve(self._factor, self._h_ek)
         self.reduced = self._h_kk - self._h_ek.T @ self._inverse_h_ek
         self.reduced = 0.5 * (self.reduced + self.reduced.T)

@@ -225,7 +225,8 @@ class BoostingNet(MultimodalNet):
             row = self.history[-1]
             kind = "valid_confidence" if self.growth.rule.score_on == "valid" else "confidence"
             names = list(heads.dims)
-            scores = {m: row[f"{m}__{kind}"] for m in names}
+            # a remixed epoch does not measure them: then no head is assigned
+            scores = {m: row.get(f"{m}__{kind}", float("nan")) for m in names}
             losses = {m: row[f"{m}__valid_loss"] for m in names if f"{m}__valid_loss" in row}
             for name in self.growth.check(epoch, scores, losses, heads.counts()):
                 heads.add_head(name)

@@ -9,17 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
-from ..base import ModalityClassifier
 from ..modalities import CheckedModalities
 from ._documentation import insert_shared
 from ._history import history_frame
+from ._prediction import NeuralPredictions
 from ._progress import EpochBar
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import (
@@ -41,7 +40,7 @@ from .weights_file import load_weights, save_weights
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMultimodalClassifier(ModalityClassifier):
+class BaseMultimodalClassifier(NeuralPredictions):
     """Base of the neural estimators: everything but the loss.
 
     A method is a subclass with its own parameters as fields, its net in `_net_class`, and what
@@ -367,120 +366,6 @@ class BaseMultimodalClassifier(ModalityClassifier):
             remixing=self._remixing(net._module().names),
         )
 
-    # -- predicting ------------------------------------------------------------------------
-
-    def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
-        checked = self._read_for_prediction(X, accept_sparse=True)
-        dtype = next(self.net_.module_.parameters()).dtype
-        device = torch.device(self.net_.device)
-        return checked, to_rows(checked, None, None, dtype=dtype, device=device)
-
-    def _logits(self, X: Any) -> torch.Tensor:
-        _, rows = self._rows_for_prediction(X)
-        return self.net_.evaluate_rows(rows, unimodal=False).logits
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of ``classes_``.
-        """
-        return F.softmax(self._logits(X), dim=1).numpy()
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        return F.log_softmax(self._logits(X), dim=1).numpy()
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Fused logits; with two classes, the second's minus the first's.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Scores; the larger, the likelier.
-        """
-        logits = self._logits(X).numpy()
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels, of the type that `y` had.
-        """
-        codes = self._logits(X).numpy().argmax(axis=1)
-        return self.classes_[codes]
-
-    def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
-        """Class probabilities from each modality alone.
-
-        They come from the modality's own head where one was trained, else from the fused model
-        with the other modalities masked.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (n_samples, n_classes)
-            NaN in rows that lack the modality.
-        """
-        checked, rows = self._rows_for_prediction(X)
-        own = self.net_.evaluate_rows(rows).unimodal
-        return {
-            name: _blank(F.softmax(own[name], dim=1).numpy(), checked.present_in(name))
-            for name in checked.names
-        }
-
-    def embed(self, X: Any) -> dict[str, np.ndarray]:
-        """Embedding of each modality: what its backbone gives.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (n_samples, embedding_dim)
-            NaN in rows that lack the modality.
-        """
-        checked, rows = self._rows_for_prediction(X)
-        found = self.net_.embed_rows(rows)
-        return {name: _blank(found[name].numpy(), checked.present_in(name)) for name in found}
-
     # -- files -----------------------------------------------------------------------------
 
     def save_weights(self, file: Any) -> None:
@@ -525,9 +410,3 @@ def _copy_callback(callback: Any) -> Any:
     if isinstance(callback, type):
         return callback
     return clone(callback) if isinstance(callback, BaseEstimator) else copy.deepcopy(callback)
-
-
-def _blank(values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    if present.all():
-        return values
-    return np.where(present[:, None], values, np.nan)

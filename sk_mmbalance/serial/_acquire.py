@@ -102,6 +102,11 @@ class Acquisition:
         return result
 
     @property
+    def given(self) -> list[str]:
+        """Names of the modalities that are there in some form."""
+        return sorted({*self._given, *self._callables})
+
+    @property
     def asked(self) -> dict[str, np.ndarray]:
         """Rows for which each modality was asked and was there."""
         return {name: self._asked[name] & self._present[name] for name in self._spec.names}

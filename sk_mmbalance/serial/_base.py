@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityClassifier
 from ._curve import cost_curve, known_scores
-from ._fitting import Labelled
+from ._fitting import Labelled, apply_stage
 from ._report import SerialReport
 
 
@@ -82,6 +82,49 @@ class SerialClassifier(ModalityClassifier):
             Columns in the order of `classes_`.
         """
         return self.decision_report(X).proba
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like of n_samples rows
+            Input, as in `decision_report`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Minus infinity where a probability is zero.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
+        """Class scores of each stage that uses a single modality, on every row that has it.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like of n_samples rows
+            Input with all modalities (no callables).
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            By modality; NaN in rows that lack it. Modalities that no stage uses alone are left
+            out.
+        """
+        checked = self._read_for_prediction(X, accept_sparse=True)
+        chain = self._fitted_serial()._chain
+        rows = np.arange(checked.n_samples)
+        data = Labelled(checked, chain.classes, np.zeros(len(rows), dtype=np.intp))
+        own: dict[str, np.ndarray] = {}
+        for placed, estimator in zip(chain.placed, chain.estimators, strict=True):
+            name = placed.inputs[0]
+            if len(placed.inputs) == 1 and name not in own:
+                present, scores = apply_stage(placed, estimator, data, rows)
+                own[name] = np.full((len(rows), len(chain.classes)), np.nan)
+                own[name][present] = scores
+        return own
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds of ``classes_[1]`` (two classes) or log-probabilities of the deciding stage.

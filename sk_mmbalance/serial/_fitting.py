@@ -20,6 +20,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d, has_fit_parameter
+from tqdm.auto import tqdm
 
 from ..base import weight_params
 from ..modalities import CheckedModalities
@@ -191,16 +192,21 @@ def read_splits(cv: Any, codes: np.ndarray, groups: np.ndarray | None) -> list[S
 
 
 def out_of_fold_scores(
-    placed: Sequence[PlacedStage], data: Labelled, splits: Sequence[Split], n_jobs: int | None
+    placed: Sequence[PlacedStage],
+    data: Labelled,
+    splits: Sequence[Split],
+    n_jobs: int | None,
+    verbose: int = 0,
 ) -> np.ndarray:
     """Scores of shape (n_stages, n_rows, n_classes), NaN where a row was never held out.
 
     A row that is held out several times gets the mean of its scores.
     """
     jobs = [(stage, split) for stage in placed for split in splits]
-    parts = Parallel(n_jobs=n_jobs)(
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_held_out)(stage, data, train, test) for stage, (train, test) in jobs
     )
+    parts = tqdm(results, total=len(jobs), desc="stages x folds", disable=not verbose)
     n_rows, n_classes = len(data.codes), len(data.classes)
     total = np.zeros((len(placed), n_rows, n_classes))
     count = np.zeros((len(placed), n_rows, 1))

@@ -77,13 +77,19 @@ class _Run:
         for name in placed.required:
             there = self.acquisition.request(name, rows)
             if self.chain.missing == "error" and not there.all():
-                raise MissingModalityError(
-                    f"`X` lacks modality {name!r} in {int((~there).sum())} row(s) that stage "
-                    f"{placed.name!r} must decide (NaN, or not passed). Pass it, or fit with "
-                    "`missing='mask'` to fall back to the latest score of such rows."
-                )
+                raise MissingModalityError(self._lacks(name, int((~there).sum()), placed.name))
             rows = rows[there]
         return rows
+
+    def _lacks(self, name: str, n_rows: int, stage: str) -> str:
+        given = self.acquisition.given
+        what = f"`X` modality {name!r} contains NaN in all values of"
+        if name not in given:
+            what = f"`X` lacks modality {name!r} seen in fit; got {given}. It is needed in"
+        return (
+            f"{what} {n_rows} row(s) that stage {stage!r} must decide. Pass it, or fit with "
+            "`missing='mask'` to fall back to the latest score of such rows."
+        )
 
     def _finish(self) -> None:
         """Decide what no stage is left for."""

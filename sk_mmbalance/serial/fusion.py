@@ -100,6 +100,8 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
         Number of quantiles of a stage's score that are tried as thresholds.
     n_jobs : int, default=None
         Number of jobs over stages and folds.
+    verbose : int, default=0
+        Show progress, and at the end what was found.
     modalities : dict of str to columns, default=None
         Column blocks of a flat table, as in `sklearn.compose.ColumnTransformer`.
     missing : {"error", "mask"}, default="error"
@@ -159,19 +161,17 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.model_selection import train_test_split
-    >>> from sk_mmbalance import Modalities, SerialFusionClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> X = Modalities(mean=X[:, :10], worst=X[:, 20:])
-    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    >>> chain = SerialFusionClassifier(
-    ...     [("quick", None, "mean", 1), ("thorough", None, "worst", 10)], price=0.001
-    ... ).fit(X, y)
+    >>> from sk_mmbalance import SerialFusionClassifier
+    >>> from sk_mmbalance.datasets import load_breast_cancer_views
+    >>> X, y = load_breast_cancer_views(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=1)
+    >>> stages = [("quick", None, "mean", 1), ("thorough", None, "worst", 10)]
+    >>> chain = SerialFusionClassifier(stages, price=0.001).fit(X, y)
     >>> round(chain.score(X_test, y_test), 3)
-    0.965
+    0.951
     >>> round(chain.acquisition_cost(X_test).mean, 2)
-    3.31
+    2.19
     """
 
     def __init__(
@@ -194,6 +194,7 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
         cv: Any = 5,
         n_grid: int = 60,
         n_jobs: int | None = None,
+        verbose: int = 0,
         modalities: Any = None,
         missing: str = "error",
     ):
@@ -214,6 +215,7 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
         self.cv = cv
         self.n_grid = n_grid
         self.n_jobs = n_jobs
+        self.verbose = verbose
         self.modalities = modalities
         self.missing = missing
 
@@ -388,6 +390,11 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
             self.predicted_far_, self.predicted_frr_ = map(float, model.by_class)
         self.stage_summary_ = summary
         self._remember_modalities(data.checked)
+        if self.verbose:
+            print(
+                f"{' -> '.join(self.stage_names_)}: error {counted.error:.3f}, mean cost "
+                f"{counted.cost:.3g} of {costs.sum():.3g} (out of fold)"
+            )
 
     # -- reading parameters --------------------------------------------------------------------
 
@@ -439,7 +446,8 @@ class _StageScores:
     """Scores of stages on the training rows; those already known are not computed again."""
 
     def __init__(self, serial: SerialFusionClassifier, data: Labelled):
-        self.data, self.n_jobs, self.prefit = data, serial.n_jobs, serial.prefit
+        self.data, self.prefit = data, serial.prefit
+        self.n_jobs, self.verbose = serial.n_jobs, serial.verbose
         self.cv = serial.cv
         self.splits: list[Split] | None = None
         self.known: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
@@ -456,4 +464,4 @@ class _StageScores:
             return prefit_scores(placed, self.data)
         if self.splits is None:
             self.splits = read_splits(self.cv, self.data.codes, self.data.groups)
-        return out_of_fold_scores(placed, self.data, self.splits, self.n_jobs)
+        return out_of_fold_scores(placed, self.data, self.splits, self.n_jobs, self.verbose)

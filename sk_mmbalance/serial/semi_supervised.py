@@ -81,6 +81,8 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         Teaching is repeated inside each fold. With one modality nothing is cross-validated.
     n_jobs : int, default=None
         Number of jobs over folds (of the guard).
+    verbose : int, default=0
+        Show progress, and at the end what was found.
     modalities : dict of str to columns, default=None
         Column blocks of a flat table, as in `sklearn.compose.ColumnTransformer`.
     missing : {"error", "mask"}, default="error"
@@ -123,16 +125,17 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.datasets import load_breast_cancer
-    >>> from sk_mmbalance import Modalities, SerialSemiSupervisedClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> X = Modalities(mean=X[:, :10], worst=X[:, 20:])
-    >>> few = np.where(np.arange(len(y)) < 40, y, -1)
-    >>> model = SerialSemiSupervisedClassifier("mean", unlabeled_label=-1).fit(X, few)
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sk_mmbalance import SerialSemiSupervisedClassifier
+    >>> from sk_mmbalance.datasets import load_breast_cancer_views
+    >>> X, y = load_breast_cancer_views(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=1)
+    >>> few = np.where(np.arange(len(y)) < 30, y, -1)
+    >>> model = SerialSemiSupervisedClassifier("mean", "worst", unlabeled_label=-1).fit(X, few)
     >>> model.n_pseudo_
-    265
-    >>> round(model.score(X[40:], y[40:]), 3)
-    0.947
+    199
+    >>> round(model.score(X_test, y_test), 3)
+    0.916
     """
 
     def __init__(
@@ -154,6 +157,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         serial_params: dict[str, Any] | None = None,
         cv: Any = 5,
         n_jobs: int | None = None,
+        verbose: int = 0,
         modalities: Any = None,
         missing: str = "error",
     ):
@@ -173,6 +177,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         self.serial_params = serial_params
         self.cv = cv
         self.n_jobs = n_jobs
+        self.verbose = verbose
         self.modalities = modalities
         self.missing = missing
 
@@ -239,7 +244,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             Stage("strong", self.strong_estimator, tuple(strong_names), self._cost(1)),
         ]
         weak, strong = place(stages, data.checked, accumulate=False)
-        scores = out_of_fold_scores([weak, strong], known, splits, self.n_jobs)
+        scores = out_of_fold_scores([weak, strong], known, splits, self.n_jobs, self.verbose)
         guard_scores = dict(zip(("weak", "strong"), _accuracies(scores, known), strict=True))
         may_teach = bool(len(unlabelled))
         if may_teach and self.guard and not guard_scores["strong"] > guard_scores["weak"]:
@@ -300,7 +305,8 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         scores: np.ndarray | None,
     ) -> SerialFusionClassifier:
         stages = [(p.name, p.estimator, list(p.inputs), p.cost) for p in placed]
-        params = {"price": self.price, "cv": self.cv, **(self.serial_params or {})}
+        own = {"price": self.price, "cv": self.cv, "verbose": self.verbose}
+        params = {**own, **(self.serial_params or {})}
         serial = SerialFusionClassifier(
             stages, modalities=self.modalities, missing=self.missing, **params
         )
@@ -431,7 +437,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         estimator = self.weak_estimator
         stages = [Stage(name, estimator, (name,), 0.0) for name in names]
         placed = place(stages, known.checked, accumulate=False)
-        scores = out_of_fold_scores(placed, known, splits, self.n_jobs)
+        scores = out_of_fold_scores(placed, known, splits, self.n_jobs, self.verbose)
         return names[int(np.argmin(_accuracies(scores, known)))]
 
     def _fitted_serial(self) -> SerialFusionClassifier:

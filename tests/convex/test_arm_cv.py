@@ -85,6 +85,7 @@ def test_scorers_of_scikit_learn_are_followed(make_rows):
     assert arm.best_score_ == pytest.approx(search.best_score_, abs=0.01)
 
 
+@pytest.mark.slow
 def test_folds_in_parallel_give_the_same_bits(make_rows):
     X, y = make_rows()
     one = ARMClassifierCV(**SMALL).fit(X, y)

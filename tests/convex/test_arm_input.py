@@ -155,3 +155,12 @@ def test_too_few_labels_to_find_the_weak_side_asks_for_its_name(make_rows):
     y[:5], y[5] = 1, 2
     with pytest.raises(ValueError, match="at least two labelled rows of every class"):
         ARMClassifier(solver="schur").fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["squared", "log_loss"])
+def test_ridge_too_small_for_collinear_strong_columns_is_named(make_rows, loss):
+    X, y = make_rows()
+    doubled = Modalities(face=X["face"], finger=np.hstack([X["finger"], X["finger"]]))
+    arm = ARMClassifier(weak="face", solver="auto", loss=loss, strong_reg=1e-300)
+    with pytest.raises(ValueError, match="`strong_reg`=1e-300 is too small"):
+        arm.fit(doubled, y)

@@ -24,9 +24,12 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_mmbalance import (
+    ARMClassifier,
+    LateFusionClassifier,
     Modalities,
     ModalityConcatenator,
     ModalityTransformer,
+    MultimodalClassifier,
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
 )
@@ -372,16 +375,23 @@ def test_our_estimators_get_modalities_and_others_one_array(two_classes):
     assert chain.estimators_[3][0].modality_names_ == ["strong", "weak"]
 
 
-def test_neural_estimator_makes_a_stage(two_classes):
-    neural = pytest.importorskip("sk_mmbalance.neural")
+@pytest.mark.parametrize(
+    "last",
+    [
+        MultimodalClassifier(max_epochs=5, random_state=0),
+        ARMClassifier(),
+        LateFusionClassifier(),
+        SerialFusionClassifier(cv=2),
+    ],
+    ids=lambda last: type(last).__name__,
+)
+def test_our_own_estimators_make_stages(two_classes, last):
     data = two_classes
-    net = neural.MultimodalClassifier(max_epochs=5, random_state=0)
-    staged = [("first", None, "weak", 1), ("net", net, ["weak", "strong"], 4)]
+    staged = [("first", None, "weak", 1), ("last", last, ["weak", "strong"], 4)]
     chain = SerialFusionClassifier(staged, thresholds="always", cv=2).fit(data.X, data.y)
-    np.testing.assert_array_equal(
-        chain.predict_proba(data.X),
-        chain.estimators_[1].predict_proba(data.X.select(["strong", "weak"])),
-    )
+    both = data.X.select(["strong", "weak"])
+    np.testing.assert_array_equal(chain.predict(data.X), chain.estimators_[1].predict(both))
+    assert chain.score(data.X, data.y) > 0.7
 
 
 # -- scikit-learn ------------------------------------------------------------------------------
@@ -454,10 +464,38 @@ def test_text_labels_and_cross_validation(two_classes, stages):
     assert (chain.predict(data.X) == chain.classes_[decided.astype(int)]).mean() > 0.95
 
 
+def test_verbose_shows_progress_and_what_was_found(two_classes, stages, capsys):
+    chain = SerialFusionClassifier(stages, cv=3, verbose=1).fit(two_classes.X, two_classes.y)
+    shown = capsys.readouterr()
+    assert "6/6" in shown.err
+    assert f"first -> second: error {chain.expected_error_:.3f}" in shown.out
+    SerialFusionClassifier(stages, cv=3).fit(two_classes.X, two_classes.y)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_jobs_change_no_bit(two_classes, stages):
     data = two_classes
     one, two = (SerialFusionClassifier(stages, n_jobs=n).fit(data.X, data.y) for n in (None, 2))
     np.testing.assert_array_equal(one.thresholds_, two.thresholds_)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_mfeat_needs_at_most_half_the_cost_for_the_accuracy_of_all_modalities(
+    load_real, accumulate
+):
+    data = load_real("mfeat")
+    together = ModalityConcatenator().fit_transform(data.X)
+    differences, shares = [], []
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(together, data.y):
+        everything = default_classifier().fit(together[train], data.y[train])
+        chain = SerialFusionClassifier(price=1e-5, accumulate=accumulate)
+        chain.fit(data.X[train], data.y[train])
+        accuracy = chain.score(data.X[test], data.y[test])
+        differences.append(accuracy - everything.score(together[test], data.y[test]))
+        shares.append(chain.acquisition_cost(data.X[test]).mean / 649)
+    assert np.mean(differences) >= -0.005
+    assert max(shares) <= 0.5
 
 
 # -- errors --------------------------------------------------------------------------------------
