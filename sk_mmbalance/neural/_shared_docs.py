@@ -24,7 +24,7 @@ remix_after : int, default=None
     Number of joint epochs after which data remixing begins: every second epoch then trains each
     row with the modality that is least sure about it, alone. None is off. What a method's loss
     adds to plain training is on before that only. See `DataRemixingClassifier`, which has the
-    settings.
+    settings and says what is added to ``history_``.
 max_epochs : int, default=50
     Passes over the training rows.
 batch_size : int, default=64
