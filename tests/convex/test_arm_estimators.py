@@ -25,18 +25,15 @@ from tests._checks import assert_all_checks_pass
 
 OWN = {"solver": "schur"}
 
-#: Sparse input is refused: centring, which the intercepts rest on, would make it dense.
-ABSENT = frozenset({"check_sample_weight_equivalence_on_sparse_data"})
-
 
 @pytest.mark.parametrize("estimator_class", [ARMClassifier, ARMRegressor, ARMClassifierCV])
 def test_passes_every_check_of_scikit_learn(estimator_class):
-    assert_all_checks_pass(estimator_class(), absent=ABSENT)
+    assert_all_checks_pass(estimator_class())
 
 
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
 def test_passes_every_check_of_scikit_learn_with_other_losses(loss):
-    assert_all_checks_pass(ARMClassifier(loss=loss), absent=ABSENT)
+    assert_all_checks_pass(ARMClassifier(loss=loss))
 
 
 def test_every_form_of_input_gives_the_same_bits(make_rows):
