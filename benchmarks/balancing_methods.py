@@ -158,11 +158,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--datasets", nargs="*", default=DATASETS)
+    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
+
+    def chosen(dataset: str) -> dict:
+        return {
+            name: make
+            for name, make in arms(dataset).items()
+            if args.methods is None or name in args.methods
+        }
+
     warnings.simplefilter("ignore", CollapseWarning)  # the shares are in the table
     name = "balancing_methods"
-    show(run(name, arms, args.datasets, range(args.seeds), args.jobs, extra, stress))
+    show(run(name, chosen, args.datasets, range(args.seeds), args.jobs, extra, stress))
 
 
 if __name__ == "__main__":

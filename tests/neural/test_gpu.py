@@ -5,9 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sk_mmbalance import MultimodalClassifier
+from sk_mmbalance import (
+    DataRemixingClassifier,
+    MultimodalClassifier,
+    NegativeLearningClassifier,
+)
 from sk_mmbalance.modalities import check_modalities
 from sk_mmbalance.neural.data import to_rows
 
@@ -30,6 +35,25 @@ def test_accuracy_is_that_of_the_cpu(amp):
     X, _ = with_missing(X)
     scores = [
         MultimodalClassifier(**FAST, missing="mask", device=device, amp=amp).fit(X, y).score(X, y)
+        for device in ("cpu", "cuda")
+    ]
+    assert abs(scores[0] - scores[1]) < 0.03
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        NegativeLearningClassifier(**FAST),
+        DataRemixingClassifier(**FAST, remix_after=4, min_share=0.2),
+        DataRemixingClassifier(**FAST, remix_after=4, ablation="decouple"),
+    ],
+    ids=["negative learning", "remixing", "decoupled"],
+)
+def test_balancing_methods_have_the_accuracy_of_the_cpu(method):
+    X, y = blobs(n=1000, n_classes=5)
+    X, _ = with_missing(X)
+    scores = [
+        clone(method).set_params(missing="mask", device=device).fit(X, y).score(X, y)
         for device in ("cpu", "cuda")
     ]
     assert abs(scores[0] - scores[1]) < 0.03
