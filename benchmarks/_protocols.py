@@ -214,7 +214,7 @@ def run(
         rows.to_csv(file, mode="a", header=False, index=False)
         if number % 10 == 0 or number == len(jobs):
             print(f"{name}: {number} of {len(jobs)}", flush=True)
-    whole = _in_order(read(file), [method for _, method, _, _ in order])
+    whole = _in_order(read(file), order)
     whole.to_csv(file, index=False)
     return whole
 
@@ -240,14 +240,15 @@ def _job(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _in_order(frame: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
+def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
     """Sets and arms in the order of the benchmark, then by seed and fold."""
-    place = {method: number for number, method in enumerate(dict.fromkeys(methods))}
-    sets = {dataset: number for number, dataset in enumerate(dict.fromkeys(frame["dataset"]))}
+    sets, methods = (list(dict.fromkeys(key[part] for key in order)) for part in (0, 1))
     keys = pd.DataFrame(
         {
-            "dataset": frame["dataset"].map(sets),
-            "method": frame["method"].map(lambda m: place.get(m, len(place))),
+            "dataset": frame["dataset"].map(lambda d: sets.index(d) if d in sets else len(sets)),
+            "method": frame["method"].map(
+                lambda m: methods.index(m) if m in methods else len(methods)
+            ),
             "seed": frame["seed"],
             "fold": frame["fold"],
         }

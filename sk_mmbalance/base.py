@@ -63,19 +63,23 @@ class ModalityEstimator(BaseEstimator):
     modalities: Any
     missing: str
 
+    #: Whether sparse modalities are accepted and made dense as a whole when they are read.
+    _makes_dense = False
+
     def _read_modalities(
         self, X: Any, *, reset: bool, accept_sparse: bool = False, keep_all_missing: bool = False
     ) -> CheckedModalities:
         """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing."""
-        return check_modalities(
+        checked = check_modalities(
             X,
             estimator=self,
             spec=None if reset else self._input_spec,
             modalities=self.modalities,
             missing=self.missing,
-            accept_sparse=accept_sparse,
+            accept_sparse=accept_sparse or self._makes_dense,
             keep_all_missing=keep_all_missing,
         )
+        return checked.dense() if self._makes_dense else checked
 
     def _read_for_prediction(self, X: Any, **options: Any) -> CheckedModalities:
         check_is_fitted(self)
@@ -96,6 +100,7 @@ class ModalityEstimator(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.sparse = self._makes_dense
         return tags
 
 

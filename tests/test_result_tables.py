@@ -90,6 +90,35 @@ def test_unequal_numbers_of_measurements_are_shown(benchmarks):
     assert "50.0 (1)" in text
 
 
+def test_seeds_are_counted_once_folds_are_averaged(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY + 'per = "fold"\n')
+    _measure(
+        benchmarks,
+        ("wine", "a", 0, "accuracy", 0.50),  # two seeds of the first fold
+        ("wine", "a", 0, "accuracy", 0.70),
+        ("wine", "a", 1, "accuracy", 0.80),
+        ("wine", "a", 1, "accuracy", 0.80),
+    )
+    text = rst_page(benchmarks)
+    assert "70.0 ± 14.1\n" in text
+    assert "Mean ± standard deviation of 2 folds a cell." in text
+
+
+def test_difference_to_a_method_is_paired_and_has_a_standard_error(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY + 'per = "fold"\nagainst = "a"\n')
+    _measure(
+        benchmarks,
+        ("wine", "a", 0, "accuracy", 0.50),
+        ("wine", "a", 1, "accuracy", 0.90),
+        ("wine", "b", 0, "accuracy", 0.52),
+        ("wine", "b", 1, "accuracy", 0.96),
+        ("wine", "b", 2, "accuracy", 0.10),  # has no pair
+    )
+    text = rst_page(benchmarks)
+    assert "   * - method\n     - wine\n   * - b\n     - 4.0 ± 2.0\n" in text
+    assert "Difference to 'a', in pairs. Mean ± standard error of 2 folds a cell." in text
+
+
 def test_result_file_without_a_table_is_an_error(benchmarks):
     _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), name="forgotten.csv")
     with pytest.raises(ValueError, match=r"forgotten\.csv.*stand in no table"):

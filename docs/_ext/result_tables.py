@@ -42,6 +42,12 @@ class Table:
         Column of the CSV with the measured figure.
     where : dict
         Only the measurements in which each named column has this value, or one of these.
+    per : str
+        Column, such as "seed" or "fold", whose values are the measurements to be counted: all else
+        in a cell is averaged first.
+    against : str
+        A value of the column "method" whose measurements are subtracted from those of the others,
+        in pairs. The spread is then the standard error of the mean difference.
     percent : bool
         Show fractions as percent.
     digits : int
@@ -57,6 +63,8 @@ class Table:
     columns: str | list[str] = "dataset"
     value: str = "value"
     where: dict[str, Any] = field(default_factory=dict)
+    per: str = ""
+    against: str = ""
     percent: bool = False
     digits: int = 3
     significant: bool = False
@@ -102,6 +110,11 @@ def show(table: Table, benchmarks: Path) -> Shown:
     if data.empty:
         raise ValueError(f"{table.file}: no measurement where {table.where}.")
     rows, columns = _listed(table.rows), _listed(table.columns)
+    if table.per:
+        keys = [*rows, *columns, table.per]
+        data = data.groupby(keys, sort=False)[table.value].mean().reset_index()
+    if table.against:
+        data = _differences(data, table)
     groups = data.groupby([*rows, *columns], sort=False)[table.value]
     n = groups.size()
     cells: dict[tuple[tuple, tuple], str] = {
@@ -120,6 +133,15 @@ def show(table: Table, benchmarks: Path) -> Shown:
     )
 
 
+def _differences(data: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Measurements less those of one method, paired by all other columns."""
+    same = [c for c in data.columns if c not in ("method", table.value)]
+    other = data[data["method"] == table.against].set_index(same)[table.value]
+    rest = data[data["method"] != table.against].set_index(same)
+    rest[table.value] -= other.reindex(rest.index)
+    return rest.dropna(subset=[table.value]).reset_index()
+
+
 def _listed(names: str | list[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
@@ -128,17 +150,20 @@ def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
     """``mean ± sd``; the number of measurements only where cells differ in it."""
     text = table.number(values.mean())
     if len(values) > 1:
-        text += f" ± {table.number(values.std(ddof=1))}"
+        spread = values.sem(ddof=1) if table.against else values.std(ddof=1)
+        text += f" ± {table.number(spread)}"
     return f"{text} ({len(values)})" if show_count else text
 
 
 def _note(table: Table, n: pd.Series) -> str:
     many = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
+    spread = "standard error" if table.against else "standard deviation"
+    things = f"{table.per}s" if table.per else "measurements"
     what = (
-        "One measurement a cell."
-        if n.max() == 1
-        else f"Mean ± standard deviation of {many} measurements a cell."
+        "One measurement a cell." if n.max() == 1 else f"Mean ± {spread} of {many} {things} a cell."
     )
+    if table.against:
+        what = f"Difference to {table.against!r}, in pairs. {what}"
     return f"{what}{' Percent.' if table.percent else ''} Data: `results/{table.file}`."
 
 

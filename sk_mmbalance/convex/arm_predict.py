@@ -33,6 +33,8 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
     _strong_side: LinearSide
     _weak_side: LinearSide
 
+    _makes_dense = True  # centring, which the intercepts rest on, makes rows dense anyway
+
     # -- fitted coefficients ---------------------------------------------------------------
 
     def _oriented(self, matrix: Array) -> Array:

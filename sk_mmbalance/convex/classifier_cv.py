@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import Interval
 from ..modalities import CheckedModalities, Modalities
 from .arm_base import ARMBase, Rows
 from .assembly import Assembly, LinearSide
-from .classifier import ARMClassifier, ARMClassifierBase
+from .classifier import ARMClassifier
+from .classifier_base import ARMClassifierBase
 from .combination import combine
 from .engine import ARMEngine
 from .problem import ARMPoint

@@ -141,7 +141,7 @@ class ARMEngine:
                 held,
                 self.data.zero(),
                 # the gradient is off by the root of the suboptimality, hence the margin
-                tol=min(1e-2 * self.tol, 1e-6),
+                tol=max(min(1e-2 * self.tol, 1e-6), 1e-12),
                 max_iter=self.max_iter,
                 grams=self._metric_grams,
             )

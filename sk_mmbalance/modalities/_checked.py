@@ -64,6 +64,14 @@ class CheckedModalities:
             present=self.present[indices],
         )
 
+    def dense(self) -> CheckedModalities:
+        """The same with sparse modalities made dense."""
+        arrays = {
+            name: value.toarray() if issparse(value) else value
+            for name, value in self.arrays.items()
+        }
+        return replace(self, arrays=arrays)
+
     def select(self, names: tuple[str, ...] | list[str]) -> CheckedModalities:
         """Only the given modalities (rows stay, even those left with none)."""
         kept = sorted(names)

@@ -225,8 +225,10 @@ class BoostingNet(MultimodalNet):
             row = self.history[-1]
             kind = "valid_confidence" if self.growth.rule.score_on == "valid" else "confidence"
             names = list(heads.dims)
-            # a remixed epoch does not measure them: then no head is assigned
-            scores = {m: row.get(f"{m}__{kind}", float("nan")) for m in names}
+            # In a remixed epoch each modality has rows of its own, the hard ones for the weak: its
+            # confidence says nothing against the others'.
+            scored: Any = next((r for r in reversed(self.history) if not r.get("remixed")), {})
+            scores = {m: scored.get(f"{m}__{kind}", float("nan")) for m in names}
             losses = {m: row[f"{m}__valid_loss"] for m in names if f"{m}__valid_loss" in row}
             for name in self.growth.check(epoch, scores, losses, heads.counts()):
                 heads.add_head(name)

@@ -90,6 +90,6 @@ history_ : DataFrame
     seconds``, and for each modality its own figures, such as ``face__train_loss``,
     ``face__train_accuracy`` and ``face__confidence`` (mean probability of the true class).
     A modality's figures are those of its own head, or of the fused model with the others masked.
-    In large training sets they are means over about 1000 rows spread over the epoch.
+    In large training sets they are means over about 500 rows spread over the epoch.
     ``gap`` is the largest difference between two modalities' training losses.
 """

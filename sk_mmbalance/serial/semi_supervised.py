@@ -138,6 +138,8 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     0.916
     """
 
+    _makes_dense = True  # the projection and the scaled sides need dense rows
+
     def __init__(
         self,
         weak: Any = "auto",

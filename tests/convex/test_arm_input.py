@@ -110,12 +110,12 @@ def test_unmarked_missing_targets_are_refused(make_rows):
         ARMRegressor(unlabeled_label=np.nan, **OWN).fit(X, y)
 
 
-def test_sparse_input_is_refused(make_rows):
+def test_sparse_sides_give_the_bits_of_dense_ones(make_rows):
     X, y = make_rows()
-    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
-        ARMClassifier().fit(sp.csr_matrix(X["face"]), y)
-    with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
-        ARMClassifier(**OWN).fit({"face": sp.csr_matrix(X["face"]), "finger": X["finger"]}, y)
+    sparse = {"face": sp.csr_matrix(X["face"]), "finger": X["finger"]}
+    dense, thin = ARMClassifier(**OWN).fit(X, y), ARMClassifier(**OWN).fit(sparse, y)
+    assert np.array_equal(dense.coef_weak_, thin.coef_weak_)
+    assert np.array_equal(dense.decision_function(X), thin.decision_function(sparse))
 
 
 def test_trace_with_one_score_column_warns(make_rows):

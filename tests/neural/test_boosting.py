@@ -273,6 +273,17 @@ def test_assigning_to_all_weak_modalities():
     assert clf.n_heads_ == {"a": 1, "b": 2, "c": 2}
 
 
+def test_confidences_of_remixed_epochs_assign_no_head(two):
+    """There each modality has rows of its own: those of the last plain epoch are compared."""
+    clf = small(remix_after=2, max_epochs=8).fit(*two)
+    assert clf.history_["remixed"].any()
+    plain = clf.history_[~clf.history_["remixed"].astype(bool)].set_index("epoch")
+    for row in clf.head_log_.itertuples():
+        last = plain.loc[: row.epoch].iloc[-1]
+        assert row.face__confidence == last["face__confidence"]
+    assert clf.head_log_["epoch"].max() == 7
+
+
 # -- weights and missing modalities ----------------------------------------------------------
 
 

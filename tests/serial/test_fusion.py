@@ -21,7 +21,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_mmbalance import (
     ARMClassifier,
@@ -34,11 +33,12 @@ from sk_mmbalance import (
     SerialSemiSupervisedClassifier,
 )
 from sk_mmbalance.serial._stages import default_classifier
+from tests._checks import assert_all_checks_pass
 
 
-@parametrize_with_checks([SerialFusionClassifier(), SerialSemiSupervisedClassifier()])
-def test_sklearn_checks(estimator, check):
-    check(estimator)
+@pytest.mark.parametrize("kind", [SerialFusionClassifier, SerialSemiSupervisedClassifier])
+def test_all_checks_of_scikit_learn_pass(kind):
+    assert_all_checks_pass(kind())
 
 
 def alone(data, name):
