@@ -2,9 +2,9 @@
 
 For each method: its control (the same network and losses without the idea), its published form,
 and our defaults. (Negative learning's default is the published code's form; "stronger" divides the
-guidance by the rows alone, not by rows and classes.) All arms have the same backbones, optimiser, epochs and batches, hold out the same
-tenth of the training fold (a whole speaker for avdigits), train to the last epoch and go back to
-the one of least held-out loss. Nothing is tuned on any arm.
+guidance by the rows alone, not by rows and classes.) All arms have the same backbones, optimiser,
+epochs and batches, hold out the same tenth of the training fold (a whole speaker for avdigits),
+train to the last epoch and go back to the one of least held-out loss. Nothing is tuned on any arm.
 
 Besides fused and per-modality accuracy and log-loss, each fitted model is scored on the test fold
 with Gaussian noise of sd 1 and 2 on the standardised inputs, and with a share of the modalities
