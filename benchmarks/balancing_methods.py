@@ -9,7 +9,8 @@ Besides fused and per-modality accuracy and log-loss, each fitted model is score
 with Gaussian noise of sd 1 and 2 on the standardised inputs, and with a share of the modalities
 removed (every row keeps at least one): the same noise and the same holes for all arms.
 
-    python benchmarks/balancing_methods.py          # results/balancing_methods.csv
+    python benchmarks/balancing_methods.py          # results/balancing_methods.csv, and from it
+                                                    # results/balancing_differences.csv
     python benchmarks/balancing_methods.py --seeds 1 --datasets occupancy
 """
 
@@ -22,7 +23,7 @@ import zlib
 import numpy as np
 import pandas as pd
 from _floors import LateNets
-from _protocols import JUDGED_BY, differences, percent, run, scores, summary
+from _protocols import JUDGED_BY, RESULTS, differences, percent, run, scores, summary
 
 from sk_mmbalance import (
     DataRemixingClassifier,
@@ -130,6 +131,21 @@ def extra(fitted) -> dict[str, float]:
     }
 
 
+def paired_differences(frame: pd.DataFrame) -> pd.DataFrame:
+    """Balanced accuracy of every method minus its control's, fold by fold, seeds averaged."""
+    rows = frame[frame["metric"] == "balanced_accuracy"]
+    wide = rows.pivot_table(index=["dataset", "seed", "fold"], columns="method", values="value")
+    table = []
+    for method, control in CONTROLS.items():
+        if not {method, control} <= set(wide):
+            continue
+        apart = (wide[method] - wide[control]).dropna()
+        for (dataset, fold), value in apart.groupby(["dataset", "fold"], sort=False).mean().items():
+            table.append((dataset, method, control, fold, "balanced_accuracy", f"{value:.6g}"))
+    columns = ["dataset", "method", "minus", "fold", "metric", "value"]
+    return pd.DataFrame(table, columns=columns)
+
+
 def show(frame: pd.DataFrame) -> None:
     """Print what the table says."""
     with pd.option_context("display.width", 200):
@@ -171,7 +187,9 @@ def main() -> None:
 
     warnings.simplefilter("ignore", CollapseWarning)  # the shares are in the table
     name = "balancing_methods"
-    show(run(name, chosen, args.datasets, range(args.seeds), args.jobs, extra, stress))
+    frame = run(name, chosen, args.datasets, range(args.seeds), args.jobs, extra, stress)
+    paired_differences(frame).to_csv(RESULTS / "balancing_differences.csv", index=False)
+    show(frame)
 
 
 if __name__ == "__main__":
