@@ -64,8 +64,7 @@ class GrowingHeads(nn.Module):
         super().__init__()
         self.dims = {name: dims[name] for name in sorted(dims)}
         self.width = width
-        self.combine = combine
-        self.weights = dict.fromkeys(self.dims, 1.0) if weights is None else dict(weights)
+        self.set_fusion(combine, weights)
         self.train_new = train_new
         self.n_heads_init = (
             dict(n_heads) if isinstance(n_heads, Mapping) else dict.fromkeys(self.dims, n_heads)
@@ -84,6 +83,11 @@ class GrowingHeads(nn.Module):
         self.register_buffer("n_heads", torch.zeros(len(self.dims), dtype=torch.int64))
         for name in self.dims:
             self._resize(name, self.n_heads_init[name])
+
+    def set_fusion(self, combine: str, weights: Mapping[str, float] | None) -> None:
+        """Choose how the modalities' logits are fused."""
+        self.combine = combine
+        self.weights = dict.fromkeys(self.dims, 1.0) if weights is None else dict(weights)
 
     # -- growing ---------------------------------------------------------------------------
 

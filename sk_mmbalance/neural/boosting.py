@@ -252,8 +252,8 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
             fused_weight=self.fused_weight,
             update=self.update,
         )
-        heads = net._heads()
-        heads.combine = self.head_combine
+        self._check_by_modality("fusion_weights", net._heads().dims)
+        net._heads().set_fusion(self.head_combine, self.fusion_weights)
         self._check_net(net)
 
     def _check_net(self, net: Any) -> None:

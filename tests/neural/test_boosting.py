@@ -377,12 +377,14 @@ def test_warm_start_goes_on_with_the_heads_and_parameters_of_now(two):
     X, y = two
     clf = small(warm_start=True, max_epochs=4).fit(X, y)
     before = sum(clf.n_heads_.values())
-    clf.set_params(max_heads=1, residual_weight=0.1, head_combine="sum").fit(X, y)
+    clf.set_params(max_heads=1, residual_weight=0.1, head_combine="sum")
+    clf.set_params(fusion_weights={"face": 1, "voice": 3}).fit(X, y)
     assert clf.n_iter_ == 8
     assert sum(clf.n_heads_.values()) == before
     assert set(clf.head_log_["event"][clf.head_log_["epoch"] >= 4]) <= {"blocked"}
     assert clf.net_.residual_weight == 0.1
     assert heads_of(clf).combine == "sum"
+    assert heads_of(clf).weights == {"face": 1, "voice": 3}
 
 
 def test_partial_fits_equal_one_fit(two):
