@@ -1,13 +1,14 @@
 """The benchmarks' common harness: nothing measured twice, and the arithmetic of its summaries."""
 
 import _protocols
+import balancing_methods
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
-from sk_mmbalance import ModalityConcatenator
+from sk_mmbalance import Modalities, ModalityConcatenator
 
 
 @pytest.fixture
@@ -82,3 +83,78 @@ def test_occupancy_is_judged_by_balanced_accuracy():
     assert _protocols.judged(frame)["value"].tolist() == [0.5]
     own = _protocols.judged(frame, "accuracy[*]")
     assert own[["dataset", "value"]].to_numpy().tolist() == [["occupancy / light", 0.4]]
+
+
+def test_stress_sees_the_standardised_test_fold(data_folder):
+    seen = []
+
+    def stress(fitted, X, y):
+        seen.append((X["face"], y))
+        return {"stressed": 0.5}
+
+    few = {"small": 2}
+    frame = _protocols.run(
+        "t",
+        {"dummy": _counting([])},
+        ["small"],
+        [0],
+        stress=stress,
+        n_splits=few,
+        folder=data_folder,
+    )
+    assert (frame[frame["metric"] == "stressed"]["value"] == 0.5).all()
+    protocol = _protocols.load("small", 2)
+    (train, test), _ = protocol.folds
+    A = protocol.X["face"]
+    np.testing.assert_array_equal(seen[0][1], protocol.y[test])
+    expected = (A[test] - A[train].mean(axis=0)) / A[train].std(axis=0)
+    np.testing.assert_allclose(seen[0][0], expected, rtol=1e-4, atol=1e-5)
+
+
+class _Recorder:
+    classes_ = np.arange(3)
+
+    def __init__(self):
+        self.seen = []
+
+    def predict_proba(self, X):
+        self.seen.append(X)
+        return np.full((len(X), 3), 1 / 3)
+
+
+def test_noise_and_holes_are_the_same_for_all_arms_and_leave_every_row_a_modality():
+    X = Modalities({name: np.zeros((200, d), dtype=np.float32) for name, d in (("a", 2), ("b", 3))})
+    y = np.arange(200) % 3
+    first, second = _Recorder(), _Recorder()
+    figures = balancing_methods.stress(first, X, y)
+    balancing_methods.stress(second, X, y)
+    assert len(figures) == 3 * 4
+    for one, other in zip(first.seen, second.seen, strict=True):
+        for name in X.names:
+            np.testing.assert_array_equal(one[name], other[name])
+    assert [round(float(seen["b"].std())) for seen in first.seen[:2]] == [1, 2]
+    for holes, share in zip(first.seen[2:], balancing_methods.MISSING, strict=True):
+        absent = np.stack([np.isnan(holes[name]).all(axis=1) for name in X.names], axis=1)
+        assert not absent.all(axis=1).any()
+        # two modalities of which both may not go: p - p^2 / 2 each
+        assert absent.mean() == pytest.approx(share - share**2 / 2, abs=0.06)
+
+
+def test_methods_are_paired_with_their_controls_by_seed_and_fold():
+    control, method = "joint, a loss per modality", "remixing"
+    rows = [
+        ("s", m, seed, fold, "balanced_accuracy", v)
+        for m, seed, fold, v in [
+            (control, 0, 0, 0.5),
+            (control, 1, 0, 0.6),
+            (method, 0, 0, 0.6),
+            (method, 1, 0, 0.5),
+            (control, 0, 1, 0.5),
+            (method, 0, 1, 0.7),
+            (method, 2, 1, 0.9),  # no partner yet
+        ]
+    ]
+    frame = pd.DataFrame(rows, columns=_protocols.COLUMNS)
+    apart = balancing_methods.paired_differences(frame)
+    assert apart["method"].unique().tolist() == [method]
+    np.testing.assert_allclose(apart["value"].astype(float), [0.0, 0.2], atol=1e-12)

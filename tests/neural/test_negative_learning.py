@@ -81,7 +81,9 @@ def test_loss_is_the_closed_form_of_the_published_reduction(reduction):
 def test_code_reduction_is_the_mean_with_weights_divided_by_the_classes():
     X, y = blobs(n_classes=4)
     code = NegativeLearningClassifier(reduction="code", **FAST).fit(X, y)
-    mean = NegativeLearningClassifier(negative_weight=0.7 / 4, target_boost=1 / 4, **FAST).fit(X, y)
+    mean = NegativeLearningClassifier(
+        reduction="mean", negative_weight=0.7 / 4, target_boost=1 / 4, **FAST
+    ).fit(X, y)
     np.testing.assert_allclose(code.predict_proba(X), mean.predict_proba(X), atol=1e-10)
 
 
