@@ -35,7 +35,7 @@ PUBLISHED = {
     "fused_weight": 0.0,
 }
 #: The published losses and updates, with heads averaged in the fusion.
-CONTROL = {"fused_weight": 0.0}
+CONTROL = {"fused_weight": 0.0, "head_combine": "mean"}
 
 
 def _settings(dataset: str) -> dict:
@@ -70,6 +70,7 @@ def controls(dataset: str) -> dict:
         "new heads left untrained": _boosting(dataset, train_new_heads=False, **PUBLISHED),
         "published form": _boosting(dataset, **PUBLISHED),
         "our defaults, one head": _boosting(dataset, max_heads=1),
+        "our defaults, heads averaged": _boosting(dataset, head_combine="mean"),
         "our defaults": _boosting(dataset),
     }
 
@@ -78,7 +79,7 @@ def fused_weights(dataset: str) -> dict:
     """The arms among which the default of `fused_weight` was chosen."""
     size = {"batch_size": 512 if dataset == "occupancy" else 64}
     return {
-        f"fused_weight={w:g}": _boosting(dataset, fused_weight=w, **size)
+        f"fused_weight={w:g}": _boosting(dataset, fused_weight=w, head_combine="mean", **size)
         for w in (0.0, 0.3, 1.0, 3.0)
     }
 
@@ -104,7 +105,7 @@ def main() -> None:
         name, arms, n_seeds = "boosting_fused_weight", fused_weights, args.seeds or 1
     else:
         name, arms, n_seeds = "boosting", controls, args.seeds or 5
-    frame = run(name, arms, args.datasets, range(n_seeds), args.jobs, extra, FOLDS)
+    frame = run(name, arms, args.datasets, range(n_seeds), args.jobs, extra, n_splits=FOLDS)
     with pd.option_context("display.width", 200):
         print(percent(summary(frame)), end="\n\n")
         print(percent(summary(frame, "log_loss"), 3, 1), end="\n\n")

@@ -65,9 +65,10 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     update : {"alternating", "joint"}, default="alternating"
         A step of the optimiser for each modality in turn (as in the published code), or one step
         for all (as in the paper's algorithm).
-    head_combine : {"mean", "sum"}, default="mean"
+    head_combine : {"sum", "mean"}, default="sum"
         Whether a modality's summed logits are divided by the number of its heads before they are
-        fused. "sum" (as published) lets a modality with many heads drown the others.
+        fused ("mean"). Without a fused loss, "sum" (as published) can let a modality with many
+        heads drown the others.
     fusion_weights : dict of str to float, default=None
         Weight of each modality in the fusion. None weighs them equally.
     fused_weight : float, default=1.0
@@ -138,7 +139,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     tau: float = 0.01
     score_on: str = "train"
     update: str = "alternating"
-    head_combine: str = "mean"
+    head_combine: str = "sum"
     fusion_weights: Any = None
     fused_weight: float = 1.0
     train_new_heads: bool = True
