@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,16 @@ def first_tags(estimator: Any) -> Any:
             return None
         estimator = steps[0]
     return get_tags(estimator) if hasattr(estimator, "__sklearn_tags__") else None
+
+
+def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
+    """Check `groups`, one value per sample."""
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    if len(groups) != n_samples:
+        raise ValueError(f"`groups` has {len(groups)} values for {n_samples} samples in `X`.")
+    return groups
 
 
 class ModalityEstimator(BaseEstimator):
@@ -168,6 +180,7 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
             sample_weight, codes, dtype=dtype, ensure_non_negative=True, copy=True
         )
         if class_weight is not None:
+            _refuse_bad_class_weight(class_weight)
             per_class = compute_class_weight(
                 class_weight,
                 classes=classes,
@@ -175,4 +188,19 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
                 sample_weight=sample_weight if class_weight == "balanced" else None,
             )
             weights = weights * per_class[codes].astype(dtype)
+            if not weights.any():
+                raise ValueError(
+                    "`class_weight` and `sample_weight` leave no row with a positive weight."
+                )
         return weights
+
+
+def _refuse_bad_class_weight(class_weight: Any) -> None:
+    if not isinstance(class_weight, Mapping):
+        return
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= float(weight) < float("inf")):
+            raise ValueError(
+                f"`class_weight` must hold finite numbers of at least 0; got {weight!r} for class "
+                f"{label!r}."
+            )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 from sklearn.base import _fit_context
 
+from ..base import read_groups
 from .arm_base import ARMBase
 from .classifier_base import ARMClassifierBase
 
@@ -229,7 +229,7 @@ class ARMClassifier(ARMClassifierBase):
         """
         checked = self._read_modalities(X, reset=True)
         classes, rows = self._read_rows(y, sample_weight, checked)
-        groups = None if groups is None else np.asarray(groups)
+        groups = read_groups(groups, checked.n_samples)
         costs = self._check_own(checked)
         values = {
             "alpha": float(self.alpha),

@@ -12,6 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.utils._param_validation import Interval
 
+from ..base import read_groups
 from ..modalities import CheckedModalities, Modalities
 from .arm_base import ARMBase, Rows
 from .assembly import Assembly, LinearSide
@@ -201,7 +202,7 @@ class ARMClassifierCV(ARMClassifierBase):
         """
         checked = self._read_modalities(X, reset=True)
         classes, rows = self._read_rows(y, sample_weight, checked)
-        groups = None if groups is None else np.asarray(groups)
+        groups = read_groups(groups, checked.n_samples)
         costs = self._check_own(checked)
         grid = self._grid()
         middle = grid["strong_reg"][len(grid["strong_reg"]) // 2]

@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from ..base import read_groups
 from ..modalities import CheckedModalities
 from .arm_base import ARMBase, Rows
 from .arm_predict import MODES
@@ -245,7 +246,7 @@ class ARMRegressor(RegressorMixin, ARMBase):
             "strong_reg": float(self.strong_reg),
             "weak_reg": float(self.weak_reg),
         }
-        groups = None if groups is None else np.asarray(groups)
+        groups = read_groups(groups, checked.n_samples)
         fitted, _, found = self._solve(checked, rows, groups, values)
         fitted["_one_target"] = one_target
         self._warn_unless_converged(found)

@@ -6,23 +6,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.parallel import Parallel, delayed
 
 from ..modalities import CheckedModalities
 from ._expert import Expert, fit_expert
 
 Fold = tuple[np.ndarray, np.ndarray]
-
-
-def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
-    """Check `groups`, one value per sample."""
-    if groups is None:
-        return None
-    groups = column_or_1d(groups)
-    if len(groups) != n_samples:
-        raise ValueError(f"`groups` has {len(groups)} values for {n_samples} samples in `X`.")
-    return groups
 
 
 def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:

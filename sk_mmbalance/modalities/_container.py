@@ -286,7 +286,7 @@ class Modalities:
             blocks[name] = (
                 value
                 if isinstance(value, pd.DataFrame)
-                else pd.DataFrame(value.toarray() if issparse(value) else np.asarray(value))
+                else _frame_of(value.toarray() if issparse(value) else np.asarray(value))
             )
         first = next((v for v in blocks.values() if not isinstance(v.index, pd.RangeIndex)), None)
         index = pd.RangeIndex(len(self)) if first is None else first.index
@@ -313,3 +313,8 @@ def _stack_rows(blocks: list[Any]) -> Any:
     if any(issparse(block) for block in blocks):
         return sparse_vstack(blocks, format="csr")
     return np.concatenate([np.asarray(block) for block in blocks])
+
+
+def _frame_of(values: np.ndarray) -> pd.DataFrame:
+    # names, not numbers: only names are compared between fit and predict
+    return pd.DataFrame(values, columns=[str(column) for column in range(values.shape[1])])

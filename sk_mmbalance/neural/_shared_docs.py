@@ -32,8 +32,8 @@ batch_size : int, default=64
 lr : float, default=1e-3
     Learning rate.
 lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
-    "cosine" falls to zero over `max_epochs`; "plateau" cuts the rate by 0.3 after five epochs
-    without improvement.
+    "cosine" falls to zero over the epochs of one `fit`; "plateau" cuts the rate by 0.3 after
+    five epochs without improvement.
 optimizer : {"adamw", "adam", "sgd"} or torch.optim.Optimizer class, default="adamw"
     "sgd" has momentum 0.9. More settings go through ``net_params={"optimizer__...": ...}``.
 weight_decay : float, default=1e-4
@@ -62,7 +62,9 @@ callbacks : list of skorch callbacks, default=None
 net_params : dict, default=None
     More arguments of the skorch net, such as ``{"criterion__label_smoothing": 0.1}``.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights at hand.
+    Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. What shapes
+    the network or the optimiser is as in the first fit; `lr`, `lr_schedule`, `batch_size`,
+    `callbacks` and early stopping may change. The same rows are held out again.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
     the same bits on one CPU with one number of threads. torch's global state is left alone.

@@ -71,5 +71,5 @@ def schedule_callback(schedule: Any, max_epochs: int, monitor: str) -> Callback 
     if isinstance(schedule, LRScheduler):
         return schedule
     if schedule == "cosine":
-        return LRScheduler("CosineAnnealingLR", T_max=max_epochs)
+        return LRScheduler("CosineAnnealingLR", T_max=max_epochs, last_epoch=-1)
     return LRScheduler("ReduceLROnPlateau", monitor=monitor, factor=0.3, patience=5)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import (
-    ShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedShuffleSplit,
-)
-from sklearn.utils.validation import check_consistent_length
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 #: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
 #: epoch by, and too many to do without.
@@ -24,28 +20,59 @@ def split_off_validation(
 
     Stratified by class where there are enough rows; with `groups`, no group is on both sides.
     """
-    rows = np.arange(len(codes))
-    splitter: Any
-    if groups is not None:
-        check_consistent_length(codes, groups)
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
-            raise ValueError(
-                "`groups` has one group only, which cannot be on both sides of the validation "
-                "split. Set `early_stopping=False`, or pass more groups."
-            )
-        n_parts = min(max(2, round(1 / fraction)), n_groups)
-        splitter = StratifiedGroupKFold(n_splits=n_parts, shuffle=True, random_state=seed)
-        return next(splitter.split(rows, codes, groups))
     n_valid = max(1, round(fraction * len(codes)))
-    counts = np.bincount(codes)
-    n_classes = int((counts > 0).sum())
-    enough = counts[counts > 0].min() >= 2 and min(n_valid, len(codes) - n_valid) >= n_classes
     if n_valid >= len(codes):
         raise ValueError(
             f"`validation_fraction` leaves no row to train on ({len(codes)} rows in all). Set "
             "`early_stopping=False`."
         )
-    kind = StratifiedShuffleSplit if enough else ShuffleSplit
-    splitter = kind(n_splits=1, test_size=n_valid, random_state=seed)
-    return next(splitter.split(rows, codes))
+    if groups is not None:
+        return _whole_groups(codes, groups, n_valid, fraction, seed)
+    return _rows(codes, n_valid, seed)
+
+
+def _whole_groups(
+    codes: np.ndarray, groups: np.ndarray, n_valid: int, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part nearest to the size wanted among those that leave every class to train on."""
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise ValueError(
+            "`groups` has one group only, which cannot be on both sides of the validation "
+            "split. Set `early_stopping=False`, or pass more groups."
+        )
+    n_parts = min(max(2, round(1 / fraction)), n_groups)
+    splitter = StratifiedGroupKFold(n_splits=n_parts, shuffle=True, random_state=seed)
+    n_classes = len(np.unique(codes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than parts
+        parts = list(splitter.split(codes, codes, groups))
+    whole = [part for part in parts if len(np.unique(codes[part[0]])) == n_classes]
+    if not whole:
+        raise ValueError(
+            "`groups` cannot be held out for validation: each part of them has all rows of some "
+            "class. Set `early_stopping=False`, or pass finer groups."
+        )
+    return min(whole, key=lambda part: abs(len(part[1]) - n_valid))
+
+
+def _rows(codes: np.ndarray, n_valid: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stratified by the classes that have two rows or more; the others' rows are trained on."""
+    rows = np.arange(len(codes))
+    often = np.bincount(codes)[codes] >= 2
+    pool, single = rows[often], rows[~often]
+    n_classes = len(np.unique(codes[pool]))
+    if n_classes and n_classes <= n_valid <= len(pool) - n_classes:
+        splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_valid, random_state=seed)
+        train, valid = next(splitter.split(pool, codes[pool]))
+        return np.sort(np.concatenate([pool[train], single])), pool[valid]
+    # too few rows to stratify: one row of every class stays, the rest may be held out
+    order = np.random.RandomState(seed).permutation(len(codes))
+    _, first = np.unique(codes[order], return_index=True)
+    rest = np.delete(order, first)[:n_valid]
+    if not len(rest):
+        raise ValueError(
+            f"`early_stopping` cannot hold out a row of {len(codes)}: every class has one row "
+            "only. Set `early_stopping=False`."
+        )
+    return np.setdiff1d(rows, rest), np.sort(rest)

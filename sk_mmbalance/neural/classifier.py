@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
+from ..base import read_groups
 from ..modalities import CheckedModalities
 from ._documentation import insert_shared
 from ._history import history_frame
@@ -165,7 +166,9 @@ class BaseMultimodalClassifier(NeuralPredictions):
                 f"`y` has {classes.tolist()}. Use the same labels, or warm_start=False."
             )
         weight = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        # the same seed when training goes on: what was held out before is held out again
+        seed = self._seed if continued else self._new_seed()
+        groups = read_groups(groups, checked.n_samples)
         train, valid = self._split(codes, weight, groups, seed)
         return self._train(
             checked, codes, weight, train, valid, classes, seed, self.max_epochs, continued
@@ -213,13 +216,12 @@ class BaseMultimodalClassifier(NeuralPredictions):
             raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
         known, codes = self._read_labels(y, checked.n_samples, classes=known)
         weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
-        seed = (
-            self._seed
-            if continued
-            else int(check_random_state(self.random_state).randint(2**31 - 1))
-        )
+        seed = self._seed if continued else self._new_seed()
         kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
         return self._train(checked, codes, weight, kept, None, known, seed, 1, continued)
+
+    def _new_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _split(
         self, codes: np.ndarray, weight: np.ndarray | None, groups: Any, seed: int
@@ -231,7 +233,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
             stopping = len(kept) >= AUTO_EARLY_STOPPING_ROWS
         if not stopping:
             return kept, None
-        groups = None if groups is None else np.asarray(groups)[kept]
+        groups = None if groups is None else groups[kept]
         train, valid = split_off_validation(codes[kept], groups, self.validation_fraction, seed)
         return kept[train], kept[valid]
 
@@ -307,7 +309,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
         if self._with_heads() and not isinstance(fusion, LateFusion):
             heads = {name: nn.Linear(dims[name], n_classes) for name in sorted(dims)}
         backbones = {name: module for name, (module, _) in built.items()}
-        return MultimodalModule(backbones, fusion, heads).to(dtype)
+        copied = [name for name in sorted(dims) if not _is_ours(self.backbones, name)]
+        return MultimodalModule(backbones, fusion, heads, copied).to(dtype)
 
     def _make_net(
         self,
@@ -360,6 +363,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
         net.initialize_callbacks()
         for group in net.optimizer_.param_groups:
             group["lr"] = self.lr
+            if not isinstance(self.lr_schedule, LRScheduler):
+                group.pop("initial_lr", None)  # a schedule by name starts anew from `lr`
         net.set_params(
             lr=self.lr,
             batch_size=self.batch_size,
@@ -397,6 +402,13 @@ class BaseMultimodalClassifier(NeuralPredictions):
             The fitted estimator.
         """
         return load_weights(self, file)
+
+
+def _is_ours(backbones: Any, name: str) -> bool:
+    """Whether a modality's backbone is one of this package, which never writes into its input."""
+    return isinstance(
+        backbones.get(name, "auto") if isinstance(backbones, dict) else backbones, str
+    )
 
 
 def _silent(*args: Any, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -41,6 +41,9 @@ class MultimodalModule(nn.Module):
         See `sk_mmbalance.neural.fusions`.
     heads : mapping of str to Module, default=None
         Auxiliary classifier of each modality.
+    copied : collection of str, default=()
+        Modalities whose backbone gets a copy of its input: it may write into it, and without a
+        copy that would be the caller's own array.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class MultimodalModule(nn.Module):
         backbones: Mapping[str, nn.Module],
         fusion: nn.Module,
         heads: Mapping[str, nn.Module] | None = None,
+        copied: Collection[str] = (),
     ):
         super().__init__()
+        self.copied = frozenset(copied)
         self.backbones = ByModality(backbones)
         self.fusion = fusion
         self.heads = None if heads is None else ByModality(heads)
@@ -70,7 +75,7 @@ class MultimodalModule(nn.Module):
         """Embeddings of the modalities in `inputs`; zero in rows that lack them."""
         embeddings = {}
         for name in sorted(inputs):
-            x = inputs[name]
+            x = inputs[name].clone() if name in self.copied else inputs[name]
             if present is not None:
                 row = present[name].view(-1, *[1] * (x.ndim - 1))
                 x = torch.where(row, x, torch.zeros((), dtype=x.dtype, device=x.device))

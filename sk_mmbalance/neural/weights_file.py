@@ -36,7 +36,11 @@ def save_weights(estimator: Any, file: Any) -> None:
         "columns": None
         if spec.columns is None
         else {name: numbers.tolist() for name, numbers in spec.columns.items()},
-        "n_iter": estimator.n_iter_,
+        "feature_names": {name: list(names) for name, names in spec.feature_names.items()},
+        "history": [
+            {key: value for key, value in row.items() if key != "batches"}
+            for row in estimator.net_.history
+        ],
     }
     tensors = {key: value.contiguous().cpu() for key, value in module.state_dict().items()}
     save_file(tensors, file, metadata={"format": _FORMAT, "about": json.dumps(about)})
@@ -66,12 +70,15 @@ def load_weights(estimator: Any, file: Any) -> Any:
         None
         if columns is None
         else {name: np.asarray(numbers, dtype=np.intp) for name, numbers in columns.items()},
+        {name: tuple(names) for name, names in about["feature_names"].items()},
     )
     classes = np.asarray(about["classes"], dtype=about["classes_dtype"])
     net = _rebuild(estimator, spec, len(classes), getattr(torch, about["dtype"]), tensors)
     nothing = CheckedModalities({}, np.ones((0, len(spec.shapes)), dtype=bool), spec)
+    for row in about["history"]:  # epochs are counted on from there
+        net.history.new_epoch()
+        net.history[-1].update(row)
     estimator._remember(nothing, classes, net, seed=0)
-    estimator.n_iter_ = about["n_iter"]
     return estimator
 
 

@@ -40,6 +40,7 @@ class Acquisition:
 
     def __init__(self, X: Any, estimator: Any):
         self._spec: InputSpec = estimator._input_spec
+        self._makes_dense: bool = estimator._makes_dense
         self._callables: dict[str, Any] = {}
         if isinstance(X, Mapping) and not issparse(X):
             self._callables = {name: value for name, value in X.items() if callable(value)}
@@ -130,6 +131,8 @@ class Acquisition:
                 f"`X` modality {name!r} was asked for {len(rows)} rows and its callable gave "
                 f"{checked.n_samples}; it must return one row for each row number it is given."
             )
+        if self._makes_dense:
+            checked = checked.dense()
         return checked.arrays[name], checked.present_in(name)
 
 

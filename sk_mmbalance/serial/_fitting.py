@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import column_or_1d, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from ..base import weight_params
@@ -163,16 +163,6 @@ def route_to_fit(
     given = {name: value for name, value in metadata.items() if value is not None}
     routed = process_routing(owner, "fit", **given)
     return {name: dict(routed[name].fit) for name in names}
-
-
-def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
-    """Groups as an array with one entry per row."""
-    if groups is None:
-        return None
-    groups = column_or_1d(groups)
-    if len(groups) != n_samples:
-        raise ValueError(f"`groups` has {len(groups)} entries for {n_samples} samples in `X`.")
-    return groups
 
 
 def read_splits(cv: Any, codes: np.ndarray, groups: np.ndarray | None) -> list[Split]:

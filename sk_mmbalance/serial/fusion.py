@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import _BaseComposition
 
+from ..base import read_groups
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
@@ -19,7 +20,6 @@ from ._fitting import (
     fit_stage,
     out_of_fold_scores,
     prefit_scores,
-    read_groups,
     read_splits,
     route_to_fit,
     stage_router,

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import column_or_1d
 
+from ..base import read_groups
 from ..exceptions import TeachingWarning
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
@@ -18,7 +19,6 @@ from ._fitting import (
     Split,
     fit_stage,
     out_of_fold_scores,
-    read_groups,
     read_splits,
     route_to_fit,
     stage_router,

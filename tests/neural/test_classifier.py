@@ -9,8 +9,10 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from torch import nn
 
 from sk_mmbalance import Modalities, MultimodalClassifier
+from sk_mmbalance.neural._validation import split_off_validation
 
 from .conftest import blobs, with_missing
 
@@ -379,6 +381,7 @@ def test_gpu_that_is_not_there_is_a_clear_error():
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_schedules_lower_the_rate(schedule):
     X, y = blobs()
+    y = np.random.default_rng(0).permutation(y)  # nothing to learn: the held-out loss must rise
     settings = {"early_stopping": True, "max_epochs": 60, "lr": 3e-2, "n_iter_no_change": 99}
     clf = fit(X, y, lr_schedule=schedule, **settings)
     assert clf.net_.optimizer_.param_groups[0]["lr"] < 1e-2
@@ -407,3 +410,92 @@ def test_amp_on_a_cpu_runs_in_bfloat16_and_learns():
     X, y = blobs()
     clf = fit(X, y, amp=True, dtype="float32", max_epochs=20, lr=1e-2)
     assert clf.score(X, y) > 0.9
+
+
+# -- going on, held-out parts and files: what users ran into ----------------------------------
+
+
+def test_cosine_starts_anew_when_training_goes_on():
+    X, y = blobs(n=200)
+    clf = fit(X, y, lr_schedule="cosine", warm_start=True, max_epochs=8, lr=1e-2)
+    clf.fit(X, y)
+    assert clf.net_.optimizer_.param_groups[0]["lr"] < 1e-3
+    assert clf.history_["train_loss"].iloc[8:].max() < 2 * clf.history_["train_loss"].iloc[7] + 0.05
+
+
+def test_what_was_held_out_is_held_out_again():
+    X, y = blobs(n=200)
+    clf = MultimodalClassifier(max_epochs=1, warm_start=True, early_stopping=True)
+    seen = []
+    original = clf._split
+
+    def spy(*args):
+        seen.append(original(*args)[1])
+        return original(*args)
+
+    clf._split = spy
+    clf.fit(X, y).fit(X, y)
+    assert np.array_equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("sizes", [[800, 200, 200], [900, 100, 100, 100], [1080, 120]])
+def test_largest_group_is_not_held_out(sizes):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    codes = np.arange(len(groups)) % 3
+    for seed in range(5):
+        _, valid = split_off_validation(codes, groups, 0.1, seed)
+        assert len(valid) == min(sizes)
+
+
+def test_groups_that_hold_whole_classes_cannot_be_held_out():
+    X, y = blobs(n=200)
+    with pytest.raises(ValueError, match="`groups` cannot be held out for validation"):
+        MultimodalClassifier(**FAST, early_stopping=True).fit(X, y, groups=y)
+
+
+@pytest.mark.parametrize("n", [5, 400])
+def test_groups_of_another_length_are_refused(n):
+    X, y = blobs(n=200)
+    with pytest.raises(ValueError, match=f"`groups` has {n} values for 200 samples"):
+        MultimodalClassifier(**FAST).fit(X, y, groups=np.arange(n))
+
+
+def test_rare_classes_are_always_trained_on():
+    codes = np.array([0] * 50 + [1] * 49 + [2])
+    for seed in range(20):
+        train, valid = split_off_validation(codes, None, 0.1, seed)
+        assert set(codes[train]) == {0, 1, 2}
+        assert set(codes[valid]) == {0, 1}
+    many = np.arange(40) // 2  # twenty classes, two rows each: too many to stratify by
+    train, valid = split_off_validation(many, None, 0.1, 0)
+    assert len(set(many[train])) == 20
+    assert len(valid) == 4
+
+
+def test_weights_file_keeps_feature_names_and_history(tmp_path):
+    X, y = blobs()
+    frame = X.to_frame()
+    file = tmp_path / "weights.safetensors"
+    clf = fit(frame, y)
+    clf.save_weights(file)
+    loaded = MultimodalClassifier(**FAST).load_weights(file)
+    with pytest.raises(ValueError, match="features"):
+        loaded.predict(frame[frame.columns[::-1]])
+    assert loaded.n_iter_ == clf.n_iter_
+    pd.testing.assert_frame_equal(loaded.history_, clf.history_)
+    assert loaded.partial_fit(frame, y).n_iter_ == clf.n_iter_ + 1
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), "much"])
+def test_bad_class_weight_is_named(weight):
+    X, y = blobs()
+    with pytest.raises(ValueError, match=r"`class_weight` must hold finite numbers.*class 0"):
+        fit(X, y, class_weight={0: weight})
+
+
+def test_a_module_that_writes_into_its_input_leaves_the_callers_array_alone():
+    X, y = blobs()
+    before = X["face"].copy()
+    backbone = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(5, 8))
+    fit(X, y, backbones={"face": backbone}).predict(X)
+    assert np.array_equal(X["face"], before)

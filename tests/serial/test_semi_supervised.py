@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.linalg import eigh
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -343,3 +344,12 @@ def test_projected_weak_side_is_a_pipeline_of_projection_and_classifier(data):
     inside = model.weak_estimator_[-1].predict_proba(model.projection_.transform(weak))
     np.testing.assert_array_equal(model.weak_estimator_.predict_proba(weak), inside)
     assert model.score(data.X, data.y) > 0.8
+
+
+def test_sparse_sides_predict_what_dense_ones_do(data):
+    sparse = Modalities(weak=csr_array(data.X["weak"]), strong=data.X["strong"])
+    dense, thin = (
+        SerialSemiSupervisedClassifier("weak", "strong", unlabeled_label=-1).fit(X, data.few)
+        for X in (data.X, sparse)
+    )
+    assert np.array_equal(dense.predict_proba(data.X), thin.predict_proba(sparse))
