@@ -105,6 +105,11 @@ table = (
 print(table.to_string())
 
 # %%
+# Joint training wins here: the two views complete each other pixel by pixel, which a network on both
+# can use and a mean of two views' predictions cannot. What boosting does for each view by itself is
+# another matter, and comes next.
+
+# %%
 # What happened to each view inside the networks? `history_` has the curves. Joint training has no
 # classifier for a view: it is judged by the fused model with the other view masked, and that is
 # all the joint network keeps of it. Under boosting each view has its own.
