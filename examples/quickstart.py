@@ -105,9 +105,9 @@ table = (
 print(table.to_string())
 
 # %%
-# Joint training wins here: the two views complete each other pixel by pixel, which a network on both
-# can use and a mean of two views' predictions cannot. What boosting does for each view by itself is
-# another matter, and comes next.
+# Joint training wins here: the two views complete each other, which a network on both can use and a
+# mean of two views' logits hardly can. What boosting does for each view by itself is another
+# matter, and comes next.
 
 # %%
 # What happened to each view inside the networks? `history_` has the curves. Joint training has no
