@@ -104,7 +104,7 @@ def _learner(name: str, seed: int):
     if name == "HGB":
         # capped: 100 classes are 100 trees an iteration
         boosted = HistGradientBoostingClassifier(
-            max_iter=40, max_features=0.25, early_stopping=False, random_state=seed
+            max_iter=20, max_features=0.1, early_stopping=False, random_state=seed
         )
         return boosted, "max_leaf_nodes", (4, 8, 16)
     svm = CalibratedClassifierCV(SVC(), cv=3, ensemble=False)

@@ -158,3 +158,34 @@ def test_methods_are_paired_with_their_controls_by_seed_and_fold():
     apart = balancing_methods.paired_differences(frame)
     assert apart["method"].unique().tolist() == [method]
     np.testing.assert_allclose(apart["value"].astype(float), [0.0, 0.2], atol=1e-12)
+
+
+def test_rotating_seeds_take_the_folds_in_turn(data_folder):
+    frame = _protocols.run(
+        "t",
+        {"dummy": _counting([])},
+        ["small"],
+        range(5),
+        n_splits={"small": 3},
+        rotate=True,
+        folder=data_folder,
+    )
+    pairs = frame[["seed", "fold"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [[0, 0], [1, 1], [2, 2], [3, 0], [4, 1]]
+
+
+def test_differences_can_be_paired_by_seed():
+    a = {("a", 0, 0): 0.5, ("a", 1, 1): 0.7, ("a", 2, 2): 0.6}
+    b = {("b", 0, 0): 0.6, ("b", 1, 1): 0.7, ("b", 2, 2): 0.8}
+    table = _protocols.differences(_frame(a | b), "accuracy", against="a", unit="seed")
+    assert table.loc["b", ("s", "mean")] == pytest.approx(0.1)
+    assert table.loc["b", ("s", "se")] == pytest.approx(0.1 / np.sqrt(3))
+
+
+def test_one_mean_and_one_deviation_scale_all_pixels():
+    pixels = np.random.default_rng(0).normal(3.0, 2.0, (50, 1, 4, 4))
+    scaled = _protocols.OneScaler().fit(pixels).transform(pixels)
+    assert scaled.mean() == pytest.approx(0.0, abs=1e-12)
+    assert scaled.std() == pytest.approx(1.0)
+    # what one pixel is to another stays as it was
+    assert np.ptp(pixels - scaled * pixels.std()) == pytest.approx(0.0, abs=1e-12)

@@ -1,0 +1,87 @@
+"""The arithmetic of the honest record, on tables whose answers are known."""
+
+import accuracy
+import numpy as np
+import pandas as pd
+import pytest
+from _protocols import COLUMNS
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+
+def _table(rows):
+    return pd.DataFrame([("s", *row) for row in rows], columns=COLUMNS)
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    classes = np.array([0, 1])
+    y = np.array([0, 0, 0, 1])
+    sure = np.tile([1.0, 0.0], (4, 1))
+    assert accuracy.calibration_error(y, sure, classes) == pytest.approx(0.25)
+    fair = np.tile([0.75, 0.25], (4, 1))
+    assert accuracy.calibration_error(y, fair, classes) == pytest.approx(0.0)
+    # gaps of two bins do not cancel: one row too sure, one not sure enough
+    mixed = np.array([[0.9, 0.1], [0.6, 0.4]])
+    assert accuracy.calibration_error(np.array([1, 0]), mixed, classes) == pytest.approx(0.65)
+
+
+def test_modalities_alone_are_read_off_the_late_fusions():
+    frame = _table(
+        [
+            ("late fusion, LR", 0, 0, "accuracy", 0.9),
+            ("late fusion, LR", 0, 0, "accuracy[face]", 0.7),
+            ("joint", 0, 0, "accuracy[face]", 0.5),
+        ]
+    )
+    alone = accuracy.alone(frame)
+    assert alone[["method", "metric", "value"]].to_numpy().tolist() == [
+        ["face alone, LR", "accuracy", 0.7]
+    ]
+
+
+def test_best_floor_may_be_a_single_modality_and_every_arm_is_held_to_it():
+    rows = []
+    for fold, (alone, fused, pool) in enumerate([(0.8, 0.7, 0.9), (0.9, 0.8, 0.9)]):
+        rows += [
+            ("late fusion, LR", 0, fold, "accuracy", fused),
+            ("late fusion, LR", 0, fold, "accuracy[face]", alone),
+            ("remixing", 0, fold, "accuracy", pool),
+        ]
+    table = accuracy.against_floors(_table(rows)).set_index("method")
+    assert set(table["best_floor"]) == {"face alone, LR"}
+    assert table.loc["remixing", "difference"] == pytest.approx(0.05)
+    assert table.loc["remixing", "se"] == pytest.approx(0.05)
+    assert table.loc["late fusion, LR", "difference"] == pytest.approx(-0.1)
+
+
+def test_weakest_modality_is_the_same_for_all_arms():
+    rows = [
+        ("late fusion, LR", 0, 0, "accuracy[face]", 0.9),
+        ("late fusion, LR", 0, 0, "accuracy[voice]", 0.6),
+        ("joint", 0, 0, "accuracy[face]", 0.2),
+        ("joint", 0, 0, "accuracy[voice]", 0.5),
+    ]
+    weak = accuracy.weakest(_table(rows)).set_index("method")["value"]
+    assert weak.to_dict() == {"late fusion, LR": 0.6, "joint": 0.5}
+
+
+def test_candidates_are_chosen_inside_the_training_fold_with_groups_apart():
+    rng = np.random.default_rng(0)
+    X, groups = rng.normal(size=(120, 3)), np.arange(120) % 6
+    y = (X[:, 0] > 0).astype(int)
+    tuned = accuracy.Tuned(LogisticRegression(), [{"C": 1e-6}, {"C": 10.0}], random_state=0)
+    tuned.fit(X, y, groups=groups)
+    assert tuned.search_.best_params_ == {"C": 10.0}
+    ((train, held_out),) = tuned.search_.cv
+    assert not set(groups[train]) & set(groups[held_out])
+    assert len(next(GroupKFold(6).split(X, y, groups))[0]) == 100  # the groups are real
+
+
+@pytest.mark.parametrize("dataset", ["mfeat", "occupancy"])
+def test_every_arm_has_three_candidates_that_its_estimator_knows(dataset):
+    for name, make in accuracy.arms(dataset).items():
+        tuned = make(0)
+        if isinstance(tuned, accuracy.Tuned):
+            assert len(tuned.candidates) == 3, name
+            for params in tuned.candidates:
+                tuned.estimator.set_params(**params)
