@@ -24,6 +24,7 @@ stopped goes on where it was. Delete the lines of an arm to measure it anew.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import os
 import time
@@ -245,6 +246,26 @@ def run(
     whole = _in_order(read(file), order)
     whole.to_csv(file, index=False)
     return whole
+
+
+def command_line(description: str, datasets: list[str], seeds: int = 5) -> argparse.ArgumentParser:
+    """What can be asked of a benchmark that calls `run`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--datasets", nargs="*", default=datasets)
+    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
+    parser.add_argument("--jobs", type=int, default=1)
+    return parser
+
+
+def only(arms: Callable[[str], Arms], methods: list[str] | None) -> Callable[[str], Arms]:
+    """Those of the arms that were asked for; all where none was."""
+
+    def chosen(dataset: str) -> Arms:
+        made = arms(dataset)
+        return {name: made[name] for name in made if methods is None or name in methods}
+
+    return chosen
 
 
 def _job(

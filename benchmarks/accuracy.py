@@ -17,14 +17,22 @@ trained one modality at a time.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import warnings
 
 import numpy as np
 import pandas as pd
 from _floors import LateNets
-from _protocols import differences, judged, percent, read, run, summary
+from _protocols import (
+    command_line,
+    differences,
+    judged,
+    only,
+    percent,
+    read,
+    run,
+    summary,
+)
 from balancing_methods import stress as stressed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -268,29 +276,18 @@ def show(frame: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--datasets", nargs="*", default=DATASETS)
-    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser = command_line(__doc__.splitlines()[0], DATASETS)
     parser.add_argument("--show", action="store_true", help="only print the tables")
     args = parser.parse_args()
     if args.show:
         show(read("accuracy"))
         return
 
-    def chosen(dataset: str) -> dict:
-        return {
-            name: make
-            for name, make in arms(dataset).items()
-            if args.methods is None or name in args.methods
-        }
-
     warnings.simplefilter("ignore", CollapseWarning)
     warnings.simplefilter("ignore", ConvergenceWarning)
     frame = run(
         "accuracy",
-        chosen,
+        only(arms, args.methods),
         args.datasets,
         range(args.seeds),
         args.jobs,

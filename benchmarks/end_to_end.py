@@ -18,7 +18,6 @@ lie on one curve.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 
 import balancing_methods
@@ -26,7 +25,18 @@ import numpy as np
 import pandas as pd
 import torch
 from _floors import LateNets
-from _protocols import COLUMNS, RESULTS, differences, load, percent, read, run, summary
+from _protocols import (
+    COLUMNS,
+    RESULTS,
+    command_line,
+    differences,
+    load,
+    only,
+    percent,
+    read,
+    run,
+    summary,
+)
 from balancing_methods import CONTROLS
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -126,11 +136,7 @@ def show(frame: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--datasets", nargs="*", default=DATASETS)
-    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser = command_line(__doc__.splitlines()[0], DATASETS, seeds=10)
     parser.add_argument("--curves", action="store_true", help="the second table instead")
     args = parser.parse_args()
     if args.curves:
@@ -138,17 +144,10 @@ def main() -> None:
         print(curves().groupby(["dataset", "method", "metric", "epoch"])["value"].mean().unstack())
         return
 
-    def chosen(dataset: str) -> dict:
-        return {
-            name: make
-            for name, make in arms(dataset).items()
-            if args.methods is None or name in args.methods
-        }
-
     warnings.simplefilter("ignore", CollapseWarning)  # the shares of the rows are in the table
     frame = run(
         "end_to_end",
-        chosen,
+        only(arms, args.methods),
         args.datasets,
         range(args.seeds),
         args.jobs,
