@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import compute_class_weight, get_tags
+from sklearn.utils import check_consistent_length, compute_class_weight, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -61,6 +62,34 @@ def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
     if len(groups) != n_samples:
         raise ValueError(f"`groups` has {len(groups)} values for {n_samples} samples in `X`.")
     return groups
+
+
+#: Row numbers to train on and to test on.
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
+    """Rows to train on and rows to test on.
+
+    A number of folds is stratified by class; with `groups` all rows of a group stay together,
+    and there are at most as many folds as groups.
+    """
+    cv = 5 if cv is None else cv
+    if groups is not None and isinstance(cv, int | np.integer):
+        n_groups = len(np.unique(groups))
+        if n_groups < 2:
+            raise ValueError(
+                "`groups` has a single group; cross-validation needs at least two. Leave `groups` "
+                "out if rows are independent."
+            )
+        cv = StratifiedGroupKFold(n_splits=min(int(cv), n_groups))
+    check_consistent_length(y, groups)
+    splitter = check_cv(cv, y, classifier=True)
+    folds = list(splitter.split(np.zeros((len(y), 1)), y, groups))
+    folds = [(np.asarray(train), np.asarray(test)) for train, test in folds if len(test)]
+    if not folds:
+        raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
+    return folds
 
 
 class ModalityEstimator(BaseEstimator):

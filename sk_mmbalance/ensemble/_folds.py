@@ -1,42 +1,15 @@
-"""Cross-validation inside a fit: the splits, and experts fitted on each."""
+"""Cross-validation inside a fit: experts fitted on each split."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
-from sklearn.utils import check_consistent_length
 from sklearn.utils.parallel import Parallel, delayed
 
+from ..base import Fold
 from ..modalities import CheckedModalities
 from ._expert import Expert, fit_expert
-
-Fold = tuple[np.ndarray, np.ndarray]
-
-
-def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
-    """Rows to train on and rows to test on.
-
-    A number of folds is stratified by class; with `groups` all rows of a group stay together,
-    and there are at most as many folds as groups.
-    """
-    cv = 5 if cv is None else cv
-    if groups is not None and isinstance(cv, int | np.integer):
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
-            raise ValueError(
-                "`groups` has a single group; cross-validation needs at least two. Leave `groups` "
-                "out if rows are independent."
-            )
-        cv = StratifiedGroupKFold(n_splits=min(int(cv), n_groups))
-    check_consistent_length(y, groups)
-    splitter = check_cv(cv, y, classifier=True)
-    folds = list(splitter.split(np.zeros((len(y), 1)), y, groups))
-    folds = [(np.asarray(train), np.asarray(test)) for train, test in folds if len(test)]
-    if not folds:
-        raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
-    return folds
 
 
 def cross_fit(

@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import read_groups
+from ..base import make_folds, read_groups
 from ..modalities import CheckedModalities
 from ._base import ExpertsClassifier
 from ._expert import MAX_ITER, Expert, align_classes, fit_expert
-from ._folds import cross_fit, make_folds, out_of_fold
+from ._folds import cross_fit, out_of_fold
 from ._fusion import best_weights, pool, safe_log
 
 _RULES = ("mean", "product", "stacking")

@@ -9,10 +9,10 @@ from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import read_groups
+from ..base import make_folds, read_groups
 from ._base import ExpertsClassifier
 from ._expert import fit_expert
-from ._folds import cross_fit, make_folds
+from ._folds import cross_fit
 
 
 def _gives_probabilities(self: UnimodalClassifier) -> bool:

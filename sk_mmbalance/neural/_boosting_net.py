@@ -257,8 +257,8 @@ class BoostingNet(MultimodalNet):
 
     # -- prediction ------------------------------------------------------------------------
 
-    def staged_logits(self, rows: ModalityRows, n_heads: int) -> Tensor:
-        """Fused logits of all rows from the first `n_heads` heads of every modality."""
+    def staged_output(self, rows: ModalityRows, n_heads: int) -> MultimodalOutput:
+        """Logits of all rows from the first `n_heads` heads of every modality."""
         self.check_is_fitted()
         self._set_training(False)
         module, heads = self._module(), self._heads()
@@ -266,9 +266,10 @@ class BoostingNet(MultimodalNet):
         with torch.inference_mode(), self._autocast():
             for X, _ in self.get_iterator(rows):
                 embeddings = module.encode(X["inputs"], X.get("present"))
-                parts.append(heads(embeddings, X.get("present"), n_heads)[0])
-        logits = torch.cat(parts).cpu()
-        return logits.float() if self.amp else logits
+                parts.append(heads(embeddings, X.get("present"), n_heads))
+        wide = torch.float32 if self.amp else parts[0][0].dtype
+        own = {m: torch.cat([z[m] for _, z in parts]).cpu().to(wide) for m in module.names}
+        return MultimodalOutput(torch.cat([z for z, _ in parts]).cpu().to(wide), own)
 
     # -- the optimiser follows the heads ---------------------------------------------------
 

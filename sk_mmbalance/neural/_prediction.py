@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from ..base import ModalityClassifier
 from ..modalities import CheckedModalities
 from .data import ModalityRows, to_rows
+from .fitted_fusion import FittedFusion
 from .net import MultimodalNet
 
 
@@ -18,6 +19,9 @@ class NeuralPredictions(ModalityClassifier):
     """The prediction methods of the neural estimators, over ``net_``."""
 
     net_: MultimodalNet
+
+    #: fusion weights fitted on held-out rows; None where the network's own fusion predicts
+    _fitted_fusion: FittedFusion | None = None
 
     def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
         checked = self._read_for_prediction(X, accept_sparse=True)
@@ -27,7 +31,9 @@ class NeuralPredictions(ModalityClassifier):
 
     def _logits(self, X: Any) -> torch.Tensor:
         _, rows = self._rows_for_prediction(X)
-        return self.net_.evaluate_rows(rows, unimodal=False).logits
+        if self._fitted_fusion is None:
+            return self.net_.evaluate_rows(rows, unimodal=False).logits
+        return self._fitted_fusion.scores(self.net_.evaluate_rows(rows), rows.present)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities.

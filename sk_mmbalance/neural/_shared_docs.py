@@ -25,6 +25,20 @@ remix_after : int, default=None
     row with the modality that is least sure about it, alone. None is off. What a method's loss
     adds to plain training is on before that only. See `DataRemixingClassifier`, which has the
     settings and says what is added to ``history_``.
+fusion_weights : dict of str to float or "fit", default=None
+    Weights of single modalities in the prediction, for models whose modalities have classifiers
+    of their own. A dict holds the weights of a late fusion, renormalised over the modalities
+    that a row has; None weighs them equally. "fit" trains with equal weights and then fits
+    non-negative weights of the log-probabilities, which are temperatures in one, as a convex
+    opinion pool on rows held out (see `fit_opinion_pool`); a fused classifier beside the
+    modalities' own is one more expert. With ``missing="mask"`` every set of modalities that a row
+    may have gets weights of its own (up to five modalities; beyond, those seen in the held-out
+    rows, and others are renormalised).
+cv : int, splitter or iterable of (train, test), default=None
+    Where ``fusion_weights="fit"`` takes its rows from: None is the part that early stopping
+    holds out, or five folds if there is none; otherwise the network is trained once more for
+    each fold, from new initial weights. Folds are stratified, and keep groups together if `fit`
+    is given `groups`. Not used by `partial_fit`, which leaves fitted weights as they are.
 max_epochs : int, default=50
     Passes over the training rows.
 batch_size : int, default=64
@@ -94,4 +108,10 @@ history_ : DataFrame
     A modality's figures are those of its own head, or of the fused model with the others masked.
     In large training sets they are means over about 500 rows spread over the epoch.
     ``gap`` is the largest difference between two modalities' training losses.
+fusion_weights_ : DataFrame or None
+    With ``fusion_weights="fit"``, the weight of every expert (columns) by the modalities that a
+    row has (rows); "(fused)" is the network's fused classifier.
+temperatures_ : dict of str to float or None
+    With ``fusion_weights="fit"``, the temperature that each modality's logits need when they stand
+    alone; above 1 for an over-confident modality, infinite for one that is worth nothing.
 """

@@ -16,6 +16,7 @@ from ._assignment import AssignmentRule, HeadGrowth
 from ._boosting_net import BoostingNet
 from ._heads import GrowingHeads
 from .classifier import BaseMultimodalClassifier
+from .data import GivenRows
 from .module import MultimodalModule
 from .net import MultimodalNet
 
@@ -69,8 +70,6 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         Whether a modality's summed logits are divided by the number of its heads before they are
         fused ("mean"). Without a fused loss, "sum" (as published) can let a modality with many
         heads drown the others.
-    fusion_weights : dict of str to float, default=None
-        Weight of each modality in the fusion. None weighs them equally.
     fused_weight : float, default=1.0
         Weight of the cross-entropy of the fused prediction in the loss of every modality. Not in
         the paper (there it is 0): without it the modalities are trained apart from each other, and
@@ -140,7 +139,6 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     score_on: str = "train"
     update: str = "alternating"
     head_combine: str = "sum"
-    fusion_weights: Any = None
     fused_weight: float = 1.0
     train_new_heads: bool = True
 
@@ -162,7 +160,6 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         "score_on": [StrOptions({"train", "valid"})],
         "update": [StrOptions({"alternating", "joint"})],
         "head_combine": [StrOptions({"mean", "sum"})],
-        "fusion_weights": [dict, None],
         "fused_weight": [Interval(Real, 0, None, closed="left")],
         "train_new_heads": ["boolean"],
     }
@@ -175,7 +172,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
             "shared": self.shared_head,
             "n_heads": self.n_heads_init,
             "combine": self.head_combine,
-            "weights": self.fusion_weights,
+            "weights": self._late_weights(),
             "train_new": self.train_new_heads,
         }
 
@@ -187,28 +184,21 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
                 "`compile=True` is not possible here: the network grows while it is trained. Use "
                 "compile=False."
             )
-        self._check_by_modality("n_heads_init", shapes)
-        self._check_by_modality("fusion_weights", shapes)
+        self._check_heads_init(shapes)
         return super()._make_module(shapes, n_classes, dtype)
 
-    def _check_by_modality(self, parameter: str, names: Mapping[str, Any]) -> None:
+    def _check_heads_init(self, names: Mapping[str, Any]) -> None:
         """Refuse a dict that does not have a fitting number for each modality."""
-        given = getattr(self, parameter)
+        given = self.n_heads_init
         if not isinstance(given, Mapping):
             return
         if set(given) != set(names):
             raise ValueError(
-                f"`{parameter}` must have one entry for each modality of `X`, {sorted(names)}; got "
-                f"{sorted(given)}."
+                f"`n_heads_init` must have one entry for each modality of `X`, {sorted(names)}; "
+                f"got {sorted(given)}."
             )
-        if parameter == "n_heads_init":
-            fits = all(isinstance(n, Integral) and int(n) >= 1 for n in given.values())
-            wanted = "integers of at least 1"
-        else:
-            fits = all(isinstance(w, Real) and float(w) > 0 for w in given.values())
-            wanted = "positive numbers (leave a modality out of `X` to do without it)"
-        if not fits:
-            raise ValueError(f"`{parameter}` must have {wanted}; got {dict(given)}.")
+        if not all(isinstance(n, Integral) and int(n) >= 1 for n in given.values()):
+            raise ValueError(f"`n_heads_init` must have integers of at least 1; got {dict(given)}.")
 
     # -- the net ---------------------------------------------------------------------------
 
@@ -253,8 +243,8 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
             fused_weight=self.fused_weight,
             update=self.update,
         )
-        self._check_by_modality("fusion_weights", net._heads().dims)
-        net._heads().set_fusion(self.head_combine, self.fusion_weights)
+        self._check_fusion_weights(list(net._heads().dims))
+        net._heads().set_fusion(self.head_combine, self._late_weights())
         self._check_net(net)
 
     def _check_net(self, net: Any) -> None:
@@ -264,17 +254,20 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
                 "step evaluates the loss several times. Use update='joint'."
             )
 
-    def _train(self, *args: Any, **kwargs: Any) -> Any:
-        valid = args[4] if len(args) > 4 else kwargs.get("valid")
+    def _train(
+        self, given: GivenRows, train: np.ndarray, valid: np.ndarray | None, *args: Any, **kw: Any
+    ) -> Any:
         if self.score_on == "valid" and valid is None:
             raise ValueError(
                 "`score_on='valid'` needs a held-out part, and this fit has none. Set "
                 "`early_stopping=True`, or score_on='train'. (partial_fit never has one.)"
             )
-        return super()._train(*args, **kwargs)
+        return super()._train(given, train, valid, *args, **kw)
 
-    def _remember(self, checked: Any, classes: np.ndarray, net: Any, seed: int) -> None:
-        super()._remember(checked, classes, net, seed)
+    def _remember(
+        self, checked: Any, classes: np.ndarray, net: Any, seed: int, fusion: Any = None
+    ) -> None:
+        super()._remember(checked, classes, net, seed, fusion)
         self.n_heads_ = net._heads().counts()
         self.head_log_ = net.growth.log()
         last = net.history[-1] if len(net.history) else {}
@@ -301,5 +294,8 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
             Probabilities in the order of ``classes_``.
         """
         _, rows = self._rows_for_prediction(X)
+        fitted = self._fitted_fusion
         for stage in range(1, max(self.n_heads_.values()) + 1):
-            yield F.softmax(self.net_.staged_logits(rows, stage), dim=1).numpy()
+            output = self.net_.staged_output(rows, stage)
+            scores = output.logits if fitted is None else fitted.scores(output, rows.present)
+            yield F.softmax(scores, dim=1).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
-from ..base import read_groups
+from ..base import make_folds, read_groups
 from ..modalities import CheckedModalities
 from ._documentation import insert_shared
 from ._history import history_frame
@@ -32,7 +33,8 @@ from ._training import (
 )
 from ._validation import AUTO_EARLY_STOPPING_ROWS, split_off_validation
 from .backbones import make_backbones
-from .data import ModalityRows, to_rows
+from .data import GivenRows
+from .fitted_fusion import FittedFusion, fit_fusion
 from .fusions import LateFusion, make_fusion
 from .module import MultimodalModule
 from .net import MultimodalNet
@@ -56,6 +58,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
     embedding_dim: int = 64
     missing: str = "error"
     remix_after: Any = None
+    fusion_weights: Any = None
+    cv: Any = None
     max_epochs: int = 50
     batch_size: int = 64
     lr: float = 1e-3
@@ -85,6 +89,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "missing": [StrOptions({"error", "mask"})],
+        "fusion_weights": [dict, StrOptions({"fit"}), None],
+        "cv": ["cv_object"],
         "remix_after": [Interval(Integral, 0, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -170,9 +176,13 @@ class BaseMultimodalClassifier(NeuralPredictions):
         seed = self._seed if continued else self._new_seed()
         groups = read_groups(groups, checked.n_samples)
         train, valid = self._split(codes, weight, groups, seed)
-        return self._train(
-            checked, codes, weight, train, valid, classes, seed, self.max_epochs, continued
-        )
+        given = GivenRows(checked, codes, weight, classes)
+        n_done = len(self.net_.history) if continued else 0
+        net, interrupted = self._train(given, train, valid, seed, self.max_epochs, continued)
+        fusion = None
+        if self.fusion_weights == "fit" and not interrupted:
+            fusion = self._fit_fusion(net, given, valid, groups, seed)
+        return self._finish(given, net, seed, n_done, interrupted, fusion)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
@@ -218,7 +228,12 @@ class BaseMultimodalClassifier(NeuralPredictions):
         weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
         seed = self._seed if continued else self._new_seed()
         kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
-        return self._train(checked, codes, weight, kept, None, known, seed, 1, continued)
+        given = GivenRows(checked, codes, weight, known)
+        n_done = len(self.net_.history) if continued else 0
+        net, interrupted = self._train(given, kept, None, seed, 1, continued)
+        # no rows are held out here: fitted fusion weights stay as they are
+        fusion = self._fitted_fusion if self.fusion_weights == "fit" else None
+        return self._finish(given, net, seed, n_done, interrupted, fusion)
 
     def _new_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -239,30 +254,19 @@ class BaseMultimodalClassifier(NeuralPredictions):
 
     def _train(
         self,
-        checked: CheckedModalities,
-        codes: np.ndarray,
-        weight: np.ndarray | None,
+        given: GivenRows,
         train: np.ndarray,
         valid: np.ndarray | None,
-        classes: np.ndarray,
         seed: int,
         n_epochs: int,
         continued: bool,
-    ) -> Any:
+    ) -> tuple[MultimodalNet, bool]:
+        """Return the net after training, and whether Ctrl-C ended it."""
         device = choose_device(self.device)
-        dtype = choose_dtype(self.dtype, checked, device)
         if continued:
             dtype = next(self.net_.module_.parameters()).dtype
-
-        def rows(which: np.ndarray) -> ModalityRows:
-            whole = len(which) == checked.n_samples
-            return to_rows(
-                checked if whole else checked.rows(which),
-                codes if whole else codes[which],
-                None if weight is None else weight[which],
-                dtype=dtype,
-                device=device,
-            )
+        else:
+            dtype = choose_dtype(self.dtype, given.checked, device)
 
         # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -272,21 +276,73 @@ class BaseMultimodalClassifier(NeuralPredictions):
                 net = copy.deepcopy(self.net_)
                 self._continue_net(net, n_epochs, valid is not None)
             else:
-                module = self._make_module(checked.spec.shapes, len(classes), dtype)
+                shapes, n_classes = given.checked.spec.shapes, len(given.classes)
+                module = self._make_module(shapes, n_classes, dtype)
                 net = self._make_net(module, device, seed, n_epochs, valid is not None)
-            interrupted = net.train(rows(train), None if valid is None else rows(valid), n_epochs)
+            watched = None if valid is None else given.rows(valid, dtype, device)
+            interrupted = net.train(given.rows(train, dtype, device), watched, n_epochs)
+        return net, interrupted
+
+    def _fit_fusion(
+        self,
+        net: MultimodalNet,
+        given: GivenRows,
+        valid: np.ndarray | None,
+        groups: np.ndarray | None,
+        seed: int,
+    ) -> FittedFusion | None:
+        """Fusion weights from rows that the net, or nets trained like it, have not seen."""
+        names = net._module().names
+        if len(names) == 1:
+            return None
+        dtype, device = next(net._module().parameters()).dtype, torch.device(net.device)
+        held_out = []
+        if valid is not None and self.cv is None:
+            held_out = [(net, given.rows(valid, dtype, device))]
+        else:
+            kept = given.of_weight()
+            own = None if groups is None else groups[kept]
+            for train, test in make_folds(self.cv, given.codes[kept], own):
+                part = given.take(kept[train])
+                inner = None if own is None else own[train]
+                fitted, watched = self._split(part.codes, part.weight, inner, seed)
+                other, interrupted = self._train(
+                    part, fitted, watched, seed, self.max_epochs, continued=False
+                )
+                if interrupted:
+                    raise KeyboardInterrupt
+                held_out.append((other, given.rows(kept[test], dtype, device)))
+        return fit_fusion(held_out, names, masked=self.missing == "mask")
+
+    def _finish(
+        self,
+        given: GivenRows,
+        net: MultimodalNet,
+        seed: int,
+        n_done: int,
+        interrupted: bool,
+        fusion: FittedFusion | None,
+    ) -> Any:
         if len(net.history) > n_done:
-            self._remember(checked, classes, net, seed)
+            self._remember(given.checked, given.classes, net, seed, fusion)
         if interrupted:
             raise KeyboardInterrupt
         return self
 
     def _remember(
-        self, checked: CheckedModalities, classes: np.ndarray, net: MultimodalNet, seed: int
+        self,
+        checked: CheckedModalities,
+        classes: np.ndarray,
+        net: MultimodalNet,
+        seed: int,
+        fusion: FittedFusion | None = None,
     ) -> None:
         self.classes_ = classes
         self.net_ = net
         self._seed = seed
+        self._fitted_fusion = fusion
+        self.fusion_weights_ = None if fusion is None else fusion.table()
+        self.temperatures_ = None if fusion is None else fusion.temperatures()
         self.n_iter_ = len(net.history)
         self.history_ = history_frame(net.history, list(checked.names))
         self._remember_modalities(checked)
@@ -303,6 +359,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
             dropout=self.dropout,
         )
         dims = {name: size for name, (_, size) in built.items()}
+        self._check_fusion_weights(sorted(dims))
         choice, options = self._fusion()
         fusion = make_fusion(choice, dims, n_classes, dropout=self.dropout, **options)
         heads = None
@@ -310,7 +367,33 @@ class BaseMultimodalClassifier(NeuralPredictions):
             heads = {name: nn.Linear(dims[name], n_classes) for name in sorted(dims)}
         backbones = {name: module for name, (module, _) in built.items()}
         copied = [name for name in sorted(dims) if not _is_ours(self.backbones, name)]
-        return MultimodalModule(backbones, fusion, heads, copied).to(dtype)
+        module = MultimodalModule(backbones, fusion, heads, copied).to(dtype)
+        if self.fusion_weights is not None and not module.has_own_logits:
+            raise ValueError(
+                "`fusion_weights` needs classifiers of single modalities to weigh: "
+                f"`fusion='late'` or `unimodal_weight` above 0; got {self.fusion_weights!r} with "
+                "neither."
+            )
+        return module
+
+    def _late_weights(self) -> Any:
+        """Weights that the late fusion is trained with: those given, else equal ones."""
+        return self.fusion_weights if isinstance(self.fusion_weights, Mapping) else None
+
+    def _check_fusion_weights(self, names: list[str]) -> None:
+        weights = self.fusion_weights
+        if not isinstance(weights, Mapping):
+            return
+        if sorted(weights) != names:
+            raise ValueError(
+                f"`fusion_weights` must name every modality of `X`, {names}; got {sorted(weights)}."
+            )
+        for name, value in weights.items():
+            if not (isinstance(value, Real) and 0 < float(value) < float("inf")):
+                raise ValueError(
+                    f"`fusion_weights` must be positive and finite; got {value!r} for {name!r} "
+                    "(leave a modality out of `X` to do without it)."
+                )
 
     def _make_net(
         self,

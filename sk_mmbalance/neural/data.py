@@ -83,6 +83,44 @@ class ModalityRows(Dataset):
         )
 
 
+@dataclass(frozen=True)
+class GivenRows:
+    """What `fit` was given, as it was read.
+
+    Attributes
+    ----------
+    checked : CheckedModalities
+        The modalities.
+    codes : ndarray of int of shape (n_samples,)
+        Classes, as positions in `classes`.
+    weight : ndarray of shape (n_samples,), or None
+        Weights; None when all are 1.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    """
+
+    checked: CheckedModalities
+    codes: np.ndarray
+    weight: np.ndarray | None
+    classes: np.ndarray
+
+    def of_weight(self) -> np.ndarray:
+        """Numbers of the rows whose weight is not 0."""
+        return np.arange(len(self.codes)) if self.weight is None else np.flatnonzero(self.weight)
+
+    def take(self, which: np.ndarray) -> GivenRows:
+        """Some of the rows."""
+        weight = None if self.weight is None else self.weight[which]
+        return replace(
+            self, checked=self.checked.rows(which), codes=self.codes[which], weight=weight
+        )
+
+    def rows(self, which: np.ndarray, dtype: torch.dtype, device: torch.device) -> ModalityRows:
+        """Some of the rows, as tensors."""
+        part = self if len(which) == len(self.codes) else self.take(which)
+        return to_rows(part.checked, part.codes, part.weight, dtype=dtype, device=device)
+
+
 def to_rows(
     checked: CheckedModalities,
     codes: np.ndarray | None,

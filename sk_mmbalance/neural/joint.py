@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -72,7 +73,13 @@ default="concat"
         return {"unimodal_weight": self.unimodal_weight}
 
     def _fusion(self) -> tuple[Any, dict[str, Any]]:
-        return self.fusion, {}
+        if isinstance(self.fusion_weights, Mapping) and self.fusion != "late":
+            raise ValueError(
+                "`fusion_weights` as a dict are weights of `fusion='late'`; got "
+                f"`fusion={self.fusion!r}`. Weights of a fused classifier and its modalities are "
+                "fitted: fusion_weights='fit'."
+            )
+        return self.fusion, {"weights": self._late_weights()} if self.fusion == "late" else {}
 
     def _with_heads(self) -> bool:
         return self.unimodal_weight > 0

@@ -18,7 +18,7 @@ from torch import Tensor
 from .classifier import BaseMultimodalClassifier
 from .guidance import Roles, find_roles, guidance_loss
 from .losses import weighted_mean_loss
-from .module import MultimodalModule, MultimodalOutput
+from .module import MultimodalOutput
 from .net import MultimodalNet
 from .robustness import robustness_bound
 
@@ -161,9 +161,6 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     require_correct : bool, default=False
         Whether a guide must itself predict the true class (ours). The plain rule is relative only:
         a wrong modality may guide one that is more wrong.
-    fusion_weights : dict of str to float, default=None
-        Weight of each modality in the fusion, renormalised over the modalities present in a row.
-        None weighs them equally.
 
     Attributes
     ----------
@@ -206,7 +203,6 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     guide: str = "best"
     negative: str = "cross_entropy"
     require_correct: bool = False
-    fusion_weights: Any = None
 
     _net_class: ClassVar[type[MultimodalNet]] = NegativeLearningNet
 
@@ -219,7 +215,6 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         "guide": [StrOptions({"best", "mean"})],
         "negative": [StrOptions({"cross_entropy", "renormalised"})],
         "require_correct": ["boolean"],
-        "fusion_weights": [dict, None],
     }
 
     def _net_options(self) -> dict[str, Any]:
@@ -235,13 +230,7 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         }
 
     def _fusion(self) -> tuple[Any, dict[str, Any]]:
-        return "late", {"weights": self.fusion_weights}
-
-    def _make_module(
-        self, shapes: dict[str, tuple[int, ...]], n_classes: int, dtype: torch.dtype
-    ) -> MultimodalModule:
-        _check_fusion_weights(self.fusion_weights, sorted(shapes))
-        return super()._make_module(shapes, n_classes, dtype)
+        return "late", {"weights": self._late_weights()}
 
     def _continue_net(self, net: Any, n_epochs: int, validating: bool) -> None:
         super()._continue_net(net, n_epochs, validating)
@@ -288,28 +277,21 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         _, codes = self._read_labels(y, checked.n_samples, classes=self.classes_)
         output = self.net_.evaluate_rows(rows)
         names = list(checked.names)
-        weights = self.net_._module().fusion.weights
+        fitted = self._fitted_fusion
+        if fitted is not None:
+            weights = fitted.by_row(checked.present)
+        else:
+            given = self.net_._module().fusion.weights
+            weights = np.array([given[name] for name in names])
         tau = _read_lipschitz(lipschitz, names)
         logits = np.stack([output.unimodal[name].numpy() for name in names], axis=1)
-        found = robustness_bound(
-            logits, codes, checked.present, np.array([weights[name] for name in names]), tau
-        )
+        found = robustness_bound(logits, codes, checked.present, weights, tau)
         return Bunch(
             margins={name: found.margins[:, k] for k, name in enumerate(names)},
             fused_margin=found.fused_margin,
             runner_up=self.classes_[found.runner_up],
             bound=found.bound,
         )
-
-
-def _check_fusion_weights(weights: Any, names: list[str]) -> None:
-    if weights is None:
-        return
-    if sorted(weights) != names:
-        raise ValueError(
-            f"`fusion_weights` must name every modality of `X`, {names}; got {sorted(weights)}."
-        )
-    _positive("fusion_weights", weights)
 
 
 def _read_lipschitz(lipschitz: Any, names: list[str]) -> np.ndarray | None:

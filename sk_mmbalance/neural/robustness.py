@@ -36,7 +36,7 @@ def robustness_bound(
         True classes.
     present : ndarray of bool of shape (n_samples, n_modalities)
         Modalities that a row has.
-    weights : ndarray of shape (n_modalities,)
+    weights : ndarray of shape (n_modalities,) or (n_samples, n_modalities)
         Weights of the fusion, before they are renormalised over the modalities present.
     lipschitz : ndarray of shape (n_modalities,), default=None
         ``tau_m``.

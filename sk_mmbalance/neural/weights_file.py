@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities
 from ..modalities._checked import InputSpec
+from .fitted_fusion import FittedFusion
 
 _FORMAT = "sk_mmbalance weights 1"
 
@@ -37,6 +38,7 @@ def save_weights(estimator: Any, file: Any) -> None:
         if spec.columns is None
         else {name: numbers.tolist() for name, numbers in spec.columns.items()},
         "feature_names": {name: list(names) for name, names in spec.feature_names.items()},
+        "fusion": None if estimator._fitted_fusion is None else estimator._fitted_fusion.to_plain(),
         "history": [
             {key: value for key, value in row.items() if key != "batches"}
             for row in estimator.net_.history
@@ -78,7 +80,9 @@ def load_weights(estimator: Any, file: Any) -> Any:
     for row in about["history"]:  # epochs are counted on from there
         net.history.new_epoch()
         net.history[-1].update(row)
-    estimator._remember(nothing, classes, net, seed=0)
+    fusion = about.get("fusion")
+    fusion = None if fusion is None else FittedFusion.from_plain(fusion)
+    estimator._remember(nothing, classes, net, seed=0, fusion=fusion)
     return estimator
 
 

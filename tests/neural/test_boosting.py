@@ -595,7 +595,7 @@ def test_modules_of_the_user_with_other_sizes_work(two):
         ),
         ({"n_heads_init": {"face": 1, "voice": 0}}, "`n_heads_init` must have integers"),
         ({"fusion_weights": {"face": 1, "audio": 2}}, r"`fusion_weights`.*got \['audio', 'face'\]"),
-        ({"fusion_weights": {"face": 1, "voice": 0}}, "`fusion_weights` must have positive"),
+        ({"fusion_weights": {"face": 1, "voice": 0}}, "`fusion_weights` must be positive"),
     ],
 )
 def test_bad_parameter_is_named(two, params, message):
