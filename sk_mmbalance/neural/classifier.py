@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
-from ..base import make_folds, read_groups
+from ..base import read_groups
 from ..modalities import CheckedModalities
 from ._documentation import insert_shared
 from ._history import history_frame
@@ -181,7 +181,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         net, interrupted = self._train(given, train, valid, seed, self.max_epochs, continued)
         fusion = None
         if self.fusion_weights == "fit" and not interrupted:
-            fusion = self._fit_fusion(net, given, valid, groups, seed)
+            fusion = self._fit_fusion(net, given, valid, groups, seed, n_done + self.max_epochs)
         return self._finish(given, net, seed, n_done, interrupted, fusion)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -290,6 +290,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         valid: np.ndarray | None,
         groups: np.ndarray | None,
         seed: int,
+        n_epochs: int,
     ) -> FittedFusion | None:
         """Fusion weights from rows that the net, or nets trained like it, have not seen."""
         names = net._module().names
@@ -300,18 +301,16 @@ class BaseMultimodalClassifier(NeuralPredictions):
         if valid is not None and self.cv is None:
             held_out = [(net, given.rows(valid, dtype, device))]
         else:
-            kept = given.of_weight()
-            own = None if groups is None else groups[kept]
-            for train, test in make_folds(self.cv, given.codes[kept], own):
-                part = given.take(kept[train])
-                inner = None if own is None else own[train]
+            for train, test in given.folds(self.cv, groups):
+                part = given.take(train)
+                inner = None if groups is None else groups[train]
                 fitted, watched = self._split(part.codes, part.weight, inner, seed)
                 other, interrupted = self._train(
-                    part, fitted, watched, seed, self.max_epochs, continued=False
+                    part, fitted, watched, seed, n_epochs, continued=False
                 )
                 if interrupted:
                     raise KeyboardInterrupt
-                held_out.append((other, given.rows(kept[test], dtype, device)))
+                held_out.append((other, given.rows(test, dtype, device)))
         return fit_fusion(held_out, names, masked=self.missing == "mask")
 
     def _finish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..base import Fold, make_folds
 from ..modalities import CheckedModalities
 
 #: One batch, in skorch's form: what the network sees, and the class of every row.
@@ -107,6 +109,23 @@ class GivenRows:
     def of_weight(self) -> np.ndarray:
         """Numbers of the rows whose weight is not 0."""
         return np.arange(len(self.codes)) if self.weight is None else np.flatnonzero(self.weight)
+
+    def folds(self, cv: Any, groups: np.ndarray | None) -> list[Fold]:
+        """Rows to train on and rows to predict, among those that have weight.
+
+        A number of folds is of these rows alone, so that rows of no weight change nothing; splits
+        of the user's count all rows.
+        """
+        kept = self.of_weight()
+        if cv is None or isinstance(cv, Integral):
+            own = None if groups is None else groups[kept]
+            folds = make_folds(cv, self.codes[kept], own)
+            return [(kept[train], kept[test]) for train, test in folds]
+        cut = [
+            (np.intersect1d(train, kept), np.intersect1d(test, kept))
+            for train, test in make_folds(cv, self.codes, groups)
+        ]
+        return [(train, test) for train, test in cut if len(train) and len(test)]
 
     def take(self, which: np.ndarray) -> GivenRows:
         """Some of the rows."""

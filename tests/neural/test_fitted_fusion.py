@@ -265,3 +265,15 @@ def test_given_weights_are_those_of_the_late_fusion():
     scores = sum(w * np.log(own[name]) for name, w in weights.items()) / sum(weights.values())
     expected = torch.softmax(torch.from_numpy(scores), dim=1).numpy()
     np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-9)
+
+
+def test_rows_of_no_weight_change_nothing():
+    X, y = rows(n=120)
+    kept = np.arange(120) % 4 > 0
+    model = MultimodalClassifier(**LATE, **SMALL)
+    weighted = clone(model).fit(X, y, sample_weight=kept.astype(float))
+    without = clone(model).fit(X[kept], y[kept])
+    np.testing.assert_allclose(weighted.fusion_weights_, without.fusion_weights_, atol=1e-9)
+    folds = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
+    model.set_params(cv=folds).fit(X, y, sample_weight=kept.astype(float))  # numbers of all rows
+    assert len(model.fusion_weights_) == 4
