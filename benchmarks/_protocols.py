@@ -163,6 +163,7 @@ def run(
     extra: Any = None,
     stress: Any = None,
     n_splits: Mapping[str, int] | None = None,
+    n_folds: int | None = None,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all arms on all folds and seeds; return the whole table.
@@ -185,6 +186,8 @@ def run(
         Further figures of a fitted estimator on the standardised test fold, by name.
     n_splits : dict of str to int, default=None
         Other numbers of folds, by set.
+    n_folds : int, default=None
+        Only so many of a set's folds, the first.
     folder : Path
         Where the table lies.
     """
@@ -199,7 +202,7 @@ def run(
         for dataset, protocol in protocols.items():
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
-                for fold in range(len(protocol.folds)):
+                for fold in range(len(protocol.folds[:n_folds])):
                     order.append((dataset, method, seed, fold))
                     if order[-1] not in known:
                         jobs.append(

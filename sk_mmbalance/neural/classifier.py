@@ -21,6 +21,7 @@ from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import NeuralPredictions
 from ._progress import EpochBar
+from ._scale import warn_if_unscaled
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import (
     LR_SCHEDULES,
@@ -253,6 +254,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
         dtype = choose_dtype(self.dtype, checked, device)
         if continued:
             dtype = next(self.net_.module_.parameters()).dtype
+        else:
+            warn_if_unscaled(checked)
 
         def rows(which: np.ndarray) -> ModalityRows:
             whole = len(which) == checked.n_samples
