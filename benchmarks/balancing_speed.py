@@ -207,7 +207,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device(args.device)
     table = []
-    for n, batch_size, n_epochs in [(10_000, 128, 4), (2_000, 64, 30)]:
+    for n, batch_size, n_epochs in [(10_000, 128, 10), (2_000, 64, 50)]:
         X, y = make_data(n, N_CLASSES)
         job = (X, y, batch_size, n_epochs, device)
         comparisons = {

@@ -14,7 +14,7 @@ class MissingDependencyError(ImportError):
 
 
 class ScaleWarning(UserWarning):
-    """Features differ so much in scale that training will suffer."""
+    """Features are of such scale, or differ so much in it, that training will suffer."""
 
 
 class CollapseWarning(UserWarning):

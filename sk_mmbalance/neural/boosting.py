@@ -36,8 +36,8 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         How much less the newest head cares for rows that the heads before it have right:
         its loss on a row is weighted ``1 - residual_weight * q``, with ``q`` the probability that
         they give to the true class.
-    head_width : int, default=256
-        Size of the hidden layer of a head.
+    head_width : int, default=64
+        Size of the hidden layer of a head. (Published: 256, behind embeddings of 512.)
     shared_head : bool, default=True
         Whether the output layer behind the hidden layers is one for all modalities, or one for
         each.
@@ -70,10 +70,11 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         Whether a modality's summed logits are divided by the number of its heads before they are
         fused ("mean"). Without a fused loss, "sum" (as published) can let a modality with many
         heads drown the others.
-    fused_weight : float, default=1.0
+    fused_weight : float, default=3.0
         Weight of the cross-entropy of the fused prediction in the loss of every modality. Not in
         the paper (there it is 0): without it the modalities are trained apart from each other, and
-        the fusion suffers where most of them are poor.
+        the fusion suffers where most of them are poor. At 3 it weighs as much as the three terms
+        of a modality with several heads.
     train_new_heads : bool, default=True
         Whether added heads are trained. The published code leaves them as they were drawn; False
         does so too, and serves as a control.
@@ -126,7 +127,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     """
 
     residual_weight: float = 0.5
-    head_width: int = 256
+    head_width: int = 64
     shared_head: bool = True
     n_heads_init: Any = 1
     max_heads: Any = 4
@@ -139,7 +140,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     score_on: str = "train"
     update: str = "alternating"
     head_combine: str = "sum"
-    fused_weight: float = 1.0
+    fused_weight: float = 3.0
     train_new_heads: bool = True
 
     _net_class: ClassVar[type[MultimodalNet]] = BoostingNet

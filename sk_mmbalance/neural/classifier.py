@@ -22,6 +22,7 @@ from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import NeuralPredictions
 from ._progress import EpochBar
+from ._scale import warn_if_unscaled
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import (
     LR_SCHEDULES,
@@ -172,6 +173,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
                 f"`y` has {classes.tolist()}. Use the same labels, or warm_start=False."
             )
         weight = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
+        if not continued:
+            warn_if_unscaled(checked)
         # the same seed when training goes on: what was held out before is held out again
         seed = self._seed if continued else self._new_seed()
         groups = read_groups(groups, checked.n_samples)
@@ -226,6 +229,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
             raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
         known, codes = self._read_labels(y, checked.n_samples, classes=known)
         weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
+        if not continued:
+            warn_if_unscaled(checked)
         seed = self._seed if continued else self._new_seed()
         kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
         given = GivenRows(checked, codes, weight, known)

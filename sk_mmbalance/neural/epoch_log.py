@@ -32,21 +32,32 @@ class EpochLog:
         self.names = names
         self._sums: dict[str, Tensor] = {}
         self._loss: list[Tensor] = []
-        self._kept: list[tuple[Tensor, dict[str, Tensor], Batch]] = []
+        self._kept: list[tuple[Tensor, dict[str, Tensor], Batch, dict[str, Tensor]]] = []
         self.n_batches = 0
         self.n_rows = 0
 
     def add(
-        self, loss: Tensor, output: MultimodalOutput, batch: Batch, modalities: bool = True
+        self,
+        loss: Tensor,
+        output: MultimodalOutput,
+        batch: Batch,
+        modalities: bool = True,
+        log_p: dict[str, Tensor] | None = None,
     ) -> None:
-        """Keep what a step gave (`modalities`: their own logits too); nothing is computed yet."""
-        n_rows = len(batch[1])
-        self._loss.append(loss.detach() * n_rows)
+        """Keep what a step gave (`modalities`: their own logits too); nothing is computed yet.
+
+        `log_p` are log-probabilities of modalities that were computed already.
+        """
         own = {name: z.detach() for name, z in output.unimodal.items()} if modalities else {}
-        self._kept.append((output.logits.detach(), own, batch))
+        self._kept.append((output.logits.detach(), own, batch, log_p or {}))
+        self.add_loss(loss, len(batch[1]))
+
+    def add_loss(self, loss: Tensor, n_rows: int) -> None:
+        """Keep a step's loss alone."""
+        self._loss.append(loss.detach() * n_rows)
         self.n_batches += 1
         self.n_rows += n_rows
-        if len(self._kept) == _FLUSH_EVERY:
+        if len(self._loss) == _FLUSH_EVERY:
             self._flush()
 
     def wants_modalities(self, n_batches: int, batch_size: int) -> bool:
@@ -55,33 +66,36 @@ class EpochLog:
         return self.n_batches % stride == 0
 
     def _flush(self) -> None:
+        if self._loss:
+            self._add_up("loss", torch.stack(self._loss).sum())
+            self._loss.clear()
         if not self._kept:
             return
-        self._add_up("loss", torch.stack(self._loss).sum())
-        codes = torch.cat([batch[1] for _, _, batch in self._kept])
+        codes = torch.cat([batch[1] for _, _, batch, _ in self._kept])
         weight = None
         if "weight" in self._kept[0][2][0]:
-            weight = torch.cat([batch[0]["weight"] for _, _, batch in self._kept])
-        self._measure_fused(torch.cat([z for z, _, _ in self._kept]), codes, weight)
+            weight = torch.cat([batch[0]["weight"] for _, _, batch, _ in self._kept])
+        self._measure_fused(torch.cat([z for z, _, _, _ in self._kept]), codes, weight)
         for name in self.names:
             having = [entry for entry in self._kept if name in entry[1]]
             if not having:
                 continue
-            logits = torch.cat([own[name] for _, own, _ in having])
-            mask = None
+            logits = torch.cat([own[name] for _, own, _, _ in having])
+            mask = log_p = None
             if "present" in having[0][2][0]:
-                mask = torch.cat([batch[0]["present"][name] for _, _, batch in having])
+                mask = torch.cat([batch[0]["present"][name] for _, _, batch, _ in having])
+            if all(name in known for _, _, _, known in having):
+                log_p = torch.cat([known[name] for _, _, _, known in having])
             if len(having) < len(self._kept):
-                own_codes = torch.cat([batch[1] for _, _, batch in having])
+                own_codes = torch.cat([batch[1] for _, _, batch, _ in having])
                 own_weight = (
                     None
                     if weight is None
-                    else torch.cat([batch[0]["weight"] for _, _, batch in having])
+                    else torch.cat([batch[0]["weight"] for _, _, batch, _ in having])
                 )
             else:
                 own_codes, own_weight = codes, weight
-            self._measure(name, logits, own_codes, own_weight, mask)
-        self._loss.clear()
+            self._measure(name, logits, own_codes, own_weight, mask, log_p)
         self._kept.clear()
 
     def _measure_fused(self, logits: Tensor, codes: Tensor, weight: Tensor | None) -> None:
@@ -96,13 +110,15 @@ class EpochLog:
         codes: Tensor,
         weight: Tensor | None,
         mask: Tensor | None = None,
+        log_p: Tensor | None = None,
     ) -> None:
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         weight = torch.ones_like(logits[:, 0]) if weight is None else weight
         if mask is not None:
             weight = torch.where(mask, weight, torch.zeros_like(weight))
-            logits = logits.masked_fill(~mask[:, None], 0)
-        log_p = F.log_softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+            logits, log_p = logits.masked_fill(~mask[:, None], 0), None
+        log_p = F.log_softmax(logits, dim=1) if log_p is None else log_p
+        log_p = log_p.gather(1, codes[:, None])[:, 0]
         right = (logits.argmax(dim=1) == codes).to(weight.dtype)
         self._add_up(f"{name}|accuracy", (weight * right).sum())
         self._add_up(f"{name}|confidence", (weight * log_p.exp()).sum())
@@ -116,7 +132,7 @@ class EpochLog:
         """Read everything back in one go, as ``{"train_loss": ..., "face__train_loss": ...}``."""
         self._flush()
         keys = list(self._sums)
-        values = torch.stack([self._sums[key].double() for key in keys]).tolist()
+        values = torch.stack([self._sums[key] for key in keys]).double().tolist()
         sums = dict(zip(keys, values, strict=True))
         figures = {f"{prefix}_loss": sums["loss"] / self.n_rows}
         for name in ("", *self.names):

@@ -171,7 +171,10 @@ class MultimodalNet(NeuralNet):
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            log.add(step["loss"], step["y_pred"], batch, self.measuring)
+            if remixed:  # accuracies are those of the pass over all rows, see `begin_epoch`
+                log.add_loss(step["loss"], len(batch[1]))
+            else:
+                log.add(step["loss"], step["y_pred"], batch, self.measuring)
             if events:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))

@@ -7,12 +7,14 @@ row and has no meaning in a batch of one modality: it is not called there.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..exceptions import CollapseWarning
@@ -99,7 +101,7 @@ class RemixedBatches(RowBatches):
     def __len__(self) -> int:
         if self.assigned is None or self.plan.ablation == "decouple":
             return super().__len__()
-        return len(self._pieces())
+        return sum(len(bounds) for _, bounds in self._subsets())
 
     def __iter__(self) -> Iterator[Batch]:
         if self.assigned is None:
@@ -108,14 +110,14 @@ class RemixedBatches(RowBatches):
             return self._masked(self.assigned)
         return self._pure(self.assigned)
 
+    def _subsets(self) -> list[tuple[str, list[tuple[int, int]]]]:
+        """Each modality that is trained in this epoch, and the bounds of its batches."""
+        counted = zip(self.names, self.counts, strict=True)
+        return [(name, self.bounds(count)) for name, count in counted if count > 1]
+
     def _pieces(self) -> list[tuple[str, int, int]]:
         """Modality, first and last row of each batch, in the order of training."""
-        pieces = [
-            (name, start, stop)
-            for name, count in zip(self.names, self.counts, strict=True)
-            if count > 1
-            for start, stop in self.bounds(count)
-        ]
+        pieces = [(name, start, stop) for name, bounds in self._subsets() for start, stop in bounds]
         if self.plan.order == "sequential" or self.seed is None:
             return pieces
         generator = torch.Generator().manual_seed(_mix(_mix(self.seed, self.epoch), 1))
@@ -197,10 +199,12 @@ def _look_at_all_rows(net: Any, batches: RemixedBatches) -> tuple[Tensor, dict[s
         if plan.predictor == "mask" and net._module().has_own_logits:
             own = {name: net.evaluate((_only(X, name), y), unimodal=False).logits for name in names}
             output = MultimodalOutput(output.logits, own)
-        log.add(torch.zeros((), device=y.device), output, (X, y))
+        # what the figures and the scores have in common is computed once
+        log_p = {name: F.log_softmax(output.unimodal[name], dim=1) for name in names}
+        log.add(torch.zeros((), device=y.device), output, (X, y), log_p=log_p)
         each = [
-            uncertainty(output.unimodal[name], y, plan.criterion, plan.temperature)
-            for name in names
+            uncertainty(output.unimodal[m], y, plan.criterion, plan.temperature, log_p[m])
+            for m in names
         ]
         scores.append(torch.stack(each, dim=1))
     figures = log.summary("train")
@@ -233,11 +237,14 @@ def _warn_of_collapse(net: Any, having: dict[str, int], figures: dict[str, Any])
     if len(having) == 1:
         return
     limit = min(COLLAPSED_SHARE, 0.5 / len(having))
-    epochs = [row for row in net.history[:-1] if row.get("remixed")] + [figures]
+    before = itertools.islice(reversed(net.history), 1, None)  # this epoch's row is the last
+    earlier = (row for row in before if row.get("remixed"))
+    # one more than the run that is warned of, to tell a run that has just become so long
+    epochs = [figures, *itertools.islice(earlier, COLLAPSED_EPOCHS)]
     for name, count in having.items():
         low = [row[f"{name}__n_samples"] < int(limit * count) for row in epochs]
-        start = len(low) - low[::-1].index(False) if False in low else 0
-        if len(low) - start == COLLAPSED_EPOCHS:  # the run has just become this long
+        run = low.index(False) if False in low else len(low)
+        if run == COLLAPSED_EPOCHS:
             warnings.warn(
                 f"Modality {name!r} was given fewer than {limit:.0%} of its rows in "
                 f"{COLLAPSED_EPOCHS} remixed epochs in a row, because the others are less sure of "

@@ -10,7 +10,11 @@ from torch import Tensor
 
 
 def uncertainty(
-    logits: Tensor, codes: Tensor, criterion: str = "entropy", temperature: float = 1.0
+    logits: Tensor,
+    codes: Tensor,
+    criterion: str = "entropy",
+    temperature: float = 1.0,
+    log_p: Tensor | None = None,
 ) -> Tensor:
     """How unsure a modality is about each row.
 
@@ -24,6 +28,8 @@ def uncertainty(
         ``H(p)``, or ``-log p[y]``.
     temperature : float
         ``p = softmax(logits / temperature)``.
+    log_p : Tensor of shape (n_samples, n_classes), default=None
+        ``log softmax(logits)``, if it is known; saves the most of the work at temperature 1.
 
     Returns
     -------
@@ -31,7 +37,8 @@ def uncertainty(
         ``H(p) = log C - KL(p || uniform)``: the largest entropy is the smallest divergence from
         the uniform distribution.
     """
-    log_p = F.log_softmax(logits / temperature, dim=1)
+    if log_p is None or temperature != 1:
+        log_p = F.log_softmax(logits / temperature, dim=1)
     if criterion == "label":
         return -log_p.gather(1, codes[:, None])[:, 0]
     return -(log_p.exp() * log_p).sum(dim=1)

@@ -1,0 +1,159 @@
+"""The shared defaults of the neural estimators, chosen by held-out loss.
+
+Two questions, asked of plain joint training, of late fusion with a loss per modality, and of every
+method in its default form, on all development sets:
+
+1. Do weight decay, dropout, width or a schedule of the learning rate help? One setting is changed
+   at a time. All arms get the same epochs and the same patience; what counts is the least loss on
+   the held-out tenth of the training fold (a whole speaker for avdigits), which no test row
+   enters. One fold of each set.
+2. From how many rows on is it better to hold a tenth out and go back to the best epoch than to
+   train on all rows to the end? Fits on 250, 500 and 1000 rows of a training fold, scored on the
+   rest of that fold.
+
+    python benchmarks/neural_defaults.py                   # results/neural_defaults.csv
+    python benchmarks/neural_defaults.py --early-stopping  # results/neural_early_stopping.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from _protocols import COLUMNS, RESULTS, load, measure, percent, read, run, summary
+from sklearn.model_selection import train_test_split
+
+from sk_mmbalance import (
+    DataRemixingClassifier,
+    MultimodalClassifier,
+    NegativeLearningClassifier,
+    SustainedBoostingClassifier,
+)
+from sk_mmbalance.exceptions import CollapseWarning
+
+DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
+METHODS = {
+    "joint": (MultimodalClassifier, {}),
+    "late": (MultimodalClassifier, {"fusion": "late", "unimodal_weight": 1.0}),
+    "negative learning": (NegativeLearningClassifier, {}),
+    "remixing": (DataRemixingClassifier, {}),
+    "boosting": (SustainedBoostingClassifier, {}),
+}
+SETTINGS = {
+    "base": {},
+    "weight_decay=0.01": {"weight_decay": 1e-2},
+    "dropout=0.2": {"dropout": 0.2},
+    "hidden 128": {"hidden_layer_sizes": (128,)},
+    "cosine schedule": {"lr_schedule": "cosine"},
+}
+#: What "base" means, whatever the defaults have become since.
+BASE = {"weight_decay": 1e-4, "dropout": 0.0, "hidden_layer_sizes": (64,), "lr_schedule": None}
+ROWS = (250, 500, 1000)
+SMALL_SETS = ["mfeat", "avdigits", "avdigits_weakimage", "leaves100"]
+
+
+def arms(dataset: str) -> dict:
+    """Every method under every setting."""
+    shared = {
+        "max_epochs": 50,
+        "early_stopping": True,
+        # occupancy has 8000 rows: larger batches and less patience for the time it takes
+        "batch_size": 256 if dataset == "occupancy" else 64,
+        "n_iter_no_change": 10,
+        "dtype": "float32",
+    }
+
+    def arm(method, params):
+        return lambda seed: method(random_state=seed, **params)
+
+    return {
+        f"{name}, {setting}": arm(method, shared | own | BASE | changed)
+        for setting, changed in SETTINGS.items()
+        for name, (method, own) in METHODS.items()
+    }
+
+
+def extra(fitted) -> dict[str, float]:
+    """The least held-out loss, and the epochs that were trained."""
+    return {
+        "held_out_loss": float(fitted.history_["valid_loss"].min()),
+        "n_epochs": float(fitted.n_iter_),
+    }
+
+
+def against_base(frame: pd.DataFrame) -> pd.DataFrame:
+    """Held-out loss of every setting divided by that of "base", for each method and set."""
+    rows = frame[frame["metric"] == "held_out_loss"].copy()
+    parts = rows["method"].str.split(", ", n=1, expand=True)
+    rows["method"], rows["setting"] = parts[0], parts[1]
+    keys = ["dataset", "method", "setting"]
+    loss = rows.groupby(keys, sort=False)["value"].mean().unstack("setting")
+    ratio = loss.div(loss["base"], axis=0).drop(columns="base")
+    return ratio.stack().rename("ratio").reset_index()
+
+
+def early_stopping(seeds: range) -> pd.DataFrame:
+    """Log-loss and accuracy on the rest of a training fold, with and without a held-out part."""
+    file = RESULTS / "neural_early_stopping.csv"
+    done = read(file)
+    known = set(done[["dataset", "method", "seed"]].itertuples(index=False, name=None))
+    tables = [done]
+    for name in SMALL_SETS:
+        protocol = load(name)
+        fold, _ = protocol.folds[0]
+        for seed in seeds:
+            for n in ROWS:
+                if n > 0.8 * len(fold):
+                    continue
+                train, rest = train_test_split(
+                    fold, train_size=n, random_state=seed, stratify=protocol.y[fold]
+                )
+                # no groups: which rows are drawn is what differs here, not which speakers
+                part = replace(protocol, folds=[(train, rest)], fit_groups=None)
+                for method in ("joint", "late"):
+                    for held_out in (True, False):
+                        arm = f"{method}, {n} rows, {'best epoch' if held_out else 'all rows'}"
+                        if (name, arm, seed) in known:
+                            continue
+                        cls, own = METHODS[method]
+                        estimator = cls(
+                            early_stopping=held_out, dtype="float32", random_state=seed, **own
+                        )
+                        figures = measure(part, 0, estimator)
+                        kept = {key: figures[key] for key in ("accuracy", "log_loss")}
+                        rows = [
+                            (name, arm, seed, 0, key, f"{value:.6g}") for key, value in kept.items()
+                        ]
+                        tables.append(pd.DataFrame(rows, columns=COLUMNS))
+                        pd.concat(tables).to_csv(file, index=False)
+    return read(file)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--early-stopping", action="store_true")
+    parser.add_argument("--seeds", type=int, default=None)
+    parser.add_argument("--datasets", nargs="*", default=DATASETS)
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", CollapseWarning)
+    with pd.option_context("display.width", 200):
+        if args.early_stopping:
+            frame = early_stopping(range(args.seeds or 3))
+            print(percent(summary(frame)), end="\n\n")
+            print(percent(summary(frame, "log_loss"), 3, 1))
+            return
+        seeds = range(args.seeds or 1)
+        frame = run("neural_defaults", arms, args.datasets, seeds, args.jobs, extra, n_folds=1)
+        ratios = against_base(frame)
+        table = ratios.pivot_table(index="setting", columns="dataset", values="ratio", sort=False)
+        geometric = np.exp(np.log(ratios["ratio"]).groupby(ratios["setting"]).mean())
+        print(table.round(3), end="\n\n")
+        print(geometric.round(3))
+
+
+if __name__ == "__main__":
+    main()

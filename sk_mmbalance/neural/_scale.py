@@ -1,0 +1,55 @@
+"""A word of warning when features come as they were measured, not standardised."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ..exceptions import ScaleWarning
+from ..modalities import CheckedModalities
+
+#: Standard deviation above which a feature drowns the initial weights of its network, which are
+#: made for features of about 1. Pixels from 0 to 16 are still learnt well; pixels to 255, lux or
+#: ppm are not.
+SPREAD = 30.0
+
+#: Root mean square above which a feature does so whatever its standard deviation.
+LARGE = 200.0
+
+#: A modality whose every feature is below this hardly reaches its network.
+SMALL = 1e-3
+
+#: Rows that are looked at, evenly spread: the size of a feature needs no more.
+_ROWS = 1000
+
+
+def warn_if_unscaled(checked: CheckedModalities) -> None:
+    """Warn of modalities with features far larger, or all far smaller, than 1.
+
+    Sparse modalities are left alone: they are counts or indicators, and standardising would make
+    them dense.
+    """
+    for name in checked.names:
+        if issparse(checked.arrays[name]):
+            continue
+        present = np.flatnonzero(checked.present_in(name))
+        rows = present[:: max(1, len(present) // _ROWS)]
+        values = np.asarray(checked.flat(name)[rows], dtype=np.float64)
+        if not values.size:
+            continue
+        size = np.sqrt(np.mean(values**2, axis=0))
+        largest = int(size.argmax())
+        if size[largest] > LARGE or values.std(axis=0).max() > SPREAD:
+            what = f"feature {largest} of modality {name!r} is of size {size[largest]:.3g}"
+        elif 0 < size[largest] < SMALL:
+            what = f"no feature of modality {name!r} is larger than {size[largest]:.3g}"
+        else:
+            continue
+        warnings.warn(
+            f"`X` is not scaled: {what} (root mean square), and networks want features of about "
+            "1. Put ModalityTransformer({}, remainder=StandardScaler()) before the estimator.",
+            ScaleWarning,
+            stacklevel=4,  # the line that called fit: below are fit and its wrapper
+        )
