@@ -6,6 +6,15 @@ cvxpy is imported by the file that states a model in it, when a solver of cvxpy 
 from .classifier import ARMClassifier
 from .classifier_cv import ARMClassifierCV
 from .costs import cost_scorer
+from .opinion_pool import OpinionPoolSolution, fit_opinion_pool, pooled_log_proba
 from .regressor import ARMRegressor
 
-__all__ = ["ARMClassifier", "ARMClassifierCV", "ARMRegressor", "cost_scorer"]
+__all__ = [
+    "ARMClassifier",
+    "ARMClassifierCV",
+    "ARMRegressor",
+    "OpinionPoolSolution",
+    "cost_scorer",
+    "fit_opinion_pool",
+    "pooled_log_proba",
+]
