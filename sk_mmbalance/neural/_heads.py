@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._keys import ByModality
-from .fusions import Embeddings, Fused, Presence, weighted_mean
+from .fusions import Embeddings, Fused, Presence
+from .logit_pool import LogitPool
 
 
 class GrowingHeads(nn.Module):
@@ -38,8 +39,8 @@ class GrowingHeads(nn.Module):
         Heads at the start.
     combine : {"mean", "sum"}
         Whether the fusion divides a modality's logits by the number of its heads.
-    weights : dict of str to float or None
-        Weights of the modalities in the fusion; None weighs them equally.
+    weights : dict of str to float, "fit" or None
+        Weights of the modalities in the fusion; see `LogitPool`.
     train_new : bool
         Whether heads added later are trained.
     """
@@ -58,12 +59,13 @@ class GrowingHeads(nn.Module):
         shared: bool,
         n_heads: Any,
         combine: str,
-        weights: Mapping[str, float] | None,
+        weights: Any,
         train_new: bool,
     ):
         super().__init__()
         self.dims = {name: dims[name] for name in sorted(dims)}
         self.width = width
+        self.pool = LogitPool(self.dims, weights)
         self.set_fusion(combine, weights)
         self.train_new = train_new
         self.n_heads_init = (
@@ -84,10 +86,10 @@ class GrowingHeads(nn.Module):
         for name in self.dims:
             self._resize(name, self.n_heads_init[name])
 
-    def set_fusion(self, combine: str, weights: Mapping[str, float] | None) -> None:
+    def set_fusion(self, combine: str, weights: Any) -> None:
         """Choose how the modalities' logits are fused."""
         self.combine = combine
-        self.weights = dict.fromkeys(self.dims, 1.0) if weights is None else dict(weights)
+        self.pool.give(weights)
 
     # -- growing ---------------------------------------------------------------------------
 
@@ -144,10 +146,16 @@ class GrowingHeads(nn.Module):
         n_heads: Mapping[str, int] | None = None,
     ) -> Tensor:
         """Weighted mean of the modalities' logits over those present."""
+        return self.pool(self.comparable(totals, n_heads), present)
+
+    def comparable(
+        self, totals: Mapping[str, Tensor], n_heads: Mapping[str, int] | None = None
+    ) -> Mapping[str, Tensor]:
+        """The modalities' logits as they are weighed."""
+        if self.combine == "sum":
+            return totals
         n_heads = self.counts() if n_heads is None else n_heads
-        if self.combine == "mean":
-            totals = {m: z if n_heads[m] == 1 else z / n_heads[m] for m, z in totals.items()}
-        return weighted_mean(totals, self.weights, present)
+        return {m: z if n_heads[m] == 1 else z / n_heads[m] for m, z in totals.items()}
 
     def forward(
         self, embeddings: Embeddings, present: Presence = None, max_heads: int | None = None

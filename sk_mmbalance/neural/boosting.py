@@ -16,6 +16,7 @@ from ._assignment import AssignmentRule, HeadGrowth
 from ._boosting_net import BoostingNet
 from ._heads import GrowingHeads
 from .classifier import BaseMultimodalClassifier
+from .fusion_weights import WEIGHTS_CONSTRAINTS, check_fusion_weights
 from .module import MultimodalModule
 from .net import MultimodalNet
 
@@ -69,8 +70,15 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         Whether a modality's summed logits are divided by the number of its heads before they are
         fused ("mean"). Without a fused loss, "sum" (as published) can let a modality with many
         heads drown the others.
-    fusion_weights : dict of str to float, default=None
-        Weight of each modality in the fusion. None weighs them equally.
+    fusion_weights : dict of str to float, "fit" or None, default=None
+        Weight of each modality in the mean of logits. None weighs them equally. "fit"
+        trains with equal weights and then fits a weight of at least 0 for each modality, share and
+        inverse temperature in one, by the convex opinion pool: on the held-out part of early
+        stopping, or by cross-fitting (see `cv`).
+    cv : int, cross-validation generator or iterable, default=None
+        For ``fusion_weights="fit"``: the splits on which networks are trained anew to predict the
+        rows that the weights are fitted on. None takes the held-out part of early stopping, which
+        costs nothing more, and five folds where nothing is held out. Not looked at otherwise.
     fused_weight : float, default=3.0
         Weight of the cross-entropy of the fused prediction in the loss of every modality. Not in
         the paper (there it is 0): without it the modalities are trained apart from each other, and
@@ -92,6 +100,9 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     confidence_ : dict of str to float
         Mean probability that each modality gives to the true class, over the training rows of the
         last epoch.
+    fusion_weights_ : dict of str to float
+        Weights of the modalities in force. They sum to 1 unless they were fitted: the sum is
+        then an inverse temperature.
 
     See Also
     --------
@@ -142,6 +153,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     update: str = "alternating"
     head_combine: str = "sum"
     fusion_weights: Any = None
+    cv: Any = None
     fused_weight: float = 3.0
     train_new_heads: bool = True
 
@@ -163,7 +175,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         "score_on": [StrOptions({"train", "valid"})],
         "update": [StrOptions({"alternating", "joint"})],
         "head_combine": [StrOptions({"mean", "sum"})],
-        "fusion_weights": [dict, None],
+        **WEIGHTS_CONSTRAINTS,
         "fused_weight": [Interval(Real, 0, None, closed="left")],
         "train_new_heads": ["boolean"],
     }
@@ -188,28 +200,22 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
                 "`compile=True` is not possible here: the network grows while it is trained. Use "
                 "compile=False."
             )
-        self._check_by_modality("n_heads_init", shapes)
-        self._check_by_modality("fusion_weights", shapes)
+        self._check_first_heads(shapes)
+        check_fusion_weights(self.fusion_weights, shapes)
         return super()._make_module(shapes, n_classes, dtype)
 
-    def _check_by_modality(self, parameter: str, names: Mapping[str, Any]) -> None:
+    def _check_first_heads(self, names: Mapping[str, Any]) -> None:
         """Refuse a dict that does not have a fitting number for each modality."""
-        given = getattr(self, parameter)
+        given = self.n_heads_init
         if not isinstance(given, Mapping):
             return
         if set(given) != set(names):
             raise ValueError(
-                f"`{parameter}` must have one entry for each modality of `X`, {sorted(names)}; got "
-                f"{sorted(given)}."
+                f"`n_heads_init` must have one entry for each modality of `X`, {sorted(names)}; "
+                f"got {sorted(given)}."
             )
-        if parameter == "n_heads_init":
-            fits = all(isinstance(n, Integral) and int(n) >= 1 for n in given.values())
-            wanted = "integers of at least 1"
-        else:
-            fits = all(isinstance(w, Real) and float(w) > 0 for w in given.values())
-            wanted = "positive numbers (leave a modality out of `X` to do without it)"
-        if not fits:
-            raise ValueError(f"`{parameter}` must have {wanted}; got {dict(given)}.")
+        if not all(isinstance(n, Integral) and int(n) >= 1 for n in given.values()):
+            raise ValueError(f"`n_heads_init` must have integers of at least 1; got {dict(given)}.")
 
     # -- the net ---------------------------------------------------------------------------
 
@@ -254,7 +260,7 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
             fused_weight=self.fused_weight,
             update=self.update,
         )
-        self._check_by_modality("fusion_weights", net._heads().dims)
+        check_fusion_weights(self.fusion_weights, net._heads().dims)
         net._heads().set_fusion(self.head_combine, self.fusion_weights)
         self._check_net(net)
 

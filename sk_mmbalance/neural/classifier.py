@@ -34,6 +34,7 @@ from ._training import (
 from ._validation import AUTO_EARLY_STOPPING_ROWS, split_off_validation
 from .backbones import make_backbones
 from .data import ModalityRows, to_rows
+from .fusion_weights import fit_fusion_weights, fits_weights, forget_weights, remember_weights
 from .fusions import LateFusion, make_fusion
 from .module import MultimodalModule
 from .net import MultimodalNet
@@ -172,7 +173,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         groups = read_groups(groups, checked.n_samples)
         train, valid = self._split(codes, weight, groups, seed)
         return self._train(
-            checked, codes, weight, train, valid, classes, seed, self.max_epochs, continued
+            checked, codes, weight, train, valid, classes, seed, self.max_epochs, continued, groups
         )
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -199,6 +200,11 @@ class BaseMultimodalClassifier(NeuralPredictions):
             raise ValueError(
                 f"`class_weight={self.class_weight!r}` needs all rows at once and cannot be used "
                 "with partial_fit. Pass a dict of class weights."
+            )
+        if fits_weights(self):
+            raise ValueError(
+                "`fusion_weights='fit'` needs rows that the network was not trained on, and "
+                "partial_fit keeps none. Use fit, or fusion_weights=None or a dict."
             )
         continued = hasattr(self, "net_")
         if not continued and classes is None:
@@ -249,6 +255,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         seed: int,
         n_epochs: int,
         continued: bool,
+        groups: np.ndarray | None = None,
     ) -> Any:
         device = choose_device(self.device)
         dtype = choose_dtype(self.dtype, checked, device)
@@ -267,17 +274,28 @@ class BaseMultimodalClassifier(NeuralPredictions):
                 device=device,
             )
 
+        def train_new(part: np.ndarray, held_out: np.ndarray | None, epochs: int) -> Any:
+            torch.manual_seed(seed)
+            module = self._make_module(checked.spec.shapes, len(classes), dtype)
+            net = self._make_net(module, device, seed, epochs, held_out is not None)
+            held_out_rows = None if held_out is None else rows(held_out)
+            return net, net.train(rows(part), held_out_rows, epochs)
+
         # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             n_done = len(self.net_.history) if continued else 0
-            torch.manual_seed(seed + n_done)
             if continued:
+                torch.manual_seed(seed + n_done)
                 net = copy.deepcopy(self.net_)
                 self._continue_net(net, n_epochs, valid is not None)
+                held_out_rows = None if valid is None else rows(valid)
+                interrupted = net.train(rows(train), held_out_rows, n_epochs)
             else:
-                module = self._make_module(checked.spec.shapes, len(classes), dtype)
-                net = self._make_net(module, device, seed, n_epochs, valid is not None)
-            interrupted = net.train(rows(train), None if valid is None else rows(valid), n_epochs)
+                net, interrupted = train_new(train, valid, n_epochs)
+            if fits_weights(self) and not interrupted:
+                fit_fusion_weights(
+                    self, net, train_new, rows, codes, weight, groups, (train, valid), seed
+                )
         if len(net.history) > n_done:
             self._remember(checked, classes, net, seed)
         if interrupted:
@@ -292,6 +310,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         self._seed = seed
         self.n_iter_ = len(net.history)
         self.history_ = history_frame(net.history, list(checked.names))
+        remember_weights(self)
         self._remember_modalities(checked)
 
     def _make_module(
@@ -364,6 +383,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         """Make a copied net ready for more epochs under the parameters of now."""
         net.callbacks = self._make_callbacks(n_epochs, validating)
         net.initialize_callbacks()
+        forget_weights(net)
         for group in net.optimizer_.param_groups:
             group["lr"] = self.lr
             if not isinstance(self.lr_schedule, LRScheduler):

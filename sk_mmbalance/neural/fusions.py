@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ._keys import ByModality
+from .logit_pool import LogitPool, add_up
 
 Embeddings = dict[str, Tensor]
 Presence = dict[str, Tensor] | None
@@ -62,7 +63,7 @@ class SumFusion(nn.Module):
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the embeddings, then classify."""
         parts = {m: self.project[m](u) for m, u in embeddings.items()}
-        return self.out(_total(list(parts.values()))), None
+        return self.out(add_up(list(parts.values()))), None
 
 
 class LateFusion(nn.Module):
@@ -77,8 +78,8 @@ class LateFusion(nn.Module):
         Sizes of the embeddings.
     n_classes : int
         Number of classes.
-    weights : mapping of str to float, default=None
-        Weight of each modality; None weighs them equally.
+    weights : mapping of str to float or "fit", default=None
+        Weight of each modality; None weighs them equally. "fit" does so until weights are fitted.
     """
 
     #: what each modality gives of its own is trained, not derived from the fusion
@@ -88,16 +89,20 @@ class LateFusion(nn.Module):
         self,
         dims: Mapping[str, int],
         n_classes: int,
-        weights: Mapping[str, float] | None = None,
+        weights: Any = None,
     ):
         super().__init__()
         self.heads = ByModality({m: nn.Linear(dims[m], n_classes) for m in dims})
-        self.weights = {m: 1.0 if weights is None else float(weights[m]) for m in sorted(dims)}
+        self.pool = LogitPool(dims, weights)
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Average the heads' logits over the modalities present."""
         parts = {m: self.heads[m](u) for m, u in embeddings.items()}
-        return weighted_mean(parts, self.weights, present), parts
+        return self.pool(parts, present), parts
+
+    def comparable(self, logits: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The modalities' logits as they are weighed."""
+        return logits
 
 
 class GatedFusion(nn.Module):
@@ -125,7 +130,7 @@ class GatedFusion(nn.Module):
         masked = [
             _keep(self.gates[m](u), present, m) for m, u in embeddings.items()
         ]  # an absent modality has no say in the gates
-        scores = _total(masked).unflatten(1, (len(self.names), self.size))[:, columns]
+        scores = add_up(masked).unflatten(1, (len(self.names), self.size))[:, columns]
         if present is not None:
             absent = ~torch.stack([present[m] for m in names], dim=1)
             scores = scores.masked_fill(absent[:, :, None], -math.inf)
@@ -154,10 +159,10 @@ class FiLMFusion(nn.Module):
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Modulate each embedding by the others, then classify."""
         said = {m: _keep(self.context[m](u), present, m) for m, u in embeddings.items()}
-        total = _total(list(said.values()))
+        total = add_up(list(said.values()))
         count: Any = len(said)
         if present is not None:
-            count = _total([present[m].to(total.dtype) for m in said])[:, None]
+            count = add_up([present[m].to(total.dtype) for m in said])[:, None]
         modulated = {}
         for m, u in embeddings.items():
             here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
@@ -237,26 +242,6 @@ def make_fusion(choice: Any, dims: Mapping[str, int], n_classes: int, **options:
         )
     taken = inspect.signature(choice.__init__).parameters
     return choice(dims, n_classes, **{k: v for k, v in options.items() if k in taken})
-
-
-def weighted_mean(
-    logits: Mapping[str, Tensor], weights: Mapping[str, float], present: Presence
-) -> Tensor:
-    """Weighted mean of unimodal logits over the modalities present in each row."""
-    if present is None:
-        sum_of_weights = sum(weights[m] for m in logits)
-        return _total([z * (weights[m] / sum_of_weights) for m, z in logits.items()])
-    shares = {m: present[m].to(z.dtype) * weights[m] for m, z in logits.items()}
-    scale = _total(list(shares.values()))
-    scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)  # rows that have none of these
-    return _total([z * (shares[m] / scale)[:, None] for m, z in logits.items()])
-
-
-def _total(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 def _keep(value: Tensor, present: Presence, name: str) -> Tensor:

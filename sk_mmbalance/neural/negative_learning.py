@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from .classifier import BaseMultimodalClassifier
+from .fusion_weights import WEIGHTS_CONSTRAINTS, check_fusion_weights
 from .guidance import Roles, find_roles, guidance_loss
 from .losses import weighted_mean_loss
 from .module import MultimodalModule, MultimodalOutput
@@ -161,12 +162,21 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     require_correct : bool, default=False
         Whether a guide must itself predict the true class (ours). The plain rule is relative only:
         a wrong modality may guide one that is more wrong.
-    fusion_weights : dict of str to float, default=None
-        Weight of each modality in the fusion, renormalised over the modalities present in a row.
-        None weighs them equally.
+    fusion_weights : dict of str to float, "fit" or None, default=None
+        Weight of each modality in the mean of logits. None weighs them equally. "fit"
+        trains with equal weights and then fits a weight of at least 0 for each modality, share and
+        inverse temperature in one, by the convex opinion pool: on the held-out part of early
+        stopping, or by cross-fitting (see `cv`).
+    cv : int, cross-validation generator or iterable, default=None
+        For ``fusion_weights="fit"``: the splits on which networks are trained anew to predict the
+        rows that the weights are fitted on. None takes the held-out part of early stopping, which
+        costs nothing more, and five folds where nothing is held out. Not looked at otherwise.
 
     Attributes
     ----------
+    fusion_weights_ : dict of str to float
+        Weights of the modalities in force. They sum to 1 unless they were fitted: the sum is
+        then an inverse temperature.
     history_ : DataFrame
         Has besides (see below) ``face__margin``, the mean margin ``z_m[y] - z_m[j]`` of modality
         "face", and ``face__guided_by_voice``, the share of rows in which "voice" guided "face".
@@ -207,6 +217,7 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     negative: str = "cross_entropy"
     require_correct: bool = False
     fusion_weights: Any = None
+    cv: Any = None
 
     _net_class: ClassVar[type[MultimodalNet]] = NegativeLearningNet
 
@@ -219,7 +230,7 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         "guide": [StrOptions({"best", "mean"})],
         "negative": [StrOptions({"cross_entropy", "renormalised"})],
         "require_correct": ["boolean"],
-        "fusion_weights": [dict, None],
+        **WEIGHTS_CONSTRAINTS,
     }
 
     def _net_options(self) -> dict[str, Any]:
@@ -240,7 +251,7 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     def _make_module(
         self, shapes: dict[str, tuple[int, ...]], n_classes: int, dtype: torch.dtype
     ) -> MultimodalModule:
-        _check_fusion_weights(self.fusion_weights, sorted(shapes))
+        check_fusion_weights(self.fusion_weights, shapes)
         return super()._make_module(shapes, n_classes, dtype)
 
     def _continue_net(self, net: Any, n_epochs: int, validating: bool) -> None:
@@ -288,7 +299,7 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
         _, codes = self._read_labels(y, checked.n_samples, classes=self.classes_)
         output = self.net_.evaluate_rows(rows)
         names = list(checked.names)
-        weights = self.net_._module().fusion.weights
+        weights = self.net_._module().fusion.pool.weights
         tau = _read_lipschitz(lipschitz, names)
         logits = np.stack([output.unimodal[name].numpy() for name in names], axis=1)
         found = robustness_bound(
@@ -300,16 +311,6 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
             runner_up=self.classes_[found.runner_up],
             bound=found.bound,
         )
-
-
-def _check_fusion_weights(weights: Any, names: list[str]) -> None:
-    if weights is None:
-        return
-    if sorted(weights) != names:
-        raise ValueError(
-            f"`fusion_weights` must name every modality of `X`, {names}; got {sorted(weights)}."
-        )
-    _positive("fusion_weights", weights)
 
 
 def _read_lipschitz(lipschitz: Any, names: list[str]) -> np.ndarray | None:

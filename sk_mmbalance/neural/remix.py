@@ -117,9 +117,7 @@ class RemixedBatches(RowBatches):
 
     def _pieces(self) -> list[tuple[str, int, int]]:
         """Modality, first and last row of each batch, in the order of training."""
-        pieces = [
-            (name, start, stop) for name, bounds in self._subsets() for start, stop in bounds
-        ]
+        pieces = [(name, start, stop) for name, bounds in self._subsets() for start, stop in bounds]
         if self.plan.order == "sequential" or self.seed is None:
             return pieces
         generator = torch.Generator().manual_seed(_mix(_mix(self.seed, self.epoch), 1))

@@ -57,9 +57,21 @@ class DataRemixingClassifier(MultimodalClassifier):
     ablation : {"decouple", "reassemble"}, default=None
         For experiments: "decouple" masks each row to its modality in mixed batches; "reassemble"
         makes batches by modality but feeds all inputs.
+    fusion_weights : dict of str to float, "fit" or None, default=None
+        Weight of each modality in the mean of logits (``fusion="late"`` only). None weighs them
+        equally. "fit" trains with equal weights and then fits a weight of at least 0 for each
+        modality, share and inverse temperature in one, by the convex opinion pool: on the held-out
+        part of early stopping, or by cross-fitting (see `cv`).
+    cv : int, cross-validation generator or iterable, default=None
+        For ``fusion_weights="fit"``: the splits on which networks are trained anew to predict the
+        rows that the weights are fitted on. None takes the held-out part of early stopping, which
+        costs nothing more, and five folds where nothing is held out. Not looked at otherwise.
 
     Attributes
     ----------
+    fusion_weights_ : dict of str to float
+        Weights of the modalities in force, for ``fusion="late"``. They sum to 1 unless they were
+        fitted: the sum is then an inverse temperature.
     history_ : DataFrame
         Has besides (see below) ``remixed``, whether the epoch was; ``n_skipped``, rows left out
         because they were alone in their subset; ``face__n_samples`` and ``face__share``, the rows

@@ -42,6 +42,8 @@ def robustness_bound(
         ``tau_m``.
     """
     shares = present * weights
+    # rows with none but modalities of weight 0 (fitted weights may be 0) have their plain mean
+    shares = np.where(shares.any(axis=1, keepdims=True), shares, present)
     shares = shares / shares.sum(axis=1, keepdims=True)
     rows = np.arange(len(codes))
     xi = np.where(present[:, :, None], logits[rows, :, codes][:, :, None] - logits, 0.0)

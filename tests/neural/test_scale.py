@@ -45,7 +45,7 @@ def test_one_small_column_is_no_fault(two):
 
 
 def test_rows_that_lack_the_modality_do_not_count(two):
-    X, present = with_missing(two[0])
+    X, _ = with_missing(two[0])
     fit(X, two[1], missing="mask")
     with pytest.warns(ScaleWarning, match="'voice'"):
         fit(scaled_by(X, voice=1e3), two[1], missing="mask")
