@@ -70,7 +70,7 @@ def as_methods(frame: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--datasets", nargs="*", default=DATASETS)
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from _protocols import read, summary
 from scipy.special import softmax
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -267,6 +268,15 @@ def test_partial_fit_is_refused(two):
     with pytest.raises(ValueError, match=r"`fusion_weights='fit'`.*partial_fit"):
         clf.partial_fit(X, y, classes=[0, 1, 2])
     assert not hasattr(clf, "net_")
+
+
+def test_default_is_what_the_benchmark_says():
+    losses = summary(read("fusion_weights"), "log_loss").xs("mean", axis=1, level=1)
+    equal = summary(read("fusion_weights"), "log_loss, equal").xs("mean", axis=1, level=1)
+    better = (losses < equal).loc["late fusion, a loss per modality"]
+    assert better[better].index.tolist() == ["avdigits_weakimage"]
+    for make in ESTIMATORS.values():
+        assert make().fusion_weights is None
 
 
 @pytest.mark.slow
