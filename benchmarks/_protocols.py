@@ -189,7 +189,6 @@ def run(
     stress: Any = None,
     n_splits: Mapping[str, int] | None = None,
     rotate: bool = False,
-    n_folds: int | None = None,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all arms on all folds and seeds; return the whole table.
@@ -214,8 +213,6 @@ def run(
         Other numbers of folds, by set.
     rotate : bool, default=False
         Measure a seed on one fold only, the next for every further seed.
-    n_folds : int, default=None
-        Only so many of a set's folds, the first.
     folder : Path
         Where the table lies.
     """
@@ -230,7 +227,7 @@ def run(
         for dataset, protocol in protocols.items():
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
-                folds = range(len(protocol.folds[:n_folds]))
+                folds = range(len(protocol.folds))
                 for fold in [folds[seed % len(folds)]] if rotate else folds:
                     order.append((dataset, method, seed, fold))
                     if order[-1] not in known:

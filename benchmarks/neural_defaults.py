@@ -147,7 +147,7 @@ def main() -> None:
             print(percent(summary(frame, "log_loss"), 3, 1))
             return
         seeds = range(args.seeds or 1)
-        frame = run("neural_defaults", arms, args.datasets, seeds, args.jobs, extra, n_folds=1)
+        frame = run("neural_defaults", arms, args.datasets, seeds, args.jobs, extra, rotate=True)
         ratios = against_base(frame)
         table = ratios.pivot_table(index="setting", columns="dataset", values="ratio", sort=False)
         geometric = np.exp(np.log(ratios["ratio"]).groupby(ratios["setting"]).mean())

@@ -41,6 +41,9 @@ CLASSIFIERS = {
     "serial fusion with teaching": SerialSemiSupervisedClassifier(cv=2),
     "joint network": MultimodalClassifier(**SMALL),
     "negative learning": NegativeLearningClassifier(**SMALL),
+    "network with fitted fusion weights": MultimodalClassifier(
+        **SMALL, fusion="late", unimodal_weight=1.0, fusion_weights="fit", cv=2
+    ),
     "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.2),
     "sustained boosting": SustainedBoostingClassifier(**SMALL, head_width=8, max_heads=2),
 }
