@@ -146,8 +146,8 @@ def extra(fitted) -> dict[str, float]:
     }
 
 
-def paired_differences(frame: pd.DataFrame) -> pd.DataFrame:
-    """Balanced accuracy of every method minus its control's, fold by fold, seeds averaged."""
+def paired_differences(frame: pd.DataFrame, unit: str = "fold") -> pd.DataFrame:
+    """Balanced accuracy of every method minus its control's: one figure a fold, or a seed."""
     rows = frame[frame["metric"] == "balanced_accuracy"]
     wide = rows.pivot_table(index=["dataset", "seed", "fold"], columns="method", values="value")
     table = []
@@ -155,9 +155,9 @@ def paired_differences(frame: pd.DataFrame) -> pd.DataFrame:
         if not {method, control} <= set(wide):
             continue
         apart = (wide[method] - wide[control]).dropna()
-        for (dataset, fold), value in apart.groupby(["dataset", "fold"], sort=False).mean().items():
-            table.append((dataset, method, control, fold, "balanced_accuracy", f"{value:.6g}"))
-    columns = ["dataset", "method", "minus", "fold", "metric", "value"]
+        for (dataset, one), value in apart.groupby(["dataset", unit], sort=False).mean().items():
+            table.append((dataset, method, control, one, "balanced_accuracy", f"{value:.6g}"))
+    columns = ["dataset", "method", "minus", unit, "metric", "value"]
     return pd.DataFrame(table, columns=columns)
 
 

@@ -11,7 +11,8 @@ A second table holds the curves: what single modalities can do inside joint trai
 n epochs is the beginning of a run of 2 n epochs with the same seed, so that the points of one seed
 lie on one curve.
 
-    python benchmarks/end_to_end.py                  # results/end_to_end.csv
+    python benchmarks/end_to_end.py                  # results/end_to_end.csv, and from it
+                                                     # results/end_to_end_differences.csv
     python benchmarks/end_to_end.py --curves         # results/end_to_end_curves.csv
     python benchmarks/end_to_end.py --seeds 2 --methods joint remixing
 """
@@ -154,6 +155,8 @@ def main() -> None:
         extra=balancing_methods.extra,
         rotate=True,
     )
+    pairs = balancing_methods.paired_differences(frame, unit="seed")
+    pairs.to_csv(RESULTS / "end_to_end_differences.csv", index=False)
     show(frame)
 
 

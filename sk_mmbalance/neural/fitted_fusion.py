@@ -35,6 +35,11 @@ FUSED = "(fused)"
 #: Up to this many modalities, weights are fitted for every subset of them.
 _ALL_SUBSETS = 5
 
+#: Penalty of a unit of weight, beside the *sum* of the held-out rows' losses. Networks leave few
+#: rows aside, and get nearly all of them right where the task is easy: without it their weights
+#: would grow until they are sure of everything.
+_PENALTY = 3.0
+
 #: Held-out rows per expert below which a pattern has no weights of its own.
 _ROWS_PER_EXPERT = 5
 
@@ -174,7 +179,10 @@ def fit_fusion(
 def _solve(
     log_proba: np.ndarray, y: np.ndarray, weight: np.ndarray | None, present: np.ndarray | None
 ) -> np.ndarray:
-    return fit_opinion_pool(log_proba, y, sample_weight=weight, present=present).weights
+    total = len(y) if weight is None else weight.sum()
+    return fit_opinion_pool(
+        log_proba, y, sample_weight=weight, present=present, alpha=_PENALTY / total
+    ).weights
 
 
 def _presence(rows: ModalityRows, names: Sequence[str]) -> np.ndarray:

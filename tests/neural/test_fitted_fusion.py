@@ -75,7 +75,9 @@ def test_weights_are_the_convex_solution_on_the_held_out_rows():
         own = part.unimodal_predict_proba(X[test])
         logs.append(np.stack([np.log(own[name]) for name in X.names], axis=1))
         truth.append(y[test])
-    expected = fit_opinion_pool(np.concatenate(logs), np.concatenate(truth)).weights
+    expected = fit_opinion_pool(
+        np.concatenate(logs), np.concatenate(truth), alpha=3.0 / len(y)
+    ).weights
     np.testing.assert_allclose(fitted.fusion_weights_.iloc[0], expected, rtol=1e-4, atol=1e-6)
 
 
