@@ -29,6 +29,9 @@ class ExpertsClassifier(ModalityClassifier):
     estimator: Any
     _experts: dict[str, Expert]
 
+    #: What error messages call the inner classifiers.
+    _role = "`estimator`"
+
     # -- parameters of classifiers given by modality ---------------------------------------
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -146,19 +149,22 @@ class ExpertsClassifier(ModalityClassifier):
             if not given:
                 return {name: {} for name in models}
             routed = process_routing(self, "fit", **given)
-            by_name = isinstance(self.estimator, Mapping)
-            return {name: routed[name if by_name else "estimator"].fit for name in models}
+            return {name: routed[self._route_of(name)].fit for name in models}
         if weights is None:
             return {name: {} for name in models}
         for name, model in models.items():
             final = getattr(model, "_final_estimator", model)
             if not weight_params(final, weights):
                 raise TypeError(
-                    f"`sample_weight` was given, but the `estimator` for {name!r}, "
+                    f"`sample_weight` was given, but the {self._role} for {name!r}, "
                     f"{type(final).__name__}, does not take it. Choose one that does, or leave "
                     "the weights out."
                 )
         return {name: weight_params(model, weights) for name, model in models.items()}
+
+    def _route_of(self, name: str) -> str:
+        """Name under which metadata go to the classifier of a modality."""
+        return name if isinstance(self.estimator, Mapping) else "estimator"
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get metadata routing of this object.
