@@ -22,8 +22,8 @@ from sklearn.svm import SVC
 #: what a linear model does in a second.
 MOST_CLASSES_TO_BOOST = 20
 
-#: Below, boosted trees are worse than all others, and ties between splits decide.
-FEWEST_ROWS_TO_BOOST = 500
+#: Below, boosted trees and kernels cost accuracy more often than they bring any.
+FEWEST_ROWS = 500
 
 #: Products of numbers in a kernel matrix, rows * rows * columns: some seconds of work.
 LARGEST_KERNEL = 2e10
@@ -51,9 +51,10 @@ def auto_classifiers(
     models: dict[str, Any] = {
         "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         # No bootstrap (the default): a drawn row would not be a row of weight 2.
-        "trees": ExtraTreesClassifier(100, random_state=random_state),
+        "trees": ExtraTreesClassifier(200, random_state=random_state),
     }
-    if n_classes <= MOST_CLASSES_TO_BOOST and n_samples >= FEWEST_ROWS_TO_BOOST:
+    enough = n_samples >= FEWEST_ROWS
+    if n_classes <= MOST_CLASSES_TO_BOOST and enough:
         # 30 rounds on a quarter of the columns each: fast on a thousand columns, and early enough
         # for no stopping rule to be needed.
         models["boosting"] = HistGradientBoostingClassifier(
@@ -65,7 +66,7 @@ def auto_classifiers(
             early_stopping=False,
             random_state=random_state,
         )
-    if float(n_samples) ** 2 * n_features <= LARGEST_KERNEL:
+    if enough and float(n_samples) ** 2 * n_features <= LARGEST_KERNEL:
         # gamma = 1 / n_features: "scale" would look at the variance without the weights.
         # A tight tolerance, so that weighted and repeated rows end at the same machine.
         models["kernel"] = make_pipeline(StandardScaler(), KernelClassifier(gamma="auto", tol=1e-9))

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import read_groups
+from ..base import read_groups, weight_params
 from ..modalities import CheckedModalities
 from ._base import ExpertsClassifier
 from ._expert import fit_expert
@@ -44,9 +45,9 @@ class OpinionPoolClassifier(ExpertsClassifier):
         classifier, modalities)``. `modalities` is a name or a list of names; without it, or with
         None, the expert sees them all. Estimators of this package get the modalities by name, all
         others a flat table of the modalities side by side.
-        "auto" is four classifiers on every modality, and where there are several the same on all
-        of them together: logistic regression, extra trees, histogram boosting (from 500 rows and
-        up to 20 classes) and a kernel machine (while rows * rows * columns are at most 2e10).
+        "auto" is logistic regression and extra trees on every modality, from 500 rows also
+        histogram boosting (up to 20 classes) and a kernel machine (while rows * rows * columns are
+        at most 2e10); and where there are several modalities, the same on all of them together.
     rule : {"pool", "select", "stack"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold log-loss;
         "stack" is logistic regression on the experts' log-probabilities [3]_ (0 where an expert
@@ -164,7 +165,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
     ... )
     >>> model = OpinionPoolClassifier(random_state=0).fit(X, y)
     >>> {name: round(weight, 2) for name, weight in model.modality_weights_.items()}
-    {'face': 0.77, 'voice': 0.28}
+    {'face': 0.75, 'voice': 0.29}
     >>> model.oof_scores_.loc[["face: linear", "voice: linear", "pool"], "accuracy"].round(2)
     expert
     face: linear     0.88
@@ -535,6 +536,17 @@ class OpinionPoolClassifier(ExpertsClassifier):
             return {name: model for name, model, _ in given_experts(self.experts)}
         except (TypeError, ValueError):  # "auto" has none yet; what is wrong, `fit` says
             return {}
+
+    def _fit_params(
+        self, models: dict[str, Any], weights: np.ndarray | None, groups: Any
+    ) -> dict[str, dict[str, Any]]:
+        if not isinstance(self.experts, str):
+            return super()._fit_params(models, weights, groups)
+        if weights is None:
+            return {name: {} for name in models}
+        if _routing_enabled():  # they are made to request them
+            return {name: {"sample_weight": weights} for name in models}
+        return {name: weight_params(model, weights) for name, model in models.items()}
 
     def _route_of(self, name: str) -> str:
         return name

@@ -16,6 +16,9 @@ from ..convex import OpinionPoolSolution, fit_opinion_pool, pooled_log_proba
 #: With up to so many patterns of modalities all of them get weights, else those seen in the fit.
 MOST_PATTERNS = 64
 
+#: Against the mean loss: just enough for a perfect expert's temperature not to be 0.
+PENALTY_OF_TEMPERATURE = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Opinions:
@@ -255,7 +258,7 @@ def inverse_temperatures(opinions: Opinions) -> np.ndarray:
                 opinions.logs[[e]][:, rows].transpose(1, 0, 2),
                 opinions.codes[rows],
                 sample_weight=weights,
-                alpha=opinions.alpha / weights.sum(),
+                alpha=PENALTY_OF_TEMPERATURE,
                 balanced=opinions.balanced,
                 tol=opinions.tol,
             ).weights[0]
