@@ -46,8 +46,9 @@ class OpinionPoolClassifier(ExpertsClassifier):
         None, the expert sees them all. Estimators of this package get the modalities by name, all
         others a flat table of the modalities side by side.
         "auto" is logistic regression and extra trees on every modality, from 500 rows also
-        histogram boosting (up to 20 classes) and a kernel machine (while rows * rows * columns are
-        at most 2e10); and where there are several modalities, the same on all of them together.
+        histogram boosting (up to 20 classes and 100 columns) and a kernel machine (while rows *
+        rows * columns are at most 2e10); and where there are several modalities, the same on all of
+        them together.
     rule : {"pool", "select", "stack"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold log-loss;
         "stack" is logistic regression on the experts' log-probabilities [3]_ (0 where an expert

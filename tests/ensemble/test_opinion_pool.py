@@ -291,6 +291,7 @@ def test_auto_leaves_out_what_costs_too_much():
     assert set(auto_classifiers(100, 10, 3, 0)) == {"linear", "trees"}
     assert set(auto_classifiers(1000, 10, 3, 0)) == {"linear", "trees", "boosting", "kernel"}
     assert set(auto_classifiers(1000, 10, 100, 0)) == {"linear", "trees", "kernel"}
+    assert set(auto_classifiers(1000, 101, 3, 0)) == {"linear", "trees", "kernel"}
     assert set(auto_classifiers(100_000, 10, 3, 0)) == {"linear", "trees", "boosting"}
 
 
