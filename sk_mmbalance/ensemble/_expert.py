@@ -181,6 +181,6 @@ def fit_expert(
             part = _check_method_params(y, params, index)
             model = clone(estimator).fit(X, y[index], **part)
     except Exception as error:
-        error.add_note(f"(while fitting the classifier of modality {name!r})")
+        error.add_note(f"(while fitting the classifier of {name!r})")
         raise
     return Expert(model, name, classes, prior)
