@@ -16,7 +16,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityClassifier, weight_params
-from ._expert import Expert, default_classifier
+from ._expert import Expert, or_default
 
 
 class ExpertsClassifier(ModalityClassifier):
@@ -102,8 +102,8 @@ class ExpertsClassifier(ModalityClassifier):
     def _given_classifiers(self) -> dict[str, Any]:
         """Classifiers by name of modality, or the one for all under the name "estimator"."""
         if not isinstance(self.estimator, Mapping):
-            return {"estimator": _or_default(self.estimator)}
-        return {name: _or_default(model) for name, model in self.estimator.items()}
+            return {"estimator": or_default(self.estimator)}
+        return {name: or_default(model) for name, model in self.estimator.items()}
 
     def _classifiers(self, names: list[str]) -> dict[str, Any]:
         """Classifier of each of the modalities `names`, checked."""
@@ -224,7 +224,3 @@ class ExpertsClassifier(ModalityClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._takes_sparse()
         return tags
-
-
-def _or_default(model: Any) -> Any:
-    return default_classifier() if model is None else model

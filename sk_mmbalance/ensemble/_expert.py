@@ -27,6 +27,11 @@ def default_classifier() -> LogisticRegression:
     return model
 
 
+def or_default(model: Any) -> Any:
+    """The classifier, or logistic regression for None."""
+    return default_classifier() if model is None else model
+
+
 class Expert(ClassifierMixin, BaseEstimator):
     """A classifier of one modality, aligned to all classes and all rows.
 

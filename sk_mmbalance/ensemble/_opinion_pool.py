@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..base import read_groups, weight_params
 from ..modalities import CheckedModalities
 from ._base import ExpertsClassifier
-from ._expert import fit_expert
+from ._expert import fit_expert, or_default
 from ._folds import Fold, cross_fit, make_folds, out_of_fold
 from ._pool_experts import auto_experts, expert_views, given_experts, read_experts, replaced
 from ._pool_fusion import PoolFusion
@@ -43,8 +43,8 @@ class OpinionPoolClassifier(ExpertsClassifier):
     experts : "auto", dict or list, default="auto"
         A dict of name to classifier or to ``(classifier, modalities)``, or a list of ``(name,
         classifier, modalities)``. `modalities` is a name or a list of names; without it, or with
-        None, the expert sees them all. Estimators of this package get the modalities by name, all
-        others a flat table of the modalities side by side.
+        None, the expert sees them all. A classifier None is logistic regression. Estimators of this
+        package get the modalities by name, all others a flat table of the modalities side by side.
         "auto" is logistic regression and extra trees on every modality, from 500 rows also
         histogram boosting (up to 20 classes and 100 columns) and a kernel machine (while rows *
         rows * columns are at most 2e10); and where there are several modalities, the same on all of
@@ -496,7 +496,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
             Values by parameter name.
         """
         params = BaseEstimator.get_params(self, deep=False)
-        for name, model in self._given_classifiers().items() if deep else ():
+        for name, model in self._named().items() if deep else ():
             params[f"experts__{name}"] = model
             if hasattr(model, "get_params") and not isinstance(model, type):
                 inner = model.get_params(deep=True)
@@ -518,25 +518,34 @@ class OpinionPoolClassifier(ExpertsClassifier):
         """
         if "experts" in params:
             self.experts = params.pop("experts")
-        names = sorted(self._given_classifiers(), key=len, reverse=True)
+        names = sorted(self._named(), key=len, reverse=True)
         for key in sorted(params, key=lambda key: key.count("__")):  # whole experts first
             name = next((n for n in names if f"{key}__".startswith(f"experts__{n}__")), None)
             if name is None:
                 continue
             parameter = key.removeprefix(f"experts__{name}").removeprefix("__")
-            value = params.pop(key)
-            if parameter:
-                self._given_classifiers()[name].set_params(**{parameter: value})
-            else:
+            value, model = params.pop(key), self._named()[name]
+            if not parameter:
                 self.experts = replaced(self.experts, name, value)
+            elif model is None:
+                raise ValueError(
+                    f"Invalid parameter {key!r}: `experts` has None for {name!r}. Give "
+                    "LogisticRegression() to set its parameters."
+                )
+            else:
+                model.set_params(**{parameter: value})
         BaseEstimator.set_params(self, **params)
         return self
 
-    def _given_classifiers(self) -> dict[str, Any]:
+    def _named(self) -> dict[str, Any]:
+        """Classifiers as they were given, None among them."""
         try:
             return {name: model for name, model, _ in given_experts(self.experts)}
         except (TypeError, ValueError):  # "auto" has none yet; what is wrong, `fit` says
             return {}
+
+    def _given_classifiers(self) -> dict[str, Any]:
+        return {name: or_default(model) for name, model in self._named().items()}
 
     def _fit_params(
         self, models: dict[str, Any], weights: np.ndarray | None, groups: Any

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from ..base import ModalityEstimator
 from ..modalities import CheckedModalities, Modalities
 from ._auto_experts import auto_classifiers
+from ._expert import or_default
 
 #: Prefix of the experts on all modalities; the longer one where a modality is called "all".
 ALL = ("all", "all modalities")
@@ -119,7 +120,8 @@ def _pair(value: Any) -> tuple[Any, Any]:
 def read_experts(experts: Any, names: tuple[str, ...]) -> list[NamedExpert]:
     """Experts sorted by name, each with its modalities; None stands for all of them."""
     read = []
-    for name, model, modalities in sorted(given_experts(experts), key=lambda item: item[0]):
+    for name, given, modalities in sorted(given_experts(experts), key=lambda item: item[0]):
+        model = or_default(given)
         wanted = list(names) if modalities is None else modalities
         wanted = [wanted] if isinstance(wanted, str) else list(wanted)
         unknown = sorted(set(wanted) - set(names), key=str)

@@ -95,6 +95,15 @@ def test_list_of_experts_is_the_same_as_a_dict(data):
     assert changed.experts[0][1].C == 0.1
 
 
+def test_none_is_logistic_regression(data):
+    X, y = data
+    model = OpinionPoolClassifier({"face": (None, "face"), "all": None}).fit(X, y)
+    assert isinstance(model.experts_["face"], LogisticRegression)
+    assert model.get_params()["experts__all"] is None
+    with pytest.raises(ValueError, match="`experts` has None for 'all'"):
+        model.set_params(experts__all__C=1.0)
+
+
 def test_a_failed_fit_leaves_the_earlier_one(data):
     X, y = data
     model = OpinionPoolClassifier(EACH).fit(X, y)
