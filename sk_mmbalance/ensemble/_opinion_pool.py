@@ -141,7 +141,9 @@ class OpinionPoolClassifier(ExpertsClassifier):
     pattern.
 
     With a single expert nothing is cross-validated and its probabilities are given as they are.
-    If the penalty outweighs few rows so far that no weight is left, all experts count alike.
+    A row of `sample_weight` 2 counts as two rows, in the penalty too: weights that sum to 1 are a
+    single row's. If the penalty outweighs the rows so far that no weight is left, all experts count
+    alike.
 
     Pass `groups` where rows resemble one another (speaker, day, person): otherwise the experts
     that know the group best are taken for the best ones.
@@ -251,7 +253,8 @@ class OpinionPoolClassifier(ExpertsClassifier):
         weights = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
         groups = read_groups(groups, checked.n_samples)
         if isinstance(self.experts, str):
-            named = auto_experts(checked, len(classes), self.random_state)
+            n_rows = checked.n_samples if weights is None else int(np.count_nonzero(weights))
+            named = auto_experts(checked, n_rows, len(classes), self.random_state)
         else:
             named = read_experts(self.experts, checked.names)
         models = {expert.name: expert.estimator for expert in named}

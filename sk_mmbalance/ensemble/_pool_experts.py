@@ -57,21 +57,25 @@ class NamedExpert:
 
 
 def auto_experts(
-    checked: CheckedModalities, n_classes: int, random_state: Any
+    checked: CheckedModalities, n_rows: int, n_classes: int, random_state: Any
 ) -> list[NamedExpert]:
-    """The default classifiers on every modality, and on all of them where there are several."""
+    """The default classifiers on every modality, and on all of them where there are several.
+
+    Where no row has all modalities, or none has one of them, there is nothing to fit these on.
+    """
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     if len(names) > 1:
         blocks[next(label for label in ALL if label not in names)] = names
     sizes = {name: int(np.prod(shape)) for name, shape in checked.spec.shapes.items()}
-    return [
+    found = [
         NamedExpert(f"{label}: {kind}", model, modalities)
         for label, modalities in blocks.items()
         for kind, model in auto_classifiers(
-            checked.n_samples, sum(sizes[m] for m in modalities), n_classes, random_state
+            n_rows, sum(sizes[m] for m in modalities), n_classes, random_state
         ).items()
     ]
+    return [expert for expert in found if available(expert, checked.present, names).any()]
 
 
 def given_experts(experts: Any) -> list[tuple[str, Any, Any]]:

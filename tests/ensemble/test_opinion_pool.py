@@ -296,6 +296,17 @@ def test_auto_has_no_duplicates_with_one_modality(data):
     assert list(model.experts_) == ["X: linear", "X: trees"]
 
 
+def test_auto_without_a_complete_row_has_experts_of_single_modalities(data):
+    X, y = data[0][:60], data[1][:60]
+    even = (np.arange(60) // 3 % 2 == 0)[:, None]
+    apart = {
+        "face": np.where(even, X["face"], np.nan),
+        "voice": np.where(even, np.nan, X["voice"]),
+    }
+    model = OpinionPoolClassifier(random_state=0, cv=2, missing="mask").fit(apart, y)
+    assert {name.partition(":")[0] for name in model.experts_} == {"face", "voice"}
+
+
 def test_auto_leaves_out_what_costs_too_much():
     assert set(auto_classifiers(100, 10, 3, 0)) == {"linear", "trees"}
     assert set(auto_classifiers(1000, 10, 3, 0)) == {"linear", "trees", "boosting", "kernel"}
