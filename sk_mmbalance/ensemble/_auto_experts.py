@@ -1,8 +1,9 @@
 """The experts that an opinion pool has where none are named.
 
 Four kinds, because none is best everywhere: a linear model, two kinds of trees, a kernel. Each
-gives the same fit with sample weights as with repeated rows (boosting up to ties between splits),
-and each is left out where its work would not be worth its time.
+gives the same fit with sample weights as with repeated rows (boosting up to ties between splits,
+the kernel machine up to its tolerance), and each is left out where its work would not be worth its
+time.
 """
 
 from __future__ import annotations
@@ -71,8 +72,7 @@ def auto_classifiers(
         )
     if enough and float(n_samples) ** 2 * n_features <= LARGEST_KERNEL:
         # gamma = 1 / n_features: "scale" would look at the variance without the weights.
-        # A tight tolerance, so that weighted and repeated rows end at the same machine.
-        models["kernel"] = make_pipeline(StandardScaler(), KernelClassifier(gamma="auto", tol=1e-9))
+        models["kernel"] = make_pipeline(StandardScaler(), KernelClassifier(gamma="auto"))
     if get_config()["enable_metadata_routing"]:
         for model in models.values():
             for step in model if isinstance(model, Pipeline) else [model]:

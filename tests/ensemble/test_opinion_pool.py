@@ -315,8 +315,8 @@ def test_auto_leaves_out_what_costs_too_much():
     assert set(auto_classifiers(100_000, 10, 3, 0)) == {"linear", "trees", "boosting"}
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "kernel"])
-def test_default_experts_weigh_rows_like_repeated_ones(name):
+@pytest.mark.parametrize(("name", "tolerance"), [("linear", 1e-7), ("trees", 0), ("kernel", 1e-3)])
+def test_default_experts_weigh_rows_like_repeated_ones(name, tolerance):
     rng = np.random.default_rng(0)
     X, y, times = rng.normal(size=(60, 4)), np.arange(60) % 3, rng.integers(0, 4, 60)
     X[:, 0] += y
@@ -325,7 +325,7 @@ def test_default_experts_weigh_rows_like_repeated_ones(name):
     model = auto_classifiers(500, 4, 3, 0)[name]
     weighted = clone(model).fit(X, y, **weight_params(model, times.astype(float)))
     repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
-    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-7)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=tolerance)
 
 
 # -- weights and groups --------------------------------------------------------------------
