@@ -81,14 +81,17 @@ def with_single_modalities(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def proof(frame: pd.DataFrame) -> pd.DataFrame:
-    """The pool and the best floor in hindsight on every fold, seeds averaged."""
+    """The pool and the best floor in hindsight on every fold, seeds averaged.
+
+    Sets that a stopped run has left without a fold of the pool are not shown, nor such floors.
+    """
     figures = with_single_modalities(frame)
     by_fold = figures.groupby(["dataset", "method", "fold"], sort=False)["value"].mean()
     rows = []
     for dataset in dict.fromkeys(frame["dataset"]):
         wide = by_fold[dataset].unstack("method").dropna(axis=1)
         floors = wide.drop(columns=POOL, errors="ignore")
-        if POOL not in wide or floors.empty:
+        if POOL not in wide or floors.empty or len(wide) < 2:
             continue
         best = floors.mean().idxmax()
         for method, column in ((POOL, POOL), ("best floor", best)):
