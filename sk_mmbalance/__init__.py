@@ -23,6 +23,7 @@ _HOMES = {
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
     "NegativeLearningClassifier": "neural",
+    "OpinionPoolClassifier": "ensemble",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
     "SustainedBoostingClassifier": "neural",

@@ -24,7 +24,6 @@ from scipy.optimize import nnls
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 
-from .certificate import relative_gap
 from .pool_problem import PoolProblem, scores
 
 Array = np.ndarray
@@ -40,6 +39,10 @@ _ENOUGH = 1e-4
 
 # Relative rounding error of an objective: no reason to shorten a step.
 _ROUNDING = 1e-14
+
+# Part of the log-loss of equal probabilities below which an objective counts as 0: the gap of a
+# pool that is never wrong is a difference of rounding errors.
+_SMALLEST = 1e-3
 
 # Halvings of a step after which what is left is rounding.
 _MOST_HALVINGS = 40
@@ -59,7 +62,7 @@ class OpinionPoolSolution:
         Mean log-loss alone.
     gap : float
         Duality gap, relative to the objective: no weights have an objective below
-        ``(1 - gap) * objective``. (Where the objective is less than a millionth of the log-loss of
+        ``(1 - gap) * objective``. (Where the objective is less than a thousandth of the log-loss of
         equal probabilities, relative to that.)
     kkt_residual : float
         Largest entry of ``|w - max(0, w - grad F(w))|``, which is zero at a minimum only.
@@ -301,12 +304,13 @@ def _minimise(
     # Per class, the penalty is on the mean over classes.
     price = np.full(weights.size, alpha * len(weights) / weights.size)
     w = weights.ravel()
+    smallest = _SMALLEST * np.log(problem.logs.shape[2])
     loss, slope, proba = problem.slope(weights)
     n_iter = 0
     while True:
         value, gradient = loss + price @ w, slope + price
         tension = max((-slope / price).max(), 1.0)
-        gap = relative_gap(value, (loss - w @ slope) / tension, np.log(problem.logs.shape[2]))
+        gap = max(value - (loss - w @ slope) / tension, 0.0) / max(value, smallest)
         if gap <= tol or n_iter == max_iter:
             break
         # Weights at 0 that want to fall stay there: they need no curvature.

@@ -16,7 +16,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityClassifier, weight_params
-from ._expert import Expert, default_classifier
+from ._expert import Expert, or_default
 
 
 class ExpertsClassifier(ModalityClassifier):
@@ -28,6 +28,9 @@ class ExpertsClassifier(ModalityClassifier):
 
     estimator: Any
     _experts: dict[str, Expert]
+
+    #: What error messages call the inner classifiers.
+    _role = "`estimator`"
 
     # -- parameters of classifiers given by modality ---------------------------------------
 
@@ -99,8 +102,8 @@ class ExpertsClassifier(ModalityClassifier):
     def _given_classifiers(self) -> dict[str, Any]:
         """Classifiers by name of modality, or the one for all under the name "estimator"."""
         if not isinstance(self.estimator, Mapping):
-            return {"estimator": _or_default(self.estimator)}
-        return {name: _or_default(model) for name, model in self.estimator.items()}
+            return {"estimator": or_default(self.estimator)}
+        return {name: or_default(model) for name, model in self.estimator.items()}
 
     def _classifiers(self, names: list[str]) -> dict[str, Any]:
         """Classifier of each of the modalities `names`, checked."""
@@ -146,19 +149,22 @@ class ExpertsClassifier(ModalityClassifier):
             if not given:
                 return {name: {} for name in models}
             routed = process_routing(self, "fit", **given)
-            by_name = isinstance(self.estimator, Mapping)
-            return {name: routed[name if by_name else "estimator"].fit for name in models}
+            return {name: routed[self._route_of(name)].fit for name in models}
         if weights is None:
             return {name: {} for name in models}
         for name, model in models.items():
             final = getattr(model, "_final_estimator", model)
             if not weight_params(final, weights):
                 raise TypeError(
-                    f"`sample_weight` was given, but the `estimator` for {name!r}, "
+                    f"`sample_weight` was given, but the {self._role} for {name!r}, "
                     f"{type(final).__name__}, does not take it. Choose one that does, or leave "
                     "the weights out."
                 )
         return {name: weight_params(model, weights) for name, model in models.items()}
+
+    def _route_of(self, name: str) -> str:
+        """Name under which metadata go to the classifier of a modality."""
+        return name if isinstance(self.estimator, Mapping) else "estimator"
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get metadata routing of this object.
@@ -218,7 +224,3 @@ class ExpertsClassifier(ModalityClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._takes_sparse()
         return tags
-
-
-def _or_default(model: Any) -> Any:
-    return default_classifier() if model is None else model

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import _check_method_params
 
 from ..base import first_tags
-from ..modalities import CheckedModalities
+from ..modalities import CheckedModalities, Modalities
 
 #: Enough for lbfgs on features that nobody has scaled; it stops at `tol` long before on others.
 MAX_ITER = 10_000
@@ -25,6 +25,11 @@ def default_classifier() -> LogisticRegression:
     if get_config()["enable_metadata_routing"]:
         model.set_fit_request(sample_weight=True)
     return model
+
+
+def or_default(model: Any) -> Any:
+    """The classifier, or logistic regression for None."""
+    return default_classifier() if model is None else model
 
 
 class Expert(ClassifierMixin, BaseEstimator):
@@ -99,10 +104,15 @@ def align_classes(
 def expert_input(
     model: Any, checked: CheckedModalities, name: str, rows: np.ndarray | None = None
 ) -> Any:
-    """Bring a modality into the form that a model takes: 2-D, unless it declares more."""
+    """Bring a modality into the form that a model takes: 2-D, unless it declares more.
+
+    Where an expert has several modalities by name (`Modalities`), it gets them as they are.
+    """
     value = checked.arrays[name]
     if rows is not None:
         value = value[rows]
+    if isinstance(value, Modalities):
+        return value
     tags = first_tags(model)
     whole = issparse(value) or value.ndim == 2
     if whole or (tags is not None and tags.input_tags.three_d_array):
@@ -176,6 +186,6 @@ def fit_expert(
             part = _check_method_params(y, params, index)
             model = clone(estimator).fit(X, y[index], **part)
     except Exception as error:
-        error.add_note(f"(while fitting the classifier of modality {name!r})")
+        error.add_note(f"(while fitting the classifier of {name!r})")
         raise
     return Expert(model, name, classes, prior)

@@ -1,0 +1,158 @@
+"""What an opinion pool has learnt beside its experts: how their probabilities become one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from ._expert import MAX_ITER, align_classes
+from ._pool_experts import NamedExpert, available
+from ._pooling import (
+    Opinions,
+    PatternWeights,
+    inverse_temperatures,
+    learn_patterns,
+    other_patterns,
+    pool_by_pattern,
+    pool_logs,
+    smooth_log,
+    tempered,
+)
+
+
+class PoolFusion:
+    """Temperatures, and weights by pattern of modalities or a stacker.
+
+    Parameters
+    ----------
+    named : list of NamedExpert
+        The experts, in the order of all arrays.
+    modality_names : tuple of str
+        Sorted names of the modalities.
+    rule : {"pool", "select", "stack"}
+        How experts are fused.
+    smoothing : float
+        Part of equal probabilities in each expert's.
+
+    Attributes
+    ----------
+    factors : ndarray of shape (n_experts,)
+        Inverse temperatures.
+    weights : PatternWeights or None
+        Weights of the experts; None with a stacker.
+    stacker : LogisticRegression or None
+        Logistic regression on tempered log-probabilities.
+    """
+
+    def __init__(
+        self,
+        named: list[NamedExpert],
+        modality_names: tuple[str, ...],
+        rule: str,
+        smoothing: float,
+    ):
+        self.named = named
+        self.modality_names = modality_names
+        self.rule = rule
+        self.smoothing = smoothing
+        self.factors = np.ones(len(named))
+        self.weights: PatternWeights | None = PatternWeights(np.ones(len(named)), {}, None)
+        self.stacker: LogisticRegression | None = None
+        self._own: dict[str, np.ndarray] = {}
+
+    # -- fit -------------------------------------------------------------------------------
+
+    def learn(
+        self,
+        opinions: Opinions,
+        present: np.ndarray,
+        *,
+        temperature: bool,
+        masked: bool,
+        min_rows: int,
+    ) -> pd.DataFrame:
+        """Learn from out-of-fold opinions; `present` tells modalities. Returns their scores."""
+        if temperature:
+            self.factors = inverse_temperatures(opinions)
+        opinions = opinions.with_logs(tempered(opinions.logs, self.factors))
+        if self.rule == "stack":
+            shares = opinions.shares(np.arange(len(present))) * opinions.weights.sum()
+            self.stacker = LogisticRegression(max_iter=MAX_ITER).fit(
+                evidence(opinions.logs, opinions.present), opinions.codes, shares
+            )
+            self.weights = None
+        else:
+            patterns = other_patterns(present) if masked else present[:0]
+            self.weights = learn_patterns(
+                opinions, patterns, self.experts_available, self.rule, min_rows
+            )
+        for name in self.modality_names:
+            chosen = self.experts_of(name)
+            rows = np.flatnonzero(opinions.present[:, chosen].all(axis=1) & (opinions.weights > 0))
+            if len(chosen) and len(rows):
+                self._own[name] = opinions.solve(chosen, rows).weights
+        return self._scores(opinions, present)
+
+    def _scores(self, opinions: Opinions, present: np.ndarray) -> pd.DataFrame:
+        rows = {
+            expert.name: opinions.score(opinions.logs[e], opinions.present[:, e])
+            for e, expert in enumerate(self.named)
+        }
+        pooled = np.log(np.maximum(self._fuse(opinions.logs, present), np.finfo(float).tiny))
+        rows["pool"] = opinions.score(pooled, np.asarray(opinions.present.any(axis=1)))
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        return table.rename_axis("expert").astype({"n_rows": int})
+
+    # -- who is there ----------------------------------------------------------------------
+
+    def experts_available(self, pattern: np.ndarray) -> np.ndarray:
+        """Experts that have their input in a pattern of modalities, (n_experts,)."""
+        return np.array(
+            [available(e, pattern[None], self.modality_names)[0] for e in self.named], dtype=bool
+        )
+
+    def experts_of(self, modality: str) -> np.ndarray:
+        """Numbers of the experts on one modality alone."""
+        return np.flatnonzero([expert.modalities == (modality,) for expert in self.named])
+
+    # -- predict ---------------------------------------------------------------------------
+
+    def fuse(self, probas: dict[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+        """Fused probabilities of rows whose modalities `present` tells."""
+        return self._fuse(self._temper(probas), present)
+
+    def of_modality(self, modality: str, probas: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Pooled probabilities of the experts on one modality alone; None if there are none."""
+        chosen = self.experts_of(modality)
+        if not len(chosen):
+            return None
+        if len(self.named) == 1:
+            return next(iter(probas.values())).copy()
+        # a modality that nothing was learnt for has its experts count alike
+        own = self._own.get(modality, np.ones(len(self.named)))[chosen]
+        return np.exp(pool_logs(self._temper(probas)[chosen], own))
+
+    def _temper(self, probas: dict[str, np.ndarray]) -> np.ndarray:
+        logs = np.stack([smooth_log(proba, self.smoothing) for proba in probas.values()])
+        return tempered(logs, self.factors)
+
+    def _fuse(self, logs: np.ndarray, present: np.ndarray) -> np.ndarray:
+        if self.weights is not None:
+            return np.exp(pool_by_pattern(logs, present, self.weights, self.experts_available))
+        assert self.stacker is not None
+        has_input = np.column_stack(
+            [available(e, present, self.modality_names) for e in self.named]
+        )
+        proba = self.stacker.predict_proba(evidence(logs, has_input))
+        n_classes = logs.shape[2]
+        # a class that no fold tested gets nothing
+        return align_classes(
+            proba, self.stacker.classes_, np.arange(n_classes), np.zeros(n_classes)
+        )
+
+
+def evidence(logs: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Log-probabilities less their mean over classes, side by side; 0 where there is no input."""
+    centred = (logs - logs.mean(axis=2, keepdims=True)) * present.T[:, :, None]
+    return centred.transpose(1, 0, 2).reshape(logs.shape[1], -1)
