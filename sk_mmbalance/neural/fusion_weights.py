@@ -33,13 +33,13 @@ def check_fusion_weights(weights: Any, names: Any) -> None:
         return
     if sorted(weights) != sorted(names):
         raise ValueError(
-            f"`fusion_weights` must have one entry for each modality of `X`, {sorted(names)}; got "
+            f"`fusion_weights` must name every modality of `X`, {sorted(names)}; got "
             f"{sorted(weights)}."
         )
     if not all(isinstance(w, Real) and 0 < float(w) < float("inf") for w in weights.values()):
         raise ValueError(
-            "`fusion_weights` must have positive, finite numbers (leave a modality out of `X` to "
-            f"do without it); got {dict(weights)}."
+            "`fusion_weights` must be positive and finite (leave a modality out of `X` to do "
+            f"without it); got {dict(weights)}."
         )
 
 

@@ -38,8 +38,11 @@ class LogitPool(nn.Module):
         self.fitted: dict[str, float] | None = None
         self.give(weights)
         if weights == FIT:
-            unknown = torch.full((len(self.names),), torch.nan, dtype=torch.float64)
-            self.register_buffer("fitted_weights", unknown)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        unknown = torch.full((len(self.names),), torch.nan, dtype=torch.float64)
+        self.register_buffer("fitted_weights", unknown)
 
     def give(self, weights: Any) -> None:
         """Take weights that are given."""
@@ -48,6 +51,8 @@ class LogitPool(nn.Module):
 
     def set_fitted(self, weights: Any) -> None:
         """Take weights that were fitted, in the order of names; None goes back to equal ones."""
+        if "fitted_weights" not in self._buffers:  # a warm start under other parameters
+            self._make_room()
         with torch.no_grad():
             values = torch.nan if weights is None else torch.as_tensor(weights)
             self.fitted_weights[:] = values  # rounded to the precision of the network

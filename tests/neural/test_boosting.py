@@ -384,7 +384,7 @@ def test_warm_start_goes_on_with_the_heads_and_parameters_of_now(two):
     assert set(clf.head_log_["event"][clf.head_log_["epoch"] >= 4]) <= {"blocked"}
     assert clf.net_.residual_weight == 0.1
     assert heads_of(clf).combine == "sum"
-    assert heads_of(clf).weights == {"face": 1, "voice": 3}
+    assert heads_of(clf).pool.weights == {"face": 1, "voice": 3}
 
 
 def test_partial_fits_equal_one_fit(two):
@@ -595,7 +595,7 @@ def test_modules_of_the_user_with_other_sizes_work(two):
         ),
         ({"n_heads_init": {"face": 1, "voice": 0}}, "`n_heads_init` must have integers"),
         ({"fusion_weights": {"face": 1, "audio": 2}}, r"`fusion_weights`.*got \['audio', 'face'\]"),
-        ({"fusion_weights": {"face": 1, "voice": 0}}, "`fusion_weights` must have positive"),
+        ({"fusion_weights": {"face": 1, "voice": 0}}, "`fusion_weights` must be positive"),
     ],
 )
 def test_bad_parameter_is_named(two, params, message):

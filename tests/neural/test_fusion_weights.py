@@ -228,6 +228,14 @@ def test_warm_start_trains_with_equal_weights_and_fits_anew(two):
     assert fitted.history_["valid_loss"].tolist() == equal.history_["valid_loss"].tolist()
 
 
+def test_warm_start_may_begin_to_fit_weights(two):
+    X, y = two
+    settings = FAST | {"warm_start": True, "early_stopping": True, "fusion_weights": None}
+    clf = late(**settings).fit(X, y).set_params(fusion_weights="fit").fit(X, y)
+    assert clf.n_iter_ > FAST["max_epochs"]
+    assert sum(clf.fusion_weights_.values()) != pytest.approx(1)
+
+
 def test_one_modality_needs_no_weights_and_no_folds(two):
     X, y = two
     single = Modalities({"face": X["face"]})
