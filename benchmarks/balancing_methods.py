@@ -98,7 +98,10 @@ def arms(dataset: str) -> dict:
         "negative learning, stronger": arm(NegativeLearningClassifier, reduction="mean"),
         "remixing, published": arm(DataRemixingClassifier, joint_every=None, order="sequential"),
         "remixing": arm(DataRemixingClassifier),
-        "boosting, one head": arm(SustainedBoostingClassifier, max_heads=1),
+        # between the two forms it is the control of: as wide as the one, fused loss as the other
+        "boosting, one head": arm(
+            SustainedBoostingClassifier, max_heads=1, head_width=256, fused_weight=1.0
+        ),
         "boosting, published": arm(SustainedBoostingClassifier, **published_boosting),
         "boosting": arm(SustainedBoostingClassifier),
         "negative learning and remixing": arm(NegativeLearningClassifier, remix_after=10),

@@ -124,12 +124,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 2_000])
     args = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(args.device)
     table = []
     default = SustainedBoostingClassifier().fused_weight
-    sizes = [(10_000, 128, 4), (2_000, 64, 20)]
+    sizes = [size for size in [(10_000, 128, 4), (2_000, 64, 10)] if size[0] in args.rows]
     for (n, batch_size, n_epochs), n_heads, fused_weight in product(sizes, (1, 3), (0.0, default)):
         X, y = make_data(n, N_CLASSES)
         job = (X, y, n_heads, fused_weight, batch_size, n_epochs, device)
