@@ -3,7 +3,7 @@
 from .aggregation import split_by_modality
 from .client import ClientTrainer
 from .engine import Engine, InProcessEngine
-from .fedavg import FedAvg
+from .fedavg import FedAvg, FedAvgClassifier
 from .messages import Failure, Order, Reply
 from .server import Server
 from .task import Task
@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "Failure",
     "FedAvg",
+    "FedAvgClassifier",
     "InProcessEngine",
     "Order",
     "Reply",

@@ -101,7 +101,7 @@ class Server:
         self.state: State = arrays_of(module.state_dict())
         self.parameter_keys = [key for key, _ in module.named_parameters()]
         self.blocks = split_by_modality(self.state, task.names)
-        self._known: list[str] = []
+        self.known: list[str] = []
         self.clients: list[str] = []
         self.method_state = method.start(self)
         self.resume(clients, n_rounds)
@@ -111,13 +111,13 @@ class Server:
         clients = list(clients)
         if not clients or len(set(clients)) < len(clients):
             raise ValueError(f"`clients` must be one or more different ids; got {clients}.")
-        self._known += [client for client in clients if client not in self._known]
+        self.known += [client for client in clients if client not in self.known]
         self.clients = clients
         self._until = self.round + (self.method.n_rounds if n_rounds is None else n_rounds)
         self.phase = "describe"
         self._sent: dict[str, Order] = {}
         self._row: dict[str, Any] = {}
-        # bytes before the first round are put down to it
+        # what is sent before the first round is put down to it
         self._early_bytes = [0, 0]
 
     @property
@@ -125,13 +125,22 @@ class Server:
         """Whether all rounds are done."""
         return self.phase == "finished"
 
+    @property
+    def n_left(self) -> int:
+        """Number of rounds that are still to run."""
+        return self._until - self.round
+
+    def note(self, **values: Any) -> None:
+        """Add values of the method's own to the record of this round."""
+        self._row |= values
+
     def rng(self, stream: str, *numbers: int) -> np.random.Generator:
         """Random numbers of one purpose and round, independent of all others."""
         return np.random.default_rng([self.seed, _STREAMS[stream], *numbers])
 
     def position(self, client: str) -> int:
         """Number of a client, for its seeds."""
-        return self._known.index(client)
+        return self.known.index(client)
 
     # -- orders ----------------------------------------------------------------------------
 
@@ -161,10 +170,10 @@ class Server:
 
     def _training_orders(self) -> dict[str, Order]:
         self._started = time.perf_counter()
-        plan = self.method.plan(self)
-        self.plans.append({client: list(names) for client, names in plan.items()})
         lr, epochs = self.method.rate(self.round), self.method.local_epochs
         self._row = {"round": self.round + 1, "lr": lr}
+        plan = self.method.plan(self)
+        self.plans.append({client: list(names) for client, names in plan.items()})
         self._fate: dict[str, str] = {}
         orders = {}
         for client, names in plan.items():
@@ -192,7 +201,7 @@ class Server:
     def _strikes(self, stream: str, rate: Any, client: str) -> bool:
         """Whether a simulated mishap happens to a client in this round."""
         if callable(rate):
-            rate = rate(self.round, client)
+            rate = rate(self.round + 1, client)
         if not rate:
             return False
         return bool(self.rng(stream, self.round, self.position(client)).random() < float(rate))
