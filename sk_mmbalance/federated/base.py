@@ -294,11 +294,12 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
             with tqdm(
                 total=server.n_left, desc=title, unit="round", disable=not self.verbose
             ) as bar:
-                while not server.finished:
-                    server.receive(engine.exchange(server.orders()))
-                    if server.history and bar.n < len(server.history) - before:
-                        bar.set_postfix(accuracy=server.history[-1].get("accuracy"))
-                        bar.update()
+
+                def show(server: Server) -> None:
+                    bar.set_postfix(accuracy=server.history[-1].get("accuracy"))
+                    bar.update()
+
+                engine.run(server, show)
             memories = engine.memories()
         except KeyboardInterrupt:  # the last whole round stays
             interrupted = True

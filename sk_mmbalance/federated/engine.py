@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import MissingDependencyError
 from .client import ClientTrainer
 from .messages import Failure, Memory, Order, Reply, copy_arrays
+from .server import Server
+
+AfterRound = Callable[[Server], Any]
 
 
 class Engine(Protocol):
-    """What the round loop needs of an engine."""
+    """What the estimators need of an engine."""
+
+    def run(self, server: Server, after_round: AfterRound | None = None) -> None:
+        """Run all rounds of a server; `after_round` is called with it after each of them."""
+        ...
 
     def exchange(self, orders: Mapping[str, Order]) -> dict[str, Reply | Failure]:
         """Deliver one order per client, wait, and bring what came back.
@@ -52,6 +59,15 @@ class InProcessEngine:
         self.trainers = dict(trainers)
         self._memories = {client: copy_arrays(m) for client, m in (memories or {}).items()}
 
+    def run(self, server: Server, after_round: AfterRound | None = None) -> None:
+        """Run all rounds of a server; `after_round` is called with it after each of them."""
+        done = len(server.history)
+        while not server.finished:
+            server.receive(self.exchange(server.orders()))
+            if after_round is not None and len(server.history) > done:
+                done = len(server.history)
+                after_round(server)
+
     def exchange(self, orders: Mapping[str, Order]) -> dict[str, Reply | Failure]:
         """Let every client carry out its order."""
         return {client: self._ask(client, order) for client, order in orders.items()}
@@ -81,6 +97,8 @@ def make_engine(
         return InProcessEngine(trainers, memories)
     try:
         from .flower import FlowerEngine
+    except MissingDependencyError:  # another minor of Flower: it says so itself
+        raise
     except ImportError as error:
         raise MissingDependencyError(
             "`engine='flower'` needs Flower: pip install 'sk_mmbalance[federated]'. The engine "
