@@ -34,7 +34,7 @@ def server_app(
     min_nodes: Any = 2,
     wait: float = 600.0,
     timeout: float = 3600.0,
-    after_round: Callable[[Server], Any] | None = None,
+    after_round: Callable[[Server, Context], Any] | None = None,
 ) -> ServerApp:
     """Flower ServerApp that trains an estimator over the nodes and writes it to a file.
 
@@ -63,7 +63,7 @@ def server_app(
         node has vanished, so this is for nodes that are slow.
     after_round : callable, default=None
         Called after every round with the `Server`, whose ``history``, ``state`` and ``round`` say
-        how it stands.
+        how it stands, and the ``Context``.
 
     Returns
     -------
@@ -95,7 +95,8 @@ def server_app(
         labels = roll.labels()
         server = Server(model._method(labels), task, list(labels), seed)
         courier = Courier(roll.find, task.to_json())
-        RoundStrategy(server, courier, after_round).start(grid, timeout=timeout)
+        tell = None if after_round is None else lambda server: after_round(server, context)
+        RoundStrategy(server, courier, tell).start(grid, timeout=timeout)
         _write_whole(model._adopt(server, labels=labels), target)
         _LOG.info("The fitted %s is in %s", type(model).__name__, target)
 
