@@ -50,6 +50,7 @@ class Processes:
         self.environment = environment
         self.running = {}
         self.seen = set()
+        self.next_look = 0.0
 
     def __enter__(self):
         return self
@@ -82,9 +83,15 @@ class Processes:
             if time.monotonic() > end:
                 logs = "\n".join(f"== {name}\n{self.log(name)}" for name in self.running)
                 raise TimeoutError(f"waited {PATIENCE} seconds for {what}\n{logs}")
-            self.seen |= with_descendants(process.pid for process in self.running.values())
+            self.look()
             time.sleep(0.1)
         return value
+
+    def look(self):
+        """Remember what the processes have started, at most once a second."""
+        if time.monotonic() >= self.next_look:
+            self.seen |= with_descendants(process.pid for process in self.running.values())
+            self.next_look = time.monotonic() + 1
 
     def kill(self, name):
         """End a process and all that it has started, without a chance to say goodbye."""
