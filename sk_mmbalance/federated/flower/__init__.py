@@ -15,6 +15,7 @@ from ._client import client_app
 from ._engine import FlowerEngine
 from ._server_app import server_app
 
+#: Values that were set in the environment, for processes that are started from here.
 SWITCHES = _switches.SWITCHES
 
-__all__ = ["SWITCHES", "FlowerEngine", "client_app", "server_app"]
+__all__ = ["FlowerEngine", "client_app", "server_app"]

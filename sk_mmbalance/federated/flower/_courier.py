@@ -37,7 +37,7 @@ class Courier:
         nodes = self._find_nodes(grid) if orders else {}
         self._gone = [client for client in orders if client not in nodes]
         self._sent = {
-            client: _message(
+            client: make_message(
                 grid,
                 record_of_order(order, self._task),
                 MESSAGE_TYPES[order.kind],
@@ -64,7 +64,10 @@ class Courier:
         return answers
 
 
-def _message(grid: Grid, content: RecordDict, message_type: str, node: int, group: str) -> Message:
+def make_message(
+    grid: Grid, content: RecordDict, message_type: str, node: int, group: str = ""
+) -> Message:
+    """Make a message to a node; Flower wants another way of making it outside a deployment."""
     if isinstance(grid, InProcessGrid):
         return grid.create_message(content, message_type, node, group)
     return Message(content, node, message_type, group_id=group)

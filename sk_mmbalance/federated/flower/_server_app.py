@@ -13,7 +13,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 from ..server import Server
 from ..task import Task
 from ._client import INTRODUCE, resolve
-from ._courier import Courier
+from ._courier import Courier, make_message
 from ._strategy import RoundStrategy
 
 _LOG = logging.getLogger("flwr")
@@ -170,7 +170,7 @@ class Roll:
         return {str(c): node for node, c in self._client_of.items() if node in there}
 
     def _introduce(self, grid: Grid, nodes: Iterable[int]) -> list[str]:
-        messages = [Message(RecordDict(), node, INTRODUCE) for node in sorted(nodes)]
+        messages = [make_message(grid, RecordDict(), INTRODUCE, node) for node in sorted(nodes)]
         failures = []
         for reply in grid.send_and_receive(messages, timeout=self._timeout):
             if reply.has_error():
