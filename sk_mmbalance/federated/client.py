@@ -11,7 +11,7 @@ from .aggregation import SHARED, split_by_modality
 from .local import Local, correct_rows, restrict, train
 from .messages import Memory, Order, Reply
 from .method import Method
-from .task import Task, arrays_of, load_arrays
+from .task import Task, arrays_of, load_arrays, seeded
 
 
 class ClientTrainer:
@@ -66,11 +66,8 @@ class ClientTrainer:
         if order.kind == "describe":
             about: Any = {"n": self.weight(), "modalities": self.modalities()}
             return Reply(config=about), memory
-        cuda = [self.device] if self.device.type == "cuda" else []
-        # Initial weights (overwritten) and dropout are drawn at random: from the order's seed,
-        # and nobody else's numbers change.
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(int(order.config.get("seed", 0)))  # type: ignore[arg-type]
+        seed: Any = order.config.get("seed", 0)
+        with seeded(int(seed), self.device):  # for dropout, and weights that are overwritten
             module = self.method.build(self.task)
             load_arrays(module, order.arrays["model"])
             module.to(self.device)

@@ -58,9 +58,11 @@ class Method:
     def build(self, task: Task) -> parts.MultimodalModule:
         """Make the network, with weights drawn at random."""
         built = self._backbones(task)
+        backbones = {name: module for name, (module, _) in built.items()}
         dims = {name: size for name, (_, size) in built.items()}
         fusion = parts.make_fusion("concat", dims, len(task.classes))
-        return self._assemble(task, {name: b for name, (b, _) in built.items()}, fusion, dims)
+        module = parts.MultimodalModule(backbones, fusion, None, self._copied(backbones))
+        return module.to(task.torch_dtype)
 
     def _backbones(self, task: Task) -> dict[str, tuple[nn.Module, int]]:
         return parts.make_backbones(
@@ -72,12 +74,9 @@ class Method:
             dropout=self.dropout,
         )
 
-    def _assemble(
-        self, task: Task, backbones: dict[str, nn.Module], fusion: nn.Module, dims: dict[str, int]
-    ) -> parts.MultimodalModule:
-        # a module of the user's may write into its input: it gets a copy
-        copied = [name for name in backbones if not _is_ours(self.backbones, name)]
-        return parts.MultimodalModule(backbones, fusion, None, copied).to(task.torch_dtype)
+    def _copied(self, backbones: dict[str, nn.Module]) -> list[str]:
+        """Modalities whose encoder is the user's: it may write into its input, and gets a copy."""
+        return [name for name in backbones if not _is_ours(self.backbones, name)]
 
     def rate(self, round_number: int) -> float:
         """Learning rate of a round (the first is 0): ``lr``, then falling to ``lr_min``."""

@@ -27,7 +27,7 @@ from .aggregation import SHARED, State, split_by_modality, weighted_means, why_r
 from .local import correct_rows, restrict
 from .messages import Config, Failure, Order, Reply, n_bytes
 from .method import Method
-from .task import Task, arrays_of, load_arrays
+from .task import Task, arrays_of, load_arrays, seeded
 
 Replies = Mapping[str, Reply | Failure]
 
@@ -95,8 +95,7 @@ class Server:
         self.selection: list[dict[str, Any]] = []
         self.plans: list[dict[str, list[str]]] = []
         self.absent: dict[str, str] = {}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             module = method.build(task)
         self.state: State = arrays_of(module.state_dict())
         self.parameter_keys = [key for key, _ in module.named_parameters()]
@@ -362,7 +361,7 @@ class Server:
 
     def module(self) -> parts.MultimodalModule:
         """Make the network with the global weights."""
-        with torch.random.fork_rng(devices=[]):
+        with seeded(self.seed):
             module = self.method.build(self.task)
         load_arrays(module, self.state)
         return module

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,18 @@ class Task:
         return parts.to_rows(
             checked, codes, weight, dtype=self.torch_dtype, device=torch.device("cpu")
         )
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Whatever torch draws inside is drawn from `seed`, and nobody else's numbers change."""
+    cuda = device is not None and device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        if cuda:
+            torch.manual_seed(seed)
+        else:  # torch.manual_seed would look for every kind of accelerator, which takes longer
+            torch.default_generator.manual_seed(seed)
+        yield
 
 
 def arrays_of(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
