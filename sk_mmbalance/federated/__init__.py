@@ -7,6 +7,12 @@ from .engine import Engine, InProcessEngine
 from .fedavg import FedAvg, FedAvgClassifier
 from .fedcmi import FedCMI, FedCMIClassifier
 from .messages import Failure, Order, Reply
+from .partition import (
+    dirichlet_clients,
+    group_clients,
+    lacking_modalities,
+    without_modalities,
+)
 from .server import Server
 from .task import Task
 
@@ -25,5 +31,9 @@ __all__ = [
     "Reply",
     "Server",
     "Task",
+    "dirichlet_clients",
+    "group_clients",
+    "lacking_modalities",
     "split_by_modality",
+    "without_modalities",
 ]

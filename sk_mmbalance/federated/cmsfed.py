@@ -211,7 +211,7 @@ class CMSFed(Method):
                 warnings.warn(
                     f"Client {client!r} could not be probed and will not be chosen.",
                     NoUpdateWarning,
-                    stacklevel=5,
+                    stacklevel=7,
                 )
 
     def absorb(self, server: Server, replies: dict[str, Reply]) -> None:

@@ -100,7 +100,13 @@ class Method:
         options = {**options, "weight_decay": self.weight_decay}
         if "momentum" in options:
             options["momentum"] = self.momentum
-        return cls(module.parameters(), lr=lr, **options)  # type: ignore[call-arg]
+        made = cls(module.parameters(), lr=lr, **options)  # type: ignore[call-arg]
+        if options.get("momentum"):
+            # A weight may get its first gradient in a later step (when its modality becomes the
+            # weak one), which torch's fused step cannot take. Zeros are what it would begin with.
+            for weight in module.parameters():
+                made.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return made
 
     def prepare(self, local: Local) -> dict[str, Tensor]:
         """Get ready for local training; return tensors by row that `loss` needs."""

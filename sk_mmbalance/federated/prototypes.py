@@ -9,6 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Distances are rounded off below this. A row that is alone in its class *is* its prototype; the
+#: slope of the distance would there be a unit vector along rounding errors.
+_SOFT = 1e-6
+
 
 def class_means(
     features: Tensor, codes: Tensor, n_classes: int, weight: Tensor | None = None
@@ -61,6 +65,7 @@ def distance_logits(features: Tensor, prototypes: Tensor, known: Tensor) -> Tens
     """
     # the other ways of torch.cdist lose digits where a feature lies near its prototype
     away = torch.cdist(features, prototypes, compute_mode="donot_use_mm_for_euclid_dist")
+    away = (away**2 + _SOFT**2).sqrt()
     return (-away).masked_fill(~known, -torch.inf)
 
 

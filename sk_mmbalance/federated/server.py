@@ -250,7 +250,7 @@ class Server:
             if reason is not None:
                 self.absent[client] = reason
                 warnings.warn(
-                    f"Client {client!r} takes no part: {reason}.", NoUpdateWarning, stacklevel=4
+                    f"Client {client!r} takes no part: {reason}.", NoUpdateWarning, stacklevel=6
                 )
                 continue
             about: Any = answer.config  # type: ignore[union-attr]
@@ -292,7 +292,7 @@ class Server:
             warnings.warn(
                 f"No update in round {self.round + 1}, the global model stays as it was: {fates}.",
                 NoUpdateWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         self._log_training(good)
 
