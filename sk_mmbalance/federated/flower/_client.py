@@ -114,6 +114,15 @@ def resolve(value: Any, context: Context) -> Any:
     return value(context) if callable(value) else value
 
 
+def refuse_undeployable(estimator: Any) -> None:
+    """Raise if an estimator wants to see all clients' rows at once."""
+    if isinstance(estimator.class_weight, str):
+        raise ValueError(
+            f"`class_weight={estimator.class_weight!r}` needs all clients' labels at once. Pass a "
+            "dict of class weights."
+        )
+
+
 def _own_id(context: Context, client_id: Callable[[Context], Any] | None) -> Any:
     if client_id is not None:
         own = client_id(context)
@@ -144,7 +153,8 @@ def _read(estimator: Any, data: Any, **options: Any) -> CheckedModalities:
 
 def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
     """What the server has to know of a client's data to lay out the network: no rows."""
-    checked = _read(estimator, data)
+    refuse_undeployable(estimator)
+    checked = _read(estimator, data, keep_absent=True)
     dtype = parts.choose_dtype(estimator.dtype, checked, parts.choose_device(estimator.device))
     return {
         "shapes": {name: list(shape) for name, shape in checked.spec.shapes.items()},
@@ -154,11 +164,6 @@ def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
 
 
 def _trainer(estimator: Any, task: Task, data: Any) -> ClientTrainer:
-    if isinstance(estimator.class_weight, str):
-        raise ValueError(
-            f"`class_weight={estimator.class_weight!r}` needs all clients' labels at once. Pass a "
-            "dict of class weights."
-        )
     checked = _read(estimator, data, spec=task.spec)
     classes, codes = estimator._read_labels(
         data[1], checked.n_samples, classes=np.asarray(task.classes)

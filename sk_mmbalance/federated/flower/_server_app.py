@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 
 from ..server import Server
 from ..task import Task
-from ._client import INTRODUCE, resolve
+from ._client import INTRODUCE, refuse_undeployable, resolve
 from ._courier import Courier, make_message
 from ._strategy import RoundStrategy
 
@@ -87,6 +87,7 @@ def server_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         model = clone(resolve(estimator, context))
+        refuse_undeployable(model)
         target = Path(resolve(output, context))
         roll = Roll(timeout)
         roll.wait_for(grid, int(resolve(min_nodes, context)), wait)
