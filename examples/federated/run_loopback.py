@@ -35,20 +35,24 @@ HERE = Path(__file__).resolve().parent
 
 def environment(folder):
     """What the processes see: nothing is contacted, and Flower's home is in our folder."""
-    home = folder / "flower"
+    home, temporary = folder / "flower", folder / "temporary"
     home.mkdir()
+    temporary.mkdir()
     package = str(Path(sk_mmbalance.__file__).parents[1])
     path = [package, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {
         **os.environ,
         **SWITCHES,
         "FLWR_HOME": str(home),
+        "TMPDIR": str(temporary),
         # the processes start each other by name
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         # look for work every fifth of a second instead of every second
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "NO_PROXY": HOST,
+        "no_proxy": HOST,
         # as wide as the lines are: the log is read by people
         "COLUMNS": "200",
     }
