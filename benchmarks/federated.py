@@ -47,7 +47,7 @@ RATES = (0.01, 0.03, 0.1)
 ROUNDS, LOCAL_EPOCHS, SHARE, N_CLIENTS = 40, 2, 0.5, 10
 CENTRAL = "central training"
 LOCAL = "every client for itself"
-NAMES = [CENTRAL, LOCAL, "FedAvg", "FedProx", "FedCMI", "CMSFed"]
+NAMES = [CENTRAL, LOCAL, "FedAvg", "FedProx", "FedCMI", "CMSFed, tau 1", "CMSFed, tau 2"]
 
 COMMON = {"missing": "mask", "dtype": "float32", "evaluate_every": 0}
 ROUND = {"n_rounds": ROUNDS, "local_epochs": LOCAL_EPOCHS, "clients_per_round": SHARE}
@@ -110,7 +110,8 @@ def arms(rates: dict[str, float]) -> dict:
         "FedAvg": federated(FedAvgClassifier, "FedAvg"),
         "FedProx": federated(FedAvgClassifier, "FedProx", prox_mu=0.1),
         "FedCMI": federated(FedCMIClassifier, "FedCMI"),
-        "CMSFed": federated(CMSFedClassifier, "CMSFed"),
+        "CMSFed, tau 1": federated(CMSFedClassifier, "CMSFed, tau 1", tau=1.0),
+        "CMSFed, tau 2": federated(CMSFedClassifier, "CMSFed, tau 2", tau=2.0),
     }
 
 
@@ -144,16 +145,20 @@ def inner(protocol: Protocol) -> Protocol:
 def choose() -> None:
     """Measure every arm at every rate on held-out training rows."""
     file = RESULTS / "federated_lr.csv"
-    table = []
+    columns = ["dataset", "method", "lr", "seed", "fold", "metric", "value"]
+    done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=columns)
+    known = set(done[columns[:3]].itertuples(index=False, name=None))
     for dataset in DATASETS:
         protocol = inner(load(dataset))
         for lr in RATES:
             for name, make in arms(dict.fromkeys(NAMES, lr)).items():
+                if (dataset, name, lr) in known:
+                    continue
                 value = measure(protocol, 0, make(0), stress=stress)["accuracy"]
-                table.append((dataset, name, lr, 0, 0, "accuracy", f"{value:.6g}"))
-                print(*table[-1], flush=True)
-    columns = ["dataset", "method", "lr", "seed", "fold", "metric", "value"]
-    pd.DataFrame(table, columns=columns).to_csv(file, index=False)
+                row = (dataset, name, lr, 0, 0, "accuracy", round(value, 6))
+                print(*row, flush=True)
+                done = pd.DataFrame([*done.itertuples(index=False), row], columns=columns)
+                done.to_csv(file, index=False)
 
 
 def chosen_rates(dataset: str) -> dict[str, float]:
