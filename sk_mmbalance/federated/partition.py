@@ -77,11 +77,13 @@ def _draw(y: np.ndarray, n_clients: int, alpha: float, rng: Any) -> np.ndarray:
     for label in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == label))
         shares = rng.dirichlet(np.full(n_clients, alpha))
+        if not np.isfinite(shares).all():  # a tiny alpha runs out of digits: one client has all
+            shares = np.eye(n_clients)[rng.randint(n_clients)]
         open_ = held <= _FULL * len(y) / n_clients
         shares = shares * open_
         if shares.sum() <= 0:  # all of the mass was on full clients
             shares = open_.astype(float) if open_.any() else np.ones(n_clients)
-        cuts = (np.cumsum(shares / shares.sum())[:-1] * len(rows)).astype(int)
+        cuts = np.rint(np.cumsum(shares / shares.sum())[:-1] * len(rows)).astype(int)
         for client, own in enumerate(np.split(rows, cuts)):
             clients[own] = client
             held[client] += len(own)
