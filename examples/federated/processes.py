@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 HOST = "127.0.0.1"
+ENDS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 300  # seconds for one step on a busy machine
 
 
@@ -103,7 +104,7 @@ class Processes:
 
     def __exit__(self, *error):
         # a second Ctrl-C must not leave half of them behind
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {each: signal.signal(each, signal.SIG_IGN) for each in ENDS}
         try:
             roots = list(self.running.values())
             self.seen |= with_descendants(process.pid for process in roots)
@@ -116,16 +117,24 @@ class Processes:
             for process in roots:
                 process.wait()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def _end_rest(self):
         """Wait for what the processes had started: it ends itself when its parent is gone."""
-        end = time.monotonic() + 10
-        while (rest := self.seen & set(parents())) and time.monotonic() < end:
-            time.sleep(0.1)
+        rest = self._wait_for(self.seen, seconds=10)
         for pid in rest:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._wait_for(rest, seconds=10)
+
+    @staticmethod
+    def _wait_for(pids, seconds):
+        """Wait for processes to end; return those that did not."""
+        end = time.monotonic() + seconds
+        while (rest := pids & set(parents())) and time.monotonic() < end:
+            time.sleep(0.1)
+        return rest
 
 
 def free_ports(number):

@@ -32,6 +32,12 @@ from sk_mmbalance.federated.flower import SWITCHES
 
 HERE = Path(__file__).resolve().parent
 
+#: Flower would give every simulated node two cores, and ray all that there are.
+RAY = (
+    "num-supernodes={0} client-resources-num-cpus=1 client-resources-num-gpus=0.0 "
+    "init-args-num-cpus={0}"
+)
+
 
 def environment(folder):
     """What the processes see: nothing is contacted, and Flower's home is in our folder."""
@@ -51,6 +57,8 @@ def environment(folder):
         # look for work every fifth of a second instead of every second
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        # for ray, which names sockets by it: their names must not be long
+        "RAY_TMPDIR": str(folder),
         "NO_PROXY": HOST,
         "no_proxy": HOST,
         # as wide as the lines are: the log is read by people
@@ -91,12 +99,13 @@ def start_everything(processes, options, folder, ports):
         f'[superlink.loopback]\naddress = "{address}"\n{trust_line}\n',
         encoding="utf-8",
     )
+    simulation = ["--simulation"] if options.ray else []
     processes.start(
         "superlink",
-        ["flower-superlink", *secured, "--host", HOST, "--port", str(ports[0])],
+        ["flower-superlink", *secured, "--host", HOST, "--port", str(ports[0]), *simulation],
     )
     processes.wait("the SuperLink", lambda: is_healthy(ports[0], ca), ["superlink"])
-    for part, port in enumerate(ports[1:]):
+    for part, port in enumerate([] if options.ray else ports[1:]):
         processes.start(
             f"node-{part}",
             [
@@ -110,7 +119,8 @@ def start_everything(processes, options, folder, ports):
 def rounds_done(file):
     """What the server has said of the rounds so far."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in whole]
 
 
 def federate(options, folder, ports):
@@ -123,9 +133,10 @@ def federate(options, folder, ports):
     with Processes(folder, environment(folder)) as processes:
         try:
             start_everything(processes, options, folder, ports)
-            processes.start(
-                "run", ["flwr", "run", str(HERE), "loopback", "--stream", "--run-config", config]
-            )
+            command = ["flwr", "run", str(HERE), "loopback", "--stream", "--run-config", config]
+            if options.ray:
+                command += ["--federation-config", RAY.format(options.nodes)]
+            processes.start("run", command)
             alive = ["superlink"]
             for number in range(1, options.rounds + 1):
                 processes.wait(
@@ -139,7 +150,9 @@ def federate(options, folder, ports):
                 if number == options.kill_after_round:
                     processes.kill(f"node-{options.nodes - 1}")
                     print(f"killed node {options.nodes - 1}", flush=True)
-            processes.wait("the model", output.exists, alive)
+            processes.wait("the model", lambda: output.exists() or ended(processes), alive)
+            if not output.exists():
+                raise Stopped(f"the run ended without a model:\n{processes.log('run')}")
             return joblib.load(output), rounds_done(rounds)
         except BaseException:
             if options.logs:
@@ -181,15 +194,22 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kill-after-round", type=int, metavar="N", help="kill the last node then")
     parser.add_argument("--tls", action="store_true", help="encrypt, with certificates made here")
+    parser.add_argument(
+        "--ray",
+        action="store_true",
+        help="simulated nodes in ray instead of SuperNodes (needs ray, which contacts the outside)",
+    )
     parser.add_argument("--compare", action="store_true", help="also fit the same in one process")
     parser.add_argument("--output", help="where to keep the model; else it goes with the rest")
     parser.add_argument("--logs", action="store_true", help="show all logs if something fails")
     options = parser.parse_args()
+    if options.ray and options.kill_after_round:
+        parser.error("a node simulated by ray is no process that could be killed")
 
     # a polite end by SIGTERM cleans up as well
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ports = free_ports(1 + options.nodes)
-    folder = Path(tempfile.mkdtemp(prefix="sk_mmbalance-"))
+    folder = Path(tempfile.mkdtemp(prefix="skmm-"))
     print(f"ports {ports}, folder {folder}", flush=True)
     start = time.monotonic()
     try:
