@@ -125,6 +125,7 @@ def rounds_done(file):
 
 def federate(options, folder, ports):
     """Run the app over the nodes; return the fitted model and what was said of the rounds."""
+    start = time.monotonic()
     output, rounds = folder / "model.joblib", folder / "rounds.jsonl"
     config = (
         f"n-rounds={options.rounds} min-nodes={options.nodes} random-state={options.seed} "
@@ -146,7 +147,8 @@ def federate(options, folder, ports):
                 )
                 if len(rounds_done(rounds)) < number:
                     raise Stopped(f"the run ended in round {number}:\n{processes.log('run')}")
-                print(f"round {number}: {rounds_done(rounds)[number - 1]}", flush=True)
+                seconds = time.monotonic() - start
+                print(f"{seconds:.0f} s: {rounds_done(rounds)[number - 1]}", flush=True)
                 if number == options.kill_after_round:
                     processes.kill(f"node-{options.nodes - 1}")
                     print(f"killed node {options.nodes - 1}", flush=True)

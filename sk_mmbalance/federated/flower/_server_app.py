@@ -55,7 +55,8 @@ def server_app(
         ``Context`` that returns it. It appears when it is whole. Load such files only from where
         you trust: joblib runs what they say.
     min_nodes : int or callable, default=2
-        Number of nodes to wait for before the start; or a function of the ``Context``.
+        Number of nodes to wait for before the start; or a function of the ``Context``. Clients
+        that are there at the start are those of the run: one that comes later takes no part.
     wait : float, default=600.0
         Seconds to wait for the nodes.
     timeout : float, default=3600.0
