@@ -66,7 +66,7 @@ class CMSFed(Method):
     """
 
     enhance_weight: float = 1.0
-    tau: float = 1.0
+    tau: float = 2.0
     candidate_fraction: float = 0.1
     distance: str = "euclidean"
     probe_lr: float | None = None
@@ -364,9 +364,10 @@ class CMSFedClassifier(BaseFederatedClassifier):
     ----------
     enhance_weight : float, default=1.0
         Weight gamma of the prototype term; 0 leaves the balanced selection alone.
-    tau : float, default=1.0
+    tau : float, default=2.0
         A client trains its weak modality alone if another one is more than `tau` times as
-        accurate. ``float("inf")`` never does so.
+        accurate. ``float("inf")`` never does so. The authors' code has 1, 1.5 and 2; in our
+        benchmark 1 lets the strong modalities starve.
     candidate_fraction : float, default=0.1
         Share of the clients among which each next one is sought, drawn anew each time (never
         fewer than are chosen in a round).
@@ -428,7 +429,7 @@ class CMSFedClassifier(BaseFederatedClassifier):
     """
 
     enhance_weight: float = 1.0
-    tau: float = 1.0
+    tau: float = 2.0
     candidate_fraction: float = 0.1
     distance: str = "euclidean"
     probe_lr: Any = None
