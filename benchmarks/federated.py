@@ -11,8 +11,8 @@ place, the same modalities lacking. Floor: every client for itself, the mean ove
 Modalities are standardised on the whole training fold, as if the clients had agreed on scales.
 
 The learning rate is chosen for every arm and training fold from the same three, by accuracy on a
-part of that fold (a fifth; for avdigits one of its four speakers), one seed. Test rows are not looked
-at.
+part of that fold (a fifth; for avdigits one of its four speakers), one seed. Test rows are not
+looked at.
 
     python benchmarks/federated.py --choose     # results/federated_lr.csv
     python benchmarks/federated.py              # results/federated.csv
@@ -165,7 +165,7 @@ def choose() -> None:
             part = inner(protocol, fold)
             key = checksum(part.y[part.folds[0][0]])
             for lr in RATES:
-                for name, make in arms(dict.fromkeys(NAMES, {key: lr})).items():
+                for name, make in arms({arm: {key: lr} for arm in NAMES}).items():
                     if (dataset, name, lr, fold) in known:
                         continue
                     value = measure(part, 0, make(0), stress=stress)["accuracy"]
