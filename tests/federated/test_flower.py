@@ -485,7 +485,16 @@ def test_late_and_unreadable_replies_are_survived(tmp_path):
 def test_too_few_nodes_end_the_wait_with_their_number(tmp_path):
     with pytest.raises(TimeoutError, match=r"`min_nodes` is 5, but 4 nodes were there"):
         deployed(make("FedAvg"), tmp_path, min_nodes=5)
-    assert not (tmp_path / "models").exists()
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_what_could_not_be_written_at_the_end_is_told_at_the_beginning(tmp_path):
+    (tmp_path / "models").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"`output` '.*model.joblib' cannot be written"):
+        deployed(make("FedAvg"), tmp_path)
+    (tmp_path / "models").unlink()
+    with pytest.raises(ValueError, match="`estimator` cannot be written to a file"):
+        deployed(make("FedAvg", dropout_rate=lambda number, client: 0.0), tmp_path)
 
 
 def test_nodes_that_cannot_load_their_data_are_told_of(tmp_path):

@@ -90,6 +90,7 @@ def server_app(
         model = clone(resolve(estimator, context))
         refuse_undeployable(model)
         target = Path(resolve(output, context))
+        _try_to_write(model, target)
         roll = Roll(timeout)
         roll.wait_for(grid, int(resolve(min_nodes, context)), wait)
         task = roll.task()
@@ -186,9 +187,23 @@ class Roll:
         return failures
 
 
+def _try_to_write(model: Any, target: Path) -> None:
+    """Find out before the training what would lose the model after it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent) as file:
+            joblib.dump(model, file)
+    except OSError as error:
+        raise type(error)(f"`output` {str(target)!r} cannot be written: {error}") from error
+    except Exception as error:
+        raise ValueError(
+            f"`estimator` cannot be written to a file ({error}). Functions and modules among its "
+            "parameters must be defined at the top of an importable module."
+        ) from error
+
+
 def _write_whole(model: Any, target: Path) -> None:
     """Write under another name first, so that nobody reads half a file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     os.close(handle)
     try:
