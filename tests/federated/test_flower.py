@@ -405,6 +405,9 @@ def test_deployed_apps_end_with_the_model_of_fit(name, tmp_path):
     assert got.classes_.tolist() == ["a", "b", "c"]
     assert got.clients_.tolist() == [0, 1, 2, 3]
     assert got.modality_names_ == wanted.modality_names_
+    if name != "FedCMI":  # what its clients keep stays with them
+        more = [m.partial_fit(X, y, clients=clients) for m in (got, wanted)]
+        assert same_bits(*more)
 
 
 def test_deployed_precision_is_that_of_the_data(tmp_path):
@@ -514,6 +517,30 @@ def test_clients_that_disagree_on_a_shape_are_named(tmp_path):
 
     with pytest.raises(ValueError, match=r"shape of modality 'face': client 2 has \(2,\)"):
         deployed(make("FedAvg"), tmp_path, load_data=load_data)
+
+
+def test_labels_of_different_types_are_shown(tmp_path):
+    def load_data(context):
+        X, y = load_part(context)
+        part = context.node_config["partition-id"]
+        return X, (y if part else np.arange(len(y)) % 2)
+
+    with pytest.raises(ValueError, match=r"type of the class labels: 'a', 'b', 'c', 0, 1\."):
+        deployed(make("FedAvg"), tmp_path, load_data=load_data)
+
+
+def test_unreadable_introduction_is_survived_if_enough_others_are_there(tmp_path):
+    class Stammering(Nodes):
+        def send_and_receive(self, messages, *, timeout=None):
+            replies = super().send_and_receive(messages, timeout=timeout)
+            for reply in replies:
+                if len(self.rounds) == 1 and reply.metadata.src_node_id == 8:
+                    reply.content["introduction"]["about"] = '{"client": [2]}'
+            return replies
+
+    grid = Stammering(client_app(make("FedAvg"), load_part), nodes())
+    got = deployed(make("FedAvg", clients_per_round=1.0), tmp_path, grid, min_nodes=3)
+    assert got.clients_.tolist() == [0, 1, 3]
 
 
 def test_two_nodes_with_one_client_id_are_refused(tmp_path):

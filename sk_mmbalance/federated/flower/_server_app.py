@@ -13,7 +13,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from flwr.app import Context, RecordDict
+from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -52,8 +52,9 @@ def server_app(
         settings that come with ``flwr run --run-config``. Its `engine` does not matter here.
     output : str, path or callable
         File to write the fitted estimator to, for ``joblib.load``; or a function of the
-        ``Context`` that returns it. It appears when it is whole. Load such files only from where
-        you trust: joblib runs what they say.
+        ``Context`` that returns it. A relative path begins where the SuperLink was started. The
+        file appears when it is whole. Load such files only from where you trust: joblib runs what
+        they say.
     min_nodes : int or callable, default=2
         Number of nodes to wait for before the start; or a function of the ``Context``. Clients
         that are there at the start are those of the run: one that comes later takes no part.
@@ -159,7 +160,14 @@ class Roll:
                         f"Clients disagree on the shape of modality {name!r}: client {client!r} "
                         f"has {tuple(shape)}, another {tuple(shapes[name])}."
                     )
-        classes = sorted({label for about in self._about.values() for label in about["classes"]})
+        labels = {label for about in self._about.values() for label in about["classes"]}
+        try:
+            classes = sorted(labels)
+        except TypeError as error:
+            raise ValueError(
+                f"Clients disagree on the type of the class labels: "
+                f"{', '.join(sorted(map(repr, labels)))}."
+            ) from error
         # as numpy joins arrays: the wider type
         wide = any(about["dtype"] == "float64" for about in self._about.values())
         sizes = {name: tuple(shape) for name, shape in shapes.items()}
@@ -179,12 +187,28 @@ class Roll:
             if reply.has_error():
                 failures.append(str(reply.error.reason))
                 continue
-            record = reply.content.config_records["introduction"]
-            about = json.loads(str(record["about"]))
+            try:
+                about = _read_introduction(reply)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                failures.append(f"unreadable introduction ({type(error).__name__}: {error})")
+                continue
             self._client_of[reply.metadata.src_node_id] = about["client"]
             self._about.setdefault(about["client"], about)
         self._asked |= set(nodes)
         return failures
+
+
+def _read_introduction(reply: Message) -> dict[str, Any]:
+    about = json.loads(str(reply.content.config_records["introduction"]["about"]))
+    if not isinstance(about["client"], int | float | str):
+        raise TypeError(f"client id {about['client']!r} is neither a number nor a string")
+    shapes = {str(name): [int(n) for n in shape] for name, shape in about["shapes"].items()}
+    return {
+        "client": about["client"],
+        "shapes": shapes,
+        "classes": list(about["classes"]),
+        "dtype": about["dtype"],
+    }
 
 
 def _try_to_write(model: Any, target: Path) -> None:
