@@ -289,6 +289,11 @@ def test_other_minor_of_flower_is_refused_by_name(found):
         require_minor(found)
 
 
+def test_absent_flower_is_told_of_with_the_extra():
+    with pytest.raises(MissingDependencyError, match=r"not installed: .*sk_mmbalance\[federated\]"):
+        require_minor(None)
+
+
 def test_patch_releases_of_the_minor_are_welcome():
     require_minor("1.41.0")
     require_minor("1.41.7")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from ...exceptions import MissingDependencyError
 
@@ -26,8 +26,14 @@ SWITCHES = {
 MINOR = "1.41"
 
 
-def require_minor(found: str) -> None:
-    """Refuse any other Flower than the one this was written for."""
+def require_minor(found: str | None) -> None:
+    """Refuse any other Flower than the one this was written for, and none."""
+    if found is None:
+        raise MissingDependencyError(
+            f"Flower (flwr) {MINOR} is needed and not installed: "
+            "pip install 'sk_mmbalance[federated]'. Without it the engine 'inprocess' gives the "
+            "same model."
+        )
     if found.split(".")[:2] != MINOR.split("."):
         raise MissingDependencyError(
             f"Flower (flwr) {MINOR} is needed, and {found} is installed: "
@@ -35,9 +41,16 @@ def require_minor(found: str) -> None:
         )
 
 
+def _installed() -> str | None:
+    try:
+        return version("flwr")
+    except PackageNotFoundError:
+        return None
+
+
 for _name, _value in SWITCHES.items():
     os.environ.setdefault(_name, _value)
-require_minor(version("flwr"))
+require_minor(_installed())
 with warnings.catch_warnings():
     # Flower's command line, imported with it, uses a name that click has deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
