@@ -49,7 +49,9 @@ RATES = (0.01, 0.03, 0.1)
 ROUNDS, LOCAL_EPOCHS, SHARE, N_CLIENTS = 30, 2, 0.5, 10
 CENTRAL = "central training"
 LOCAL = "every client for itself"
-NAMES = [CENTRAL, LOCAL, "FedAvg", "FedProx", "FedCMI", "CMSFed, tau 1", "CMSFed, tau 2"]
+NAMES = [CENTRAL, LOCAL, "FedAvg", "FedProx", "FedCMI", "CMSFed, published", "CMSFed"]
+
+PUBLISHED = {"tau": 1.0, "unit_features": False}
 
 COMMON = {"missing": "mask", "dtype": "float32", "evaluate_every": 0}
 ROUND = {"n_rounds": ROUNDS, "local_epochs": LOCAL_EPOCHS, "clients_per_round": SHARE}
@@ -122,8 +124,8 @@ def arms(rates: dict[str, dict[int, float]]) -> dict:
         "FedAvg": federated(FedAvgClassifier, "FedAvg"),
         "FedProx": federated(FedAvgClassifier, "FedProx", prox_mu=0.1),
         "FedCMI": federated(FedCMIClassifier, "FedCMI"),
-        "CMSFed, tau 1": federated(CMSFedClassifier, "CMSFed, tau 1", tau=1.0),
-        "CMSFed, tau 2": federated(CMSFedClassifier, "CMSFed, tau 2", tau=2.0),
+        "CMSFed, published": federated(CMSFedClassifier, "CMSFed, published", **PUBLISHED),
+        "CMSFed": federated(CMSFedClassifier, "CMSFed"),
     }
 
 

@@ -27,7 +27,7 @@ batch_size : int, default=64
     Rows per step of the optimiser.
 optimizer : {"sgd", "adam", "adamw"}, default="sgd"
     Optimiser at the clients; its state is fresh in every round.
-lr : float, default=0.05
+lr : float, default=0.03
     Learning rate.
 lr_min : float, default=None
     Learning rate that the last rounds come down to, linearly; None keeps `lr`.

@@ -49,7 +49,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
     local_epochs: int = 2
     batch_size: int = 64
     optimizer: str = "sgd"
-    lr: float = 0.05
+    lr: float = 0.03
     lr_min: Any = None
     lr_hold: int = 0
     momentum: float = 0.9

@@ -27,6 +27,7 @@ from .prototypes import (
     merge_prototypes,
     nearest_prototype_accuracy,
     prototype_losses,
+    unit,
 )
 from .selection import greedy_selection, update_distances
 from .server import Server
@@ -66,6 +67,7 @@ class CMSFed(Method):
     """
 
     enhance_weight: float = 1.0
+    unit_features: bool = True
     tau: float = 2.0
     candidate_fraction: float = 0.1
     distance: str = "euclidean"
@@ -106,7 +108,10 @@ class CMSFed(Method):
             return loss
         scores, terms = {}, {}
         for name, (means, known) in prototypes.items():
-            away = distance_logits(z[name], means, known)
+            features = z[name]
+            if self.unit_features:
+                features, means = unit(features), unit(means)
+            away = distance_logits(features, means, known)
             losses, counted = prototype_losses(away, codes, known)
             here = counted if present is None else counted & present[name]
             terms[name] = parts.weighted_mean_loss(losses, weight, here)
@@ -364,6 +369,10 @@ class CMSFedClassifier(BaseFederatedClassifier):
     ----------
     enhance_weight : float, default=1.0
         Weight gamma of the prototype term; 0 leaves the balanced selection alone.
+    unit_features : bool, default=True
+        Whether the prototype term compares directions: features and prototypes scaled to length
+        one. False takes them as they are, as published; with encoders that do not bound their
+        features these then grow from round to round, and training may break down.
     tau : float, default=2.0
         A client trains its weak modality alone if another one is more than `tau` times as
         accurate. ``float("inf")`` never does so. The authors' code has 1, 1.5 and 2; in our
@@ -406,8 +415,8 @@ class CMSFedClassifier(BaseFederatedClassifier):
     :math:`CE(H, y) + \gamma P_{weak}`, where the weak modality of a batch is the one whose
     features tell the true class less surely by distance. The formulae follow the authors' code;
     more than two modalities, modalities missing by row, the probing learning rate (the code's is
-    0, so that its first choice is arbitrary), prototypes of absent classes and `distance` are
-    ours. The prototype term starts once there are global prototypes, after the first round.
+    0, so that its first choice is arbitrary), prototypes of absent classes, `unit_features` and
+    `distance` are ours. ``tau=1.0, unit_features=False`` is the published form. The prototype term starts once there are global prototypes, after the first round.
 
     References
     ----------
@@ -429,6 +438,7 @@ class CMSFedClassifier(BaseFederatedClassifier):
     """
 
     enhance_weight: float = 1.0
+    unit_features: bool = True
     tau: float = 2.0
     candidate_fraction: float = 0.1
     distance: str = "euclidean"
@@ -443,6 +453,7 @@ class CMSFedClassifier(BaseFederatedClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseFederatedClassifier._parameter_constraints,
         "enhance_weight": [Interval(Real, 0, None, closed="left")],
+        "unit_features": ["boolean"],
         "tau": [Interval(Real, 0, None, closed="right")],
         "candidate_fraction": [Interval(Real, 0, 1, closed="both")],
         "distance": [StrOptions({"euclidean", "cosine"})],

@@ -40,7 +40,7 @@ class Method:
     local_epochs: int = 2
     batch_size: int = 64
     optimizer: str = "sgd"
-    lr: float = 0.05
+    lr: float = 0.03
     lr_min: float | None = None
     lr_hold: int = 0
     momentum: float = 0.9

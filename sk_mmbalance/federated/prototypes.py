@@ -69,6 +69,11 @@ def distance_logits(features: Tensor, prototypes: Tensor, known: Tensor) -> Tens
     return (-away).masked_fill(~known, -torch.inf)
 
 
+def unit(features: Tensor) -> Tensor:
+    """Rows of length one, but for those that are near nought."""
+    return features / (features.square().sum(dim=1, keepdim=True) + _SOFT).sqrt()
+
+
 def prototype_losses(logits: Tensor, codes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy of every row, and which rows count (those whose class has a prototype)."""
     counted = known[codes]

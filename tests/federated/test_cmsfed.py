@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Order, Server
 from sk_mmbalance.federated.local import Local, restrict
+from sk_mmbalance.federated.task import seeded
 
 from .conftest import federation, run, same_state
 
@@ -45,7 +46,8 @@ def test_without_prototypes_and_with_the_same_plan_it_is_federated_averaging(lac
 
 
 def local_with(method, task, X, y, prototypes, used=None):
-    module = method.build(task)
+    with seeded(0):
+        module = method.build(task)
     whole = task.read(X, y)
     held = ClientTrainer(method, task, whole).modalities()
     used = used or held
@@ -69,7 +71,7 @@ def prototypes_of(task, names="ab", seed=0):
 
 def test_loss_adds_the_prototype_term_of_the_weaker_modality():
     task, shares = federation(n_clients=1, n=40)
-    method = CMSFed(**SMALL, enhance_weight=0.7)
+    method = CMSFed(**SMALL, enhance_weight=0.7, unit_features=False)
     g = prototypes_of(task)
     local = local_with(method, task, *shares["0"], g)
     X, codes = local.rows[:]
@@ -88,7 +90,7 @@ def test_loss_adds_the_prototype_term_of_the_weaker_modality():
 
 def test_one_modality_in_use_gets_its_own_term_and_zeros_in_the_other_place():
     task, shares = federation(n_clients=1, n=40)
-    method = CMSFed(**SMALL)
+    method = CMSFed(**SMALL, unit_features=False)
     g = prototypes_of(task)
     local = local_with(method, task, *shares["0"], g, used=["b"])
     X, codes = local.rows[:]
@@ -97,6 +99,24 @@ def test_one_modality_in_use_gets_its_own_term_and_zeros_in_the_other_place():
     expected = F.cross_entropy(local.module.fusion(zeros)[0], codes)
     expected = expected + F.cross_entropy(-distances(z["b"], g["b"]), codes)
     torch.testing.assert_close(method.loss(local, local.rows[:], {}), expected)
+
+
+def test_unit_features_compare_directions():
+    task, shares = federation(n_clients=1, n=40)
+    method = CMSFed(**SMALL)
+    g = prototypes_of(task)
+    scaled = {name: 7 * value for name, value in g.items()}
+    found = []
+    for prototypes in (g, scaled):
+        local = local_with(method, task, *shares["0"], prototypes, used=["b"])
+        found.append(method.loss(local, local.rows[:], {}))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
+    X, codes = local.rows[:]
+    z = F.normalize(local.module.encode(X["inputs"])["b"], dim=1)
+    own = F.normalize(torch.from_numpy(g["b"]), dim=1).numpy()
+    expected = F.cross_entropy(local.module(X["inputs"]).logits, codes)
+    expected = expected + F.cross_entropy(-distances(z, own), codes)
+    torch.testing.assert_close(found[0], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_tie_adds_no_term():
