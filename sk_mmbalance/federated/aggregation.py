@@ -20,6 +20,18 @@ def split_by_modality(keys: Iterable[str], names: Iterable[str]) -> dict[str, li
 
     The fusion is the head H of all participants, its columns for a single modality included. All
     else of the network (encoder, projectors, classifier) belongs to one modality.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of the state dict.
+    names : iterable of str
+        Names of the modalities.
+
+    Returns
+    -------
+    dict of str to list of str
+        The keys of every block, by the modality's name.
     """
     by_key = {parts.safe_key(name): name for name in names}
     blocks: dict[str, list[str]] = {SHARED: [], **{name: [] for name in sorted(by_key.values())}}
