@@ -6,14 +6,15 @@ has its own part of the training rows, and the last node has no lower halves. In
 """
 
 from sk_mmbalance.datasets import load_digits_views
-from sk_mmbalance.federated import FedAvgClassifier
+from sk_mmbalance.federated import CMSFedClassifier, FedAvgClassifier, FedCMIClassifier
 
 N_TEST = 400
+METHODS = {"FedAvg": FedAvgClassifier, "FedCMI": FedCMIClassifier, "CMSFed": CMSFedClassifier}
 
 
 def make_model(run_config):
     """The unfitted estimator, out of the settings of the run."""
-    return FedAvgClassifier(
+    return METHODS[run_config["method"]](
         n_rounds=int(run_config["n-rounds"]),
         clients_per_round=1.0,
         missing="mask",

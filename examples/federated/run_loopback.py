@@ -24,7 +24,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from certificates import make_certificates
-from model_and_data import load_part, load_test, make_model
+from model_and_data import METHODS, load_part, load_test, make_model
 from processes import HOST, Processes, Stopped, free_ports
 
 import sk_mmbalance
@@ -128,7 +128,8 @@ def federate(options, folder, ports):
     start = time.monotonic()
     output, rounds = folder / "model.joblib", folder / "rounds.jsonl"
     config = (
-        f"n-rounds={options.rounds} min-nodes={options.nodes} random-state={options.seed} "
+        f'method="{options.method}" n-rounds={options.rounds} min-nodes={options.nodes} '
+        f"random-state={options.seed} "
         f"output={json.dumps(str(output))} rounds-file={json.dumps(str(rounds))}"
     )
     with Processes(folder, environment(folder)) as processes:
@@ -181,7 +182,9 @@ def same_on_a_laptop(options):
     }
     y = np.concatenate([y for _, y in parts])
     clients = np.repeat(np.arange(options.nodes), [len(y) for _, y in parts])
-    model = make_model({"n-rounds": options.rounds, "random-state": options.seed})
+    model = make_model(
+        {"method": options.method, "n-rounds": options.rounds, "random-state": options.seed}
+    )
     killed = options.kill_after_round or options.rounds
     model.set_params(
         dropout_rate=lambda number, client: float(client == options.nodes - 1 and number > killed)
@@ -191,6 +194,7 @@ def same_on_a_laptop(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--method", choices=METHODS, default="FedAvg")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
