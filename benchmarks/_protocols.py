@@ -28,13 +28,14 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GroupKFold, PredefinedSplit, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -48,6 +49,21 @@ COLUMNS = ["dataset", "method", "seed", "fold", "metric", "value"]
 _KEY = ["dataset", "method", "seed", "fold"]
 
 Arms = Mapping[str, Callable[[int], Any]]
+
+
+#: Images and sounds that are kept as they are by ``load("avdigits:raw")``.
+RAW_SHAPES = {"image": (1, 28, 28), "audio": (1, 20, 20)}
+
+
+class OneScaler(TransformerMixin, BaseEstimator):
+    """Standardises with one mean and one standard deviation for all values: pixels, log-mels."""
+
+    def fit(self, X, y=None):
+        self.mean_, self.scale_ = np.mean(X), np.std(X)
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,8 @@ class Protocol:
         Row numbers.
     fit_groups : ndarray or None
         Groups that a held-out part inside the training fold has to keep together.
+    scaler : transformer
+        Fitted to each modality of the training fold.
     """
 
     name: str
@@ -73,6 +91,7 @@ class Protocol:
     y: np.ndarray
     folds: list[tuple[np.ndarray, np.ndarray]]
     fit_groups: np.ndarray | None = None
+    scaler: Any = field(default_factory=StandardScaler)
 
 
 #: The figure each set is judged by: 81 % of occupancy's rows are of one class.
@@ -84,7 +103,8 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
 
     =================== ==========================================================
     mfeat               5 stratified folds (``mfeat:official``: the set's own split)
-    avdigits            3 folds of speakers (``avdigits:official``: own split)
+    avdigits            3 folds of speakers (``avdigits:official``: own split;
+                        ``avdigits:raw``: images and log-mels instead of flat vectors)
     avdigits_weakimage  as avdigits
     occupancy           5 folds of days
     dermatology         5 stratified folds
@@ -107,7 +127,11 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
     # Only three of occupancy's days have anybody in the room: holding a whole day out of the
     # training fold as well would take half of what there is to learn.
     fit_groups = groups if variant != "official" and file != "occupancy" else None
-    return Protocol(name, X, y, list(folds), fit_groups)
+    scaler: Any = StandardScaler()
+    if variant == "raw":
+        X = Modalities({m: values.reshape(-1, *RAW_SHAPES[m]) for m, values in X.items()})
+        scaler = OneScaler()
+    return Protocol(name, X, y, list(folds), fit_groups, scaler)
 
 
 def measure(
@@ -119,7 +143,7 @@ def measure(
     ``(X, y)``; both return further figures by name.
     """
     train, test = protocol.folds[fold]
-    scale = ModalityTransformer({}, remainder=StandardScaler())
+    scale = ModalityTransformer({}, remainder=protocol.scaler)
     pipe = make_pipeline(scale, estimator)
     step = pipe.steps[-1][0]
     fit_params = {}
@@ -163,6 +187,7 @@ def run(
     extra: Any = None,
     stress: Any = None,
     n_splits: Mapping[str, int] | None = None,
+    rotate: bool = False,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all arms on all folds and seeds; return the whole table.
@@ -185,6 +210,8 @@ def run(
         Further figures of a fitted estimator on the standardised test fold, by name.
     n_splits : dict of str to int, default=None
         Other numbers of folds, by set.
+    rotate : bool, default=False
+        Measure a seed on one fold only, the next for every further seed.
     folder : Path
         Where the table lies.
     """
@@ -199,7 +226,8 @@ def run(
         for dataset, protocol in protocols.items():
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
-                for fold in range(len(protocol.folds)):
+                folds = range(len(protocol.folds))
+                for fold in [folds[seed % len(folds)]] if rotate else folds:
                     order.append((dataset, method, seed, fold))
                     if order[-1] not in known:
                         jobs.append(
@@ -293,14 +321,16 @@ def summary(frame: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     return wide[[(dataset, what) for dataset in sets for what in ("mean", "sd")]].loc[list(methods)]
 
 
-def differences(frame: pd.DataFrame, metric: str, against: str) -> pd.DataFrame:
+def differences(frame: pd.DataFrame, metric: str, against: str, unit: str = "fold") -> pd.DataFrame:
     """Mean difference of every method to one of them, with its standard error.
 
     Seeds are averaged first; the error is that of the mean of the folds' paired differences. (With
-    few folds it is rough itself, and training folds overlap: read it as a yardstick.)
+    few folds it is rough itself, and training folds overlap: read it as a yardstick.) With
+    ``unit="seed"`` the paired differences are those of the seeds, folds averaged first: what is
+    left to chance by the initial weights, not by the choice of speakers.
     """
     rows = judged(frame, metric)
-    by_fold = rows.groupby(["dataset", "method", "fold"], sort=False)["value"].mean()
+    by_fold = rows.groupby(["dataset", "method", unit], sort=False)["value"].mean()
     wide = by_fold.unstack("method")
     apart = wide.sub(wide[against], axis=0).drop(columns=against).stack().rename("value")
     cells = apart.groupby(["method", "dataset"], sort=False).agg(

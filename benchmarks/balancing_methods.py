@@ -91,16 +91,16 @@ def arms(dataset: str) -> dict:
     }
 
 
-def stress(fitted, X: Modalities, y: np.ndarray) -> dict[str, float]:
+def stress(fitted, X: Modalities, y: np.ndarray, noises=NOISE, shares=MISSING) -> dict[str, float]:
     """Scores under noise and with missing modalities; the draws depend on the test fold alone."""
     rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(y).tobytes()))
     figures = {}
     noise = {name: rng.standard_normal(X[name].shape).astype(X[name].dtype) for name in X.names}
-    for sd in NOISE:
+    for sd in noises:
         noisy = Modalities({name: X[name] + sd * noise[name] for name in X.names})
         figures |= _stressed(fitted, noisy, y, f"noise {sd:g}")
     order = rng.random((len(y), len(X.names)))
-    for share in MISSING:
+    for share in shares:
         absent = order < share
         last = order == order.min(axis=1, keepdims=True)
         absent &= ~(absent.all(axis=1, keepdims=True) & last)  # every row keeps one

@@ -160,6 +160,37 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
             )
         return classes, np.searchsorted(classes, y)
 
+    def _read_partial_labels(
+        self, y: Any, n_samples: int, marker: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which rows are labelled, the classes, and codes (-1 where `marker` stands in `y`)."""
+        if y is None or marker is None:
+            classes, codes = self._read_labels(y, n_samples)
+            return np.ones(n_samples, dtype=bool), classes, codes
+        y = column_or_1d(y, warn=True)
+        if len(y) != n_samples:
+            raise ValueError(f"`y` has {len(y)} labels for {n_samples} samples in `X`.")
+        is_nan = isinstance(marker, float | np.floating) and np.isnan(marker)
+        labelled = y == y if is_nan else np.asarray(y != marker)  # only NaN differs from itself
+        labelled = np.broadcast_to(labelled, y.shape).astype(bool)
+        if not labelled.any():
+            raise ValueError(
+                f"`y` must have labelled rows; all {n_samples} are `unlabeled_label` ({marker!r})."
+            )
+        # what an object array holds beside the marker may be numbers, or strings
+        known = np.array(y[labelled].tolist()) if y.dtype == object else y[labelled]
+        found = np.unique(known)
+        if len(found) < 2 and not labelled.all():
+            raise ValueError(
+                f"`unlabeled_label`={marker!r} leaves labels of {found.tolist()} in `y`; at least "
+                f"two classes are needed. If {marker!r} is itself a class, mark unlabelled rows "
+                "with another value."
+            )
+        classes, known_codes = self._read_labels(known, int(labelled.sum()))
+        codes = np.full(n_samples, -1, dtype=np.intp)
+        codes[labelled] = known_codes
+        return labelled, classes, codes
+
     def _read_weights(
         self,
         sample_weight: Any,
@@ -171,6 +202,12 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
         """Weight of every row, class weights folded in; None if all are 1."""
         if sample_weight is None and class_weight is None:
             return None
+        shape = np.asarray(sample_weight).shape  # it may be anything that becomes an array
+        if shape and shape != (checked.n_samples,):
+            raise ValueError(
+                f"`sample_weight` must have one weight a row, shape ({checked.n_samples},); got "
+                f"shape {shape}."
+            )
         if sample_weight is not None and not np.asarray(sample_weight).any():
             raise ValueError(
                 "`sample_weight` is zero for every sample; at least one must be positive."

@@ -149,7 +149,10 @@ BAD_FITS = {
         lambda X, y: (X, y, {"sample_weight": -np.ones(60)}),
         "Negative values in data passed to `sample_weight`",
     ),
-    "short weights": (lambda X, y: (X, y, {"sample_weight": np.ones(5)}), "sample_weight.shape"),
+    "short weights": (
+        lambda X, y: (X, y, {"sample_weight": np.ones(5)}),
+        "`sample_weight` must have one weight a row",
+    ),
     "unequal lengths": (
         lambda X, y: ({"face": X["face"], "voice": X["voice"][:9]}, y, {}),
         "'face' has 60, 'voice' has 9",
@@ -243,3 +246,27 @@ def test_tags_of_a_pipeline_are_those_of_its_first_step():
     assert first_tags(chain).input_tags.string
     assert first_tags(make_pipeline("passthrough")) is None
     assert first_tags(object()) is None
+
+
+@pytest.mark.parametrize("marker", [None, np.nan, -1, "?"])
+def test_partial_labels_are_read_alike_whatever_marks_them(marker):
+    labels = ["x", "y", "x", "y"] if marker == "?" else [3, 5, 3, 5]
+    y = np.array([*labels, marker], dtype=object)
+    if marker is None:
+        y = y[:4].tolist()
+    labelled, classes, codes = Majority()._read_partial_labels(y, len(y), marker)
+    assert classes.tolist() == labels[:2]
+    assert codes[labelled].tolist() == [0, 1, 0, 1]
+    assert labelled.tolist() == [True] * 4 + [False] * (marker is not None)
+
+
+def test_weights_of_another_length_are_named():
+    X, y = toy()
+    with pytest.raises(ValueError, match=r"`sample_weight` must have one weight a row"):
+        Majority().fit(X, y, sample_weight=np.ones(3))
+
+
+def test_named_modalities_that_the_parameter_does_not_name_are_refused_with_the_mend():
+    X, y = toy()
+    with pytest.raises(ValueError, match="needs no `modalities=`"):
+        Majority(modalities={"other": slice(0, 2)}).fit(X, y)

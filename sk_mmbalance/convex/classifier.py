@@ -76,7 +76,8 @@ class ARMClassifier(ARMClassifierBase):
     kappa : float, default=0.01
         Price of a unit of cost, in units of error, when the serial thresholds are tuned.
     unlabeled_label : label, default=None
-        What marks an unlabelled row in `y`. It must not be a class.
+        What marks an unlabelled row in `y` (NaN and -1 are common; it is never guessed). It must
+        not be a class. None: all rows are labelled.
     solver : str, default='auto'
         'auto', 'schur' (squared loss), 'fista', or a solver of cvxpy such as 'clarabel',
         'scs', 'ecos', 'osqp', 'highs'. 'auto' takes cvxpy on small problems, the others beyond.

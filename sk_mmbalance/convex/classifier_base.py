@@ -42,28 +42,9 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         self, y: Any, sample_weight: Any, checked: CheckedModalities
     ) -> tuple[Array, Rows]:
         """Classes, and what is known of each row."""
-        labels = None if y is None else np.asarray(y)
-        labeled = np.ones(checked.n_samples, dtype=bool)
-        marker = self.unlabeled_label
-        if marker is not None and labels is not None:
-            labels = labels.ravel()
-            labeled = np.asarray(labels != marker)
-            if len(labeled) != checked.n_samples:
-                raise ValueError(
-                    f"`y` has {len(labeled)} labels for {checked.n_samples} samples in `X`."
-                )
-        codes = np.full(checked.n_samples, -1)
-        if labels is None or labeled.all():
-            classes, codes = self._read_labels(labels, checked.n_samples)
-        else:
-            known = labels[labeled]
-            if len(np.unique(known)) < 2:
-                raise ValueError(
-                    f"`unlabeled_label`={marker!r} leaves labels of "
-                    f"{np.unique(known).tolist()} in `y`; at least two classes are needed. If "
-                    f"{marker!r} is itself a class, mark unlabelled rows with another value."
-                )
-            classes, codes[labeled] = self._read_labels(known, len(known))
+        labeled, classes, codes = self._read_partial_labels(
+            y, checked.n_samples, self.unlabeled_label
+        )
         pair_weights = self._read_weights(sample_weight, checked, codes, classes)
         if pair_weights is None:
             pair_weights = np.ones(checked.n_samples)

@@ -52,6 +52,19 @@ def _as_value(name: str, value: Any) -> Any:
     return value
 
 
+def _refuse_unaligned_frames(values: Mapping[str, Any]) -> None:
+    """Rows are paired by position: row labels that say otherwise are a mistake somewhere."""
+    frames = [(name, v.index) for name, v in values.items() if isinstance(v, pd.DataFrame)]
+    for name, index in frames[1:]:
+        first, expected = frames[0]
+        if not index.equals(expected):
+            raise ValueError(
+                f"`X` modalities {first!r} and {name!r} are DataFrames with different row indices, "
+                "but rows are paired by position. Align them first (`.loc`, `.reindex`), or pass "
+                "`.to_numpy()` if they are in the same order."
+            )
+
+
 def _list_to_array(value: list | tuple) -> np.ndarray:
     if any(isinstance(item, str) or item is None for item in value):
         array = np.empty(len(value), dtype=object)
@@ -109,8 +122,8 @@ class Modalities:
     TypeError
         If a name is no string, or `modalities` is a list of arrays.
     ValueError
-        If no modality is given, a name is empty or contains ``"__"``, or the modalities have
-        unequal numbers of rows.
+        If no modality is given, a name is empty or contains ``"__"``, the modalities have
+        unequal numbers of rows, or DataFrames have different row indices.
 
     Examples
     --------
@@ -143,6 +156,7 @@ class Modalities:
             raise ValueError(f"`modalities` and keywords both give {repeated}; give each once.")
         given.update(named)
         self._set({name: _as_value(name, given[name]) for name in check_names(given)})
+        _refuse_unaligned_frames(self._values)
 
     def _set(self, values: dict[str, Any]) -> None:
         lengths = {name: value.shape[0] for name, value in values.items()}

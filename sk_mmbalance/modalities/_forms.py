@@ -80,9 +80,14 @@ def _named_values(X: Any, modalities: Any, spec: InputSpec | None) -> dict[str, 
     if known is not None:
         unknown = sorted(set(container.names) - known)
         if unknown:
+            mend = (
+                "Leave it out, or name it there; what comes by name needs no `modalities=`."
+                if spec is None
+                else "Leave it out, or fit again with it."
+            )
             raise ValueError(
                 f"`X` has modality {', '.join(map(repr, unknown))}, not {where}; known are "
-                f"{sorted(known)}. Leave it out, or fit again with it."
+                f"{sorted(known)}. {mend}"
             )
         if spec is None and known - set(container.names):
             raise MissingModalityError(

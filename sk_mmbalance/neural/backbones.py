@@ -11,6 +11,7 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -193,6 +194,7 @@ def make_backbones(
 
     Sizes are read off a dry run on two rows of zeros, so that any module will do.
     """
+    _check_widths(sizes.get("hidden_layer_sizes", ()))
     if isinstance(choices, Mapping):
         unknown = sorted(set(choices) - set(shapes))
         if unknown:
@@ -206,6 +208,15 @@ def make_backbones(
         module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
         built[name] = (module, _embedding_size(name, module, shapes[name], dtype))
     return built
+
+
+def _check_widths(widths: Any) -> None:
+    for width in widths:
+        if not isinstance(width, Integral) or width < 1:
+            raise ValueError(
+                f"`hidden_layer_sizes` must hold integers of at least 1; got {width!r} in "
+                f"{widths!r}. Use () for no hidden layer."
+            )
 
 
 def _embedding_size(

@@ -421,4 +421,9 @@ def _copy_callback(callback: Any) -> Any:
         return (callback[0], _copy_callback(callback[1]))
     if isinstance(callback, type):
         return callback
+    if not hasattr(callback, "set_params"):
+        raise TypeError(
+            "`callbacks` must hold skorch callbacks, or pairs of a name and a callback; got "
+            f"{callback!r}."
+        )
     return clone(callback) if isinstance(callback, BaseEstimator) else copy.deepcopy(callback)

@@ -427,6 +427,14 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
                 f"`reject_label` must not be one of the classes {classes.tolist()}; got "
                 f"{self.reject_label!r}."
             )
+        if self.reject_label is not None and (
+            isinstance(self.reject_label, str) != isinstance(classes.tolist()[0], str)
+        ):
+            # labels of two kinds in one array cannot be compared, sorted or scored
+            raise ValueError(
+                f"`reject_label` must be of the classes' kind ({type(classes.tolist()[0]).__name__}"
+                f"); got {self.reject_label!r}."
+            )
         return tuning
 
     def _route(self, sample_weight: Any, groups: Any) -> dict[str, dict[str, Any]] | None:

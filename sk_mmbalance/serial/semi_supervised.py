@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import column_or_1d
 
 from ..base import read_groups
 from ..exceptions import TeachingWarning
@@ -206,7 +205,9 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         """
         refuse_callables(X)
         checked = self._read_modalities(X, reset=True)
-        is_labelled, classes, codes = self._read_partial_labels(y, checked.n_samples)
+        is_labelled, classes, codes = self._read_partial_labels(
+            y, checked.n_samples, self.unlabeled_label
+        )
         weights = self._read_weights(sample_weight, checked, codes, classes)
         self._check_parameters()
         groups = read_groups(groups, checked.n_samples)
@@ -355,30 +356,6 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         return stage_router(self, self._sides_given(), self.cv)
 
     # -- reading parameters --------------------------------------------------------------------
-
-    def _read_partial_labels(
-        self, y: Any, n_samples: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which rows are labelled, the classes, and codes (-1 where unlabelled)."""
-        if y is None or self.unlabeled_label is None:
-            classes, codes = self._read_labels(y, n_samples)
-            return np.ones(n_samples, dtype=bool), classes, codes
-        y = column_or_1d(y, warn=True)
-        if len(y) != n_samples:
-            raise ValueError(f"`y` has {len(y)} labels for {n_samples} samples in `X`.")
-        marker = self.unlabeled_label
-        is_nan = isinstance(marker, float | np.floating) and np.isnan(marker)
-        labelled = y == y if is_nan else np.asarray(y != marker)  # only NaN differs from itself
-        labelled = np.broadcast_to(labelled, y.shape).astype(bool)
-        if not labelled.any():
-            raise ValueError(
-                f"`y` must have labelled rows; all {n_samples} are `unlabeled_label` ({marker!r})."
-            )
-        known = np.array(y[labelled].tolist()) if y.dtype == object else y[labelled]
-        classes, known_codes = self._read_labels(known, int(labelled.sum()))
-        codes = np.full(n_samples, -1, dtype=np.intp)
-        codes[labelled] = known_codes
-        return labelled, classes, codes
 
     def _check_parameters(self) -> None:
         check_number("confident_fraction", self.confident_fraction, 0.0, 1.0)

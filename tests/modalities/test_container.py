@@ -267,3 +267,13 @@ def test_npz_file_and_back(X, tmp_path):
 def test_bad_input_is_refused(given, error, message):
     with pytest.raises(error, match=message):
         Modalities(given)
+
+
+def test_frames_whose_rows_bear_other_labels_are_refused():
+    face = pd.DataFrame({"f": [1.0, 2.0, 3.0]}, index=[10, 11, 12])
+    voice = pd.DataFrame({"v": [1.0, 2.0, 3.0]}, index=[12, 11, 10])
+    with pytest.raises(ValueError, match="'face' and 'voice' are DataFrames with different row"):
+        Modalities(face=face, voice=voice)
+    aligned = Modalities(face=face, voice=voice.loc[face.index])
+    assert aligned["voice"]["v"].tolist() == [3.0, 2.0, 1.0]
+    assert len(Modalities(face=face, voice=voice.to_numpy())) == 3

@@ -92,3 +92,9 @@ def test_unknown_modality_is_named():
 def test_module_that_does_not_fit_is_refused(module, message):
     with pytest.raises(ValueError, match=message):
         make_backbones(module, {"a": (5,)}, torch.float32, **SIZES)
+
+
+@pytest.mark.parametrize("width", [0, -3, "a", 2.5])
+def test_widths_that_are_no_positive_integers_are_named(width):
+    with pytest.raises(ValueError, match="`hidden_layer_sizes` must hold integers of at least 1"):
+        make_backbones("auto", {"a": (3,)}, torch.float32, hidden_layer_sizes=(width,))

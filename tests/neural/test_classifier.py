@@ -499,3 +499,9 @@ def test_a_module_that_writes_into_its_input_leaves_the_callers_array_alone():
     backbone = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(5, 8))
     fit(X, y, backbones={"face": backbone}).predict(X)
     assert np.array_equal(X["face"], before)
+
+
+def test_what_is_no_callback_is_named():
+    X, y = blobs()
+    with pytest.raises(TypeError, match="`callbacks` must hold skorch callbacks"):
+        MultimodalClassifier(callbacks=["progress"]).fit(X, y)

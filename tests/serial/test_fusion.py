@@ -569,3 +569,11 @@ def test_failed_fit_leaves_the_earlier_one_untouched(two_classes, stages):
     with pytest.raises(ValueError, match="budget"):
         chain.fit(data.X, data.y)
     np.testing.assert_array_equal(chain.predict_proba(data.X), before)
+
+
+def test_label_of_refused_rows_is_of_the_classes_kind():
+    rng = np.random.default_rng(0)
+    X = Modalities(face=rng.normal(size=(60, 3)), voice=rng.normal(size=(60, 2)))
+    names = np.array(["no", "yes"])[np.arange(60) % 2]
+    with pytest.raises(ValueError, match=r"`reject_label` must be of the classes' kind \(str\)"):
+        SerialFusionClassifier(reject_below=0.9, reject_label=-1).fit(X, names)
