@@ -3,7 +3,7 @@
 from .aggregation import split_by_modality
 from .client import ClientTrainer
 from .cmsfed import CMSFed, CMSFedClassifier
-from .engine import Engine, InProcessEngine
+from .engine import InProcessEngine
 from .fedavg import FedAvg, FedAvgClassifier
 from .fedcmi import FedCMI, FedCMIClassifier
 from .messages import Failure, Order, Reply
@@ -20,7 +20,6 @@ __all__ = [
     "CMSFed",
     "CMSFedClassifier",
     "ClientTrainer",
-    "Engine",
     "Failure",
     "FedAvg",
     "FedAvgClassifier",

@@ -16,7 +16,7 @@ SHARED = ""
 
 
 def split_by_modality(keys: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
-    """Keys of a state dict by modality; under `SHARED` (an empty name) those of the fusion.
+    """Split the keys of a state dict into blocks that are averaged over different clients.
 
     The fusion is the head H of all participants, its columns for a single modality included. All
     else of the network (encoder, projectors, classifier) belongs to one modality.
@@ -24,14 +24,20 @@ def split_by_modality(keys: Iterable[str], names: Iterable[str]) -> dict[str, li
     Parameters
     ----------
     keys : iterable of str
-        Keys of the state dict.
+        Keys of a state dict.
     names : iterable of str
-        Names of the modalities.
+        Modalities.
 
     Returns
     -------
     dict of str to list of str
-        The keys of every block, by the modality's name.
+        Keys by modality; under ``""`` those of the fusion.
+
+    Examples
+    --------
+    >>> from sk_mmbalance.federated import split_by_modality
+    >>> split_by_modality(["backbones.m_face.0.weight", "fusion.bias"], ["face"])
+    {'': ['fusion.bias'], 'face': ['backbones.m_face.0.weight']}
     """
     by_key = {parts.safe_key(name): name for name in names}
     blocks: dict[str, list[str]] = {SHARED: [], **{name: [] for name in sorted(by_key.values())}}

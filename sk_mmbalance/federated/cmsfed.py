@@ -414,9 +414,10 @@ class CMSFedClassifier(BaseFederatedClassifier):
     With ``P_m = mean_i CE(-||z_m(i) - g_m(.)||, y_i)`` the loss is
     :math:`CE(H, y) + \gamma P_{weak}`, where the weak modality of a batch is the one whose
     features tell the true class less surely by distance. The formulae follow the authors' code;
-    more than two modalities, modalities missing by row, the probing learning rate (the code's is
-    0, so that its first choice is arbitrary), prototypes of absent classes, `unit_features` and
-    `distance` are ours. ``tau=1.0, unit_features=False`` is the published form. The prototype term starts once there are global prototypes, after the first round.
+    ``tau=1.0, unit_features=False`` is the published form. More than two modalities, modalities
+    missing by row, the probing learning rate (the code's is 0, so that its first choice is
+    arbitrary), prototypes of absent classes, `unit_features` and `distance` are ours. The
+    prototype term starts once there are global prototypes, after the first round.
 
     References
     ----------

@@ -43,10 +43,10 @@ def equal(first, second, **tolerance):
             np.testing.assert_array_equal(a[key], b[key])
 
 
-@every_class
+@pytest.mark.parametrize("cls", [FedCMIClassifier, CMSFedClassifier])
 def test_all_checks_of_scikit_learn_pass(cls):
-    """With half of the default rounds: it is the checks that take the time."""
-    assert_all_checks_pass(cls(n_rounds=15))
+    """With few rounds, and without the baseline: it is the checks that take the time."""
+    assert_all_checks_pass(cls(n_rounds=10, lr=0.05))
 
 
 @pytest.mark.slow
