@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ..neural import parts
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from .client import ClientTrainer
-from .engine import make_engine
+from .engine import AfterRound, make_engine
 from .messages import Memory
 from .method import Method
 from .server import Server
@@ -288,17 +289,10 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
             for label, rows in shares.items()
         }
         engine = make_engine(self.engine, trainers, memories)
-        title, before = type(self).__name__, server.round
+        before = server.round
         interrupted = False
         try:
-            with tqdm(
-                total=server.n_left, desc=title, unit="round", disable=not self.verbose
-            ) as bar:
-
-                def show(server: Server) -> None:
-                    bar.set_postfix(accuracy=server.history[-1].get("accuracy"))
-                    bar.update()
-
+            with _progress(type(self).__name__, server.n_left, bool(self.verbose)) as show:
                 engine.run(server, show)
             memories = engine.memories()
         except KeyboardInterrupt:  # the last whole round stays
@@ -368,6 +362,24 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         other = copy.deepcopy(self)
         load_arrays(other.net_.module_, {**self.server_.state, **self.personal_.get(client, {})})
         return other
+
+
+@contextmanager
+def _progress(title: str, n_rounds: int, wanted: bool) -> Iterator[AfterRound | None]:
+    """Bar over rounds, as what is called after each; none if not wanted.
+
+    A bar of tqdm that shows nothing would still start a thread that stays.
+    """
+    if not wanted:
+        yield None
+        return
+    with tqdm(total=n_rounds, desc=title, unit="round") as bar:
+
+        def show(server: Server) -> None:
+            bar.set_postfix(accuracy=server.history[-1].get("accuracy"))
+            bar.update()
+
+        yield show
 
 
 @dataclass(frozen=True)

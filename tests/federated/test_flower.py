@@ -305,7 +305,6 @@ def test_missing_flower_is_named_with_the_extra(monkeypatch):
         make_engine("flower", {})
 
 
-# tqdm, for progress bars, has a thread of its own that ends with the process
 NO_CONTACT = """
 import os, sys, threading
 contacts = []
@@ -319,7 +318,7 @@ from sk_mmbalance.federated import FedAvgClassifier
 X = np.random.default_rng(0).normal(size=(40, 3)); y = np.arange(40) % 2
 FedAvgClassifier(engine="flower", n_rounds=2, random_state=0).fit(X, y, clients=np.arange(40) % 2)
 import flwr.supercore.telemetry as telemetry
-threads = [t.name for t in threading.enumerate() if t.name != "tqdm_monitor"]
+threads = [t.name for t in threading.enumerate()]
 print(contacts, threads, telemetry.FLWR_TELEMETRY_ENABLED,
       os.environ["FLWR_DISABLE_UPDATE_CHECK"], os.environ["RAY_USAGE_STATS_ENABLED"])
 """
