@@ -297,6 +297,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
             memories = engine.memories()
         except KeyboardInterrupt:  # the last whole round stays
             interrupted = True
+            server.settle()
             memories = engine.memories()
         finally:
             engine.close()

@@ -129,6 +129,12 @@ class Server:
         """Number of rounds that are still to run."""
         return self._until - self.round
 
+    def settle(self) -> None:
+        """Go back to the last whole round, after an interruption."""
+        if self.phase == "evaluate":  # the weights are there, only the figures are not
+            self._close_round()
+        self.plans = self.plans[: self.round]
+
     def note(self, **values: Any) -> None:
         """Add values of the method's own to the record of this round."""
         self._row |= values

@@ -13,7 +13,12 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_mmbalance import Modalities, ModalityTransformer, MultimodalClassifier
 from sk_mmbalance.exceptions import NoUpdateWarning
-from sk_mmbalance.federated import CMSFedClassifier, FedAvgClassifier, FedCMIClassifier
+from sk_mmbalance.federated import (
+    ClientTrainer,
+    CMSFedClassifier,
+    FedAvgClassifier,
+    FedCMIClassifier,
+)
 
 from .._checks import assert_all_checks_pass
 from .conftest import blobs
@@ -333,6 +338,32 @@ def test_partial_fit_wants_all_classes_at_first_and_no_balance():
         FedAvgClassifier(**FAST).partial_fit(X, y)
     with pytest.raises(ValueError, match="`class_weight='balanced'` needs all rows"):
         FedAvgClassifier(**FAST, class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+
+
+@every_class
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_interrupted_fit_keeps_the_last_whole_round(cls, kind, monkeypatch):
+    X, y = blobs()
+    clients = np.arange(120) % 2
+    shorter = cls(**{**FAST, "n_rounds": 2}).fit(X, y, clients=clients)
+    handle, rounds = ClientTrainer.handle, [-1]
+    # in the third round's training, or when the second round is over but for its measurement
+    last = {"train": 2, "evaluate": 1}[kind]
+
+    def interrupted(self, order, memory=None):
+        if order.kind == "train":
+            rounds.append(order.config["round"])
+        if order.kind == kind and rounds[-1] == last:
+            raise KeyboardInterrupt
+        return handle(self, order, memory)
+
+    monkeypatch.setattr(ClientTrainer, "handle", interrupted)
+    clf = cls(**{**FAST, "n_rounds": 5})
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, clients=clients)
+    assert clf.n_rounds_ == len(clf.history_) == len(clf.plan_) == 2
+    assert clf.plan_ == shorter.plan_
+    equal(clf, shorter)
 
 
 # -- what the methods leave behind ----------------------------------------------------------
