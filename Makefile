@@ -48,11 +48,11 @@ $(DEV): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; \
 	  exit 1; }
-	$(PIP_INSTALL) -e '.[dev,plot]'
+	$(PIP_INSTALL) -e '.[dev,plot,federated]'
 	@touch $@
 
 $(DOCS): $(DEV)
-	$(PIP_INSTALL) -e '.[dev,plot,docs]'
+	$(PIP_INSTALL) -e '.[dev,plot,federated,docs]'
 	@touch $@
 
 # -- use -----------------------------------------------------------------------------------

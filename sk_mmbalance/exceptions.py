@@ -23,3 +23,7 @@ class CollapseWarning(UserWarning):
 
 class TeachingWarning(UserWarning):
     """A side that was to teach the other is no better than its pupil, and was not let to."""
+
+
+class NoUpdateWarning(UserWarning):
+    """A federated round, or a client, brought nothing that could be used."""

@@ -10,7 +10,10 @@ import pytest
 
 from sk_mmbalance import (
     ARMClassifier,
+    CMSFedClassifier,
     DataRemixingClassifier,
+    FedAvgClassifier,
+    FedCMIClassifier,
     LateFusionClassifier,
     Modalities,
     MultimodalClassifier,
@@ -32,6 +35,15 @@ SMALL = {
     "random_state": 0,
 }
 
+FEDERATED = {
+    "hidden_layer_sizes": (8,),
+    "feature_dim": 8,
+    "n_rounds": 10,
+    "batch_size": 16,
+    "evaluate_every": 0,
+    "random_state": 0,
+}
+
 CLASSIFIERS = {
     "ARM": ARMClassifier(loss="log_loss"),  # the squared loss gives no probabilities
     "best single modality": UnimodalClassifier(cv=2),
@@ -48,6 +60,9 @@ CLASSIFIERS = {
     ),
     "data remixing": DataRemixingClassifier(**SMALL, remix_after=5, min_share=0.2),
     "sustained boosting": SustainedBoostingClassifier(**SMALL, head_width=8, max_heads=2),
+    "federated averaging": FedAvgClassifier(**FEDERATED),
+    "federated, infiltration": FedCMIClassifier(**FEDERATED),
+    "federated, balanced selection": CMSFedClassifier(**FEDERATED),
 }
 
 every_classifier = pytest.mark.parametrize(

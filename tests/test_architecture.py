@@ -52,7 +52,7 @@ ONLY_IN = {
     "cvxpy": ("convex/",),
     "torch": ("neural/", "model_selection/", "federated/"),
     "skorch": ("neural/", "model_selection/", "federated/"),
-    "flwr": ("federated/flower.py",),
+    "flwr": ("federated/flower/",),
     "matplotlib": ("display",),
 }
 

@@ -4,6 +4,7 @@
 """
 
 import inspect
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,10 @@ API
 Everything that is public, by room. Every estimator also has scikit-learn's own methods
 (``get_params``, ``set_params``, ``score``, metadata routing); they are as described there.
 """
+
+
+#: Rooms inside rooms, loaded by name only; one whose optional package is absent is left out.
+INNER_ROOMS = ("federated.flower",)
 
 
 def public_names() -> dict[str, list[str]]:
@@ -37,6 +42,10 @@ def public_names() -> dict[str, list[str]]:
             if id(getattr(room, inner)) not in seen:
                 seen.add(id(getattr(room, inner)))
                 rooms.setdefault(name, []).append(f"sk_mmbalance.{name}.{inner}")
+    for name in INNER_ROOMS:
+        with suppress(ImportError):
+            inner = import_module(f"sk_mmbalance.{name}")
+            rooms[name] = [f"sk_mmbalance.{name}.{each}" for each in inner.__all__]
     exporting = {home.partition(".")[0] for home in sk_mmbalance._HOMES.values()}
     order = sorted(rooms, key=lambda room: (room not in exporting, room))
     return {room: sorted(rooms[room]) for room in order}

@@ -28,6 +28,7 @@ def check_modalities(
     missing: str = "error",
     accept_sparse: bool = False,
     keep_all_missing: bool = False,
+    keep_absent: bool = False,
 ) -> CheckedModalities:
     """Read any accepted form of multimodal input as numeric arrays by name.
 
@@ -50,6 +51,8 @@ def check_modalities(
         Whether scipy sparse matrices may stay sparse (as CSR).
     keep_all_missing : bool, default=False
         Whether a row may lack every modality.
+    keep_absent : bool, default=False
+        Whether, in `fit`, all rows may lack a modality, as at one of several clients.
 
     Returns
     -------
@@ -90,7 +93,7 @@ def check_modalities(
     present = np.column_stack([_presence(name, arrays[name], missing) for name in arrays])
     if missing == "mask":
         _refuse_empty_rows(present, keep_all_missing)
-        if fitting:
+        if fitting and not keep_absent:
             _refuse_absent_modality(present, list(arrays))
     on_disk = any(isinstance(value, np.memmap) for value in raw.values())
     return CheckedModalities(arrays, present, spec, on_disk)
