@@ -336,9 +336,9 @@ class Server:
         by_client: dict[str, float] = {}
         own = {name: [0.0, 0.0] for name in self.task.names}
         for client, answer in answers.items():
-            if isinstance(answer, Failure):
-                continue
-            found: Any = answer.config
+            if _why_not_measured(answer, self.task) is not None:
+                continue  # what a client says of itself is a figure in a table, no more
+            found: Any = answer.config  # type: ignore[union-attr]
             right, total = right + found["correct"], total + found["n"]
             by_client[client] = found["correct"] / found["n"]
             for name, hits, n in zip(
@@ -390,3 +390,22 @@ def _why_not_described(answer: Reply | Failure, task: Task) -> str | None:
     if not isinstance(names, list) or not names or not set(names) <= set(task.names):
         return f"has modalities {names!r}, expected some of {task.names}"
     return None
+
+
+def _why_not_measured(answer: Reply | Failure, task: Task) -> str | None:
+    """Say why an answer to an evaluate order cannot be counted; None if it can."""
+    if isinstance(answer, Failure):
+        return answer.reason
+    about = answer.config
+    names, hits, totals = (about.get(k) for k in ("modalities", "own_correct", "own_n"))
+    if not all(isinstance(part, list) for part in (names, hits, totals)):
+        return "no figures of single modalities"
+    if not len(names) == len(hits) == len(totals) or not set(names) <= set(task.names):  # type: ignore[arg-type]
+        return f"figures of modalities {names!r}, expected some of {task.names}"
+    pairs = [(about.get("correct"), about.get("n")), *zip(hits, totals, strict=True)]  # type: ignore[arg-type]
+    for correct, n in pairs:
+        if not (isinstance(correct, int | float) and isinstance(n, int | float)):
+            return f"{correct!r} of {n!r} rows is no count"
+        if not 0 <= correct <= n * (1 + 1e-9) < float("inf"):  # NaN fails this as well
+            return f"{correct!r} of {n!r} rows is no count"
+    return None if about["n"] else "no rows"

@@ -298,4 +298,4 @@ def test_error_inside_a_classifier_says_which_modality(data):
     X, y = data
     with pytest.raises(ValueError, match="C") as caught:
         UnimodalClassifier(LogisticRegression(C=-1.0), "voice").fit(X, y)
-    assert "modality 'voice'" in caught.value.__notes__[0]
+    assert "classifier of 'voice'" in caught.value.__notes__[0]

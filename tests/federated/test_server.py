@@ -361,3 +361,34 @@ def test_accuracy_is_that_over_all_clients_rows():
         right += int((logits.argmax(dim=1) == codes).sum())
         total += len(y)
     assert server.history[-1]["accuracy"] == pytest.approx(right / total)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"n": 0.0},
+        {"n": float("nan")},
+        {"correct": -1.0},
+        {"correct": 1e9},
+        {"own_n": [1.0]},
+        {"own_correct": "all"},
+        {"modalities": ["a", "another"]},
+    ],
+)
+def test_figures_that_are_none_are_left_out_of_the_accuracy(spoilt):
+    class Boasting(ClientTrainer):
+        def handle(self, order, memory=None):
+            reply, memory = super().handle(order, memory)
+            if order.kind == "evaluate":
+                reply = Reply(reply.arrays, {**reply.config, **spoilt})
+            return reply, memory
+
+    task, shares = federation(n_clients=3)
+    method = FedAvg(**SMALL)
+    trainers = {k: ClientTrainer(method, task, task.read(X, y)) for k, (X, y) in shares.items()}
+    honest, _ = run(method, task, shares, trainers=dict(trainers))
+    trainers["1"] = Boasting(method, task, task.read(*shares["1"]))
+    server, _ = run(method, task, shares, trainers=trainers)
+    assert same_state(server.state, honest.state)
+    assert set(server.history[-1]["client_accuracy"]) == {"0", "2"}
+    assert 0 <= server.history[-1]["accuracy"] <= 1
