@@ -50,6 +50,7 @@ from sk_mmbalance import (
     ModalityConcatenator,
     MultimodalClassifier,
     NegativeLearningClassifier,
+    OpinionPoolClassifier,
     SustainedBoostingClassifier,
 )
 from sk_mmbalance.exceptions import CollapseWarning
@@ -177,7 +178,9 @@ def arms(dataset: str) -> dict:
         "negative learning": net(NegativeLearningClassifier, {"reduction": "mean"}),
         "remixing": net(DataRemixingClassifier, {"unimodal_weight": 1.0}),
         "boosting, one head": net(SustainedBoostingClassifier, wide, max_heads=1),
-        "boosting": net(SustainedBoostingClassifier, {"residual_weight": 0.5}),
+        "boosting": net(SustainedBoostingClassifier, {"residual_weight": 0.25}),
+        # as it comes: its cross-validation is inside
+        "opinion pool": lambda seed: OpinionPoolClassifier(missing="mask", random_state=seed),
     }
     return made
 
