@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ._assignment import HeadGrowth
 from ._heads import GrowingHeads
+from ._training import start_momentum
 from .data import Batch, ModalityRows
 from .epoch_log import EpochLog
 from .losses import mean_criterion, weighted_mean_loss
@@ -276,7 +277,6 @@ class BoostingNet(MultimodalNet):
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Make the optimiser for the heads at hand."""
         super().initialize_optimizer(*args, **kwargs)
-        _start_momentum(self.optimizer_)
         self._synced_generation = self._heads().generation
         return self
 
@@ -306,7 +306,7 @@ class BoostingNet(MultimodalNet):
         held = {p for group in groups for p in group["params"]}
         for parameter in [p for p in self.optimizer_.state if p not in held]:
             del self.optimizer_.state[parameter]
-        _start_momentum(self.optimizer_)
+        start_momentum(self.optimizer_)
         self._synced_generation = generation
 
     def load_params(
@@ -343,19 +343,3 @@ class BoostingNet(MultimodalNet):
         rest = {key: value for key, value in files.items() if value}
         if rest:
             super().load_params(use_safetensors=use_safetensors, **rest)
-
-
-def _start_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Give every parameter its momentum, zero at first.
-
-    torch's fused SGD makes it at the first step, and fails where some parameters of a step have
-    theirs and others not: here the shared layer takes a step before the second encoder does.
-    """
-    if not isinstance(optimizer, torch.optim.SGD):
-        return
-    for group in optimizer.param_groups:
-        if group["momentum"] and group["fused"]:
-            for parameter in group["params"]:
-                optimizer.state[parameter].setdefault(
-                    "momentum_buffer", torch.zeros_like(parameter)
-                )

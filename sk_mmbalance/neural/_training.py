@@ -73,3 +73,19 @@ def schedule_callback(schedule: Any, max_epochs: int, monitor: str) -> Callback 
     if schedule == "cosine":
         return LRScheduler("CosineAnnealingLR", T_max=max_epochs, last_epoch=-1)
     return LRScheduler("ReduceLROnPlateau", monitor=monitor, factor=0.3, patience=5)
+
+
+def start_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter its momentum, zero at first.
+
+    torch's fused SGD makes it at a parameter's first step, and fails where some parameters of a
+    step have theirs and others not: a shared layer may take steps before an encoder does.
+    """
+    if not isinstance(optimizer, torch.optim.SGD):
+        return
+    for group in optimizer.param_groups:
+        if group["momentum"] and group["fused"]:
+            for parameter in group["params"]:
+                optimizer.state[parameter].setdefault(
+                    "momentum_buffer", torch.zeros_like(parameter)
+                )

@@ -27,6 +27,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from torch import Tensor
 
 from ..exceptions import DivergenceError
+from ._training import start_momentum
 from .data import Batch, ModalityRows, RowBatches
 from .epoch_log import EpochLog
 from .losses import mean_criterion, unimodal_losses
@@ -240,6 +241,7 @@ class MultimodalNet(NeuralNet):
                 "cannot train one modality at a time. Use 'adamw', 'adam' or 'sgd', or "
                 "remix_after=None."
             )
+        start_momentum(self.optimizer_)
         return self
 
     # -- prediction ------------------------------------------------------------------------

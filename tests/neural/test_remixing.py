@@ -605,3 +605,12 @@ def test_defaults_do_not_collapse_where_the_published_form_does(load_real):
         scores[name] = balanced_accuracy_score(data.y[test], clf.predict(X[test]))
     assert scores["default"] > scores["control"] - 0.03
     assert scores["published"] < scores["default"] - 0.1
+
+
+@pytest.mark.parametrize("remix_after", [0, 2])
+def test_momentum_waits_for_modalities_that_have_not_trained_yet(remix_after):
+    X, y = blobs(n=90)
+    model = DataRemixingClassifier(
+        optimizer="sgd", lr=0.05, remix_after=remix_after, max_epochs=4, random_state=0
+    )
+    assert np.isfinite(model.fit(X, y).history_["train_loss"]).all()
