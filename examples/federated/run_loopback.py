@@ -212,8 +212,9 @@ def main():
     if options.ray and options.kill_after_round:
         parser.error("a node simulated by ray is no process that could be killed")
 
-    # a polite end by SIGTERM cleans up as well
+    # a polite end by SIGTERM cleans up as well; a shell starts background jobs deaf to Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ports = free_ports(1 + options.nodes)
     folder = Path(tempfile.mkdtemp(prefix="skmm-"))
     print(f"ports {ports}, folder {folder}", flush=True)
