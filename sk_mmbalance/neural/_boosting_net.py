@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._assignment import HeadGrowth
 from ._heads import GrowingHeads
-from ._training import start_momentum
+from ._training import clear_gradients, start_momentum
 from .data import Batch, ModalityRows
 from .epoch_log import EpochLog
 from .losses import mean_criterion, weighted_mean_loss
@@ -146,7 +146,7 @@ class BoostingNet(MultimodalNet):
                 totals.setdefault(name, heads.no_logits(len(codes)))
                 continue
             # None, not zero: else momentum and weight decay would move what has no gradient
-            self.optimizer_.zero_grad(set_to_none=True)
+            clear_gradients(self.optimizer_)
             previous, newest = self._split(name, X, embeddings)
             total = newest if previous is None else previous + newest
             loss = self._modality_loss(previous, newest, batch, name)

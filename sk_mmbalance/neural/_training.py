@@ -89,3 +89,10 @@ def start_momentum(optimizer: torch.optim.Optimizer) -> None:
                 optimizer.state[parameter].setdefault(
                     "momentum_buffer", torch.zeros_like(parameter)
                 )
+
+
+def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Forget the last step's gradients: ``optimizer.zero_grad()`` without its profiling hooks."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None

@@ -27,7 +27,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from torch import Tensor
 
 from ..exceptions import DivergenceError
-from ._training import start_momentum
+from ._training import clear_gradients, start_momentum
 from .data import Batch, ModalityRows, RowBatches
 from .epoch_log import EpochLog
 from .losses import mean_criterion, unimodal_losses
@@ -119,7 +119,7 @@ class MultimodalNet(NeuralNet):
         """One step of the optimiser."""
         if self.needs_closure_:
             return super().train_step(batch, **fit_params)
-        self.optimizer_.zero_grad(set_to_none=True)
+        clear_gradients(self.optimizer_)
         step = self.train_step_single(batch, **fit_params)
         self._notify_gradients(batch)
         self.optimizer_.step()
