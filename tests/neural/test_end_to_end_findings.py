@@ -1,0 +1,51 @@
+"""What the user guide says of convolutional networks is what their data file says."""
+
+import pytest
+from _protocols import differences, read, summary
+
+IMAGES, WEAK = "avdigits:raw", "avdigits_weakimage:raw"
+
+
+@pytest.fixture(scope="module")
+def results():
+    return read("end_to_end")
+
+
+def gain(results, method, control):
+    pair = results[results["method"].isin([method, control])]
+    return differences(pair, "accuracy", control, unit="seed").loc[method]
+
+
+def test_every_arm_was_measured_on_the_same_seeds(results):
+    seeds = results.groupby(["dataset", "method"])["seed"].unique().map(sorted)
+    assert len(seeds) == 20
+    assert all(found == seeds.iloc[0] for found in seeds)
+    assert len(seeds.iloc[0]) >= 5
+
+
+def test_joint_training_is_the_worst_on_avdigits(results):
+    mean = summary(results)[IMAGES]["mean"]
+    assert mean.idxmin() == "joint"
+    apart = ["late fusion of networks", "late fusion, a loss per modality", "boosting, one head"]
+    assert (mean[apart] > mean["joint"] + 0.03).all()
+
+
+def test_boosting_is_the_best_on_avdigits_and_gains_on_its_control(results):
+    mean = summary(results)[IMAGES]["mean"]
+    assert set(mean.nlargest(2).index) == {"boosting", "boosting, published"}
+    for method in ("boosting", "boosting, published"):
+        for dataset in (IMAGES, WEAK):
+            apart = gain(results, method, "boosting, one head")[dataset]
+            assert apart["mean"] > 2 * apart["se"]
+
+
+def test_published_remixing_gains_on_its_control(results):
+    for dataset in (IMAGES, WEAK):
+        apart = gain(results, "remixing, published", "joint, a loss per modality")[dataset]
+        assert apart["mean"] > 2 * apart["se"]
+
+
+def test_negative_learning_is_its_control(results):
+    for dataset in (IMAGES, WEAK):
+        apart = gain(results, "negative learning", "late fusion, a loss per modality")[dataset]
+        assert abs(apart["mean"]) < 2 * apart["se"]
