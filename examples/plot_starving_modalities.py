@@ -30,10 +30,7 @@ lines = {
     "joint: linear probe": ("joint: linear probe", "C3-"),
     "joint, a loss per modality": ("a loss per modality: own head", "C0-"),
 }
-names = {
-    "avdigits:raw": "avdigits",
-    "avdigits_weakimage:raw": "avdigits_weakimage (images with 4 principal components)",
-}
+names = {"avdigits:raw": "avdigits", "avdigits_weakimage:raw": "avdigits_weakimage"}
 sets = [name for name in names if name in set(curves["dataset"])]
 figure, axes = plt.subplots(
     len(sets), 2, figsize=(9, 3.4 * len(sets)), sharex=True, squeeze=False, layout="constrained"
