@@ -54,7 +54,7 @@ CONTROLS = {
     "negative learning, stronger": "late fusion, a loss per modality",
     "remixing, published": "joint, a loss per modality",
     "remixing": "joint, a loss per modality",
-    "boosting, published": "boosting, one head",
+    "boosting, published": "boosting, published, one head",
     "boosting": "boosting, one head",
     "negative learning and remixing": "negative learning",
 }
@@ -98,11 +98,11 @@ def arms(dataset: str) -> dict:
         "negative learning, stronger": arm(NegativeLearningClassifier, reduction="mean"),
         "remixing, published": arm(DataRemixingClassifier, joint_every=None, order="sequential"),
         "remixing": arm(DataRemixingClassifier),
-        # between the two forms it is the control of: as wide as the one, fused loss as the other
-        "boosting, one head": arm(
-            SustainedBoostingClassifier, max_heads=1, head_width=256, fused_weight=1.0
+        "boosting, published, one head": arm(
+            SustainedBoostingClassifier, **published_boosting | {"max_heads": 1}
         ),
         "boosting, published": arm(SustainedBoostingClassifier, **published_boosting),
+        "boosting, one head": arm(SustainedBoostingClassifier, max_heads=1),
         "boosting": arm(SustainedBoostingClassifier),
         "negative learning and remixing": arm(NegativeLearningClassifier, remix_after=10),
     }

@@ -209,6 +209,38 @@ class ExpertsClassifier(ModalityClassifier):
             probas[name] = proba
         return probas
 
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Logarithm of `predict_proba`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class with the highest fused probability.
+        """
+        proba = self.predict_proba(X)  # first: it says if this is not fitted
+        return self.classes_[proba.argmax(axis=1)]
+
     def _read_sparse(self, X: Any, *, reset: bool) -> Any:
         return self._read_modalities(X, reset=reset, accept_sparse=self._takes_sparse())
 

@@ -286,38 +286,6 @@ class LateFusionClassifier(ExpertsClassifier):
         weights = np.array([self.weights_[name] for name in probas])
         return pool(list(probas.values()), checked.present, weights, self.rule)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Multimodal input.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Logarithm of `predict_proba`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Multimodal input.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class with the highest fused probability.
-        """
-        proba = self.predict_proba(X)  # first: it says if this is not fitted
-        return self.classes_[proba.argmax(axis=1)]
-
 
 def _evidence(
     probas: dict[str, np.ndarray], checked: CheckedModalities, experts: dict[str, Expert]

@@ -446,38 +446,6 @@ class OpinionPoolClassifier(ExpertsClassifier):
                 own[name] = proba
         return own
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Multimodal input.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Logarithm of `predict_proba`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Multimodal input.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class with the highest pooled probability.
-        """
-        proba = self.predict_proba(X)  # first: it says if this is not fitted
-        return self.classes_[proba.argmax(axis=1)]
-
     def _views(self, X: Any) -> tuple[CheckedModalities, CheckedModalities]:
         check_is_fitted(self)
         checked = self._read_modalities(X, reset=False)
