@@ -98,6 +98,10 @@ def arms(dataset: str) -> dict:
         "negative learning, stronger": arm(NegativeLearningClassifier, reduction="mean"),
         "remixing, published": arm(DataRemixingClassifier, joint_every=None, order="sequential"),
         "remixing": arm(DataRemixingClassifier),
+        # neither form's own control (256 wide like the one, with a fused loss like the other)
+        "boosting, one wide head, light fused loss": arm(
+            SustainedBoostingClassifier, max_heads=1, head_width=256, fused_weight=1.0
+        ),
         "boosting, published, one head": arm(
             SustainedBoostingClassifier, **published_boosting | {"max_heads": 1}
         ),

@@ -64,7 +64,11 @@ def arms(dataset: str) -> dict:
 
         return made
 
-    left_out = ("negative learning, stronger", "negative learning and remixing")
+    left_out = (
+        "negative learning, stronger",
+        "negative learning and remixing",
+        "boosting, one wide head, light fused loss",
+    )
     return {
         name: settled(make)
         for name, make in balancing_methods.arms(dataset).items()
