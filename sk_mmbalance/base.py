@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, compute_class_weight, get_tags
@@ -68,11 +68,13 @@ def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
 Fold = tuple[np.ndarray, np.ndarray]
 
 
-def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
+def make_folds(
+    cv: Any, y: np.ndarray, groups: np.ndarray | None, *, classifier: bool = True
+) -> list[Fold]:
     """Rows to train on and rows to test on.
 
-    A number of folds is stratified by class; with `groups` all rows of a group stay together,
-    and there are at most as many folds as groups.
+    A number of folds is stratified by class (where there are classes); with `groups` all rows of
+    a group stay together, and there are at most as many folds as groups.
     """
     cv = 5 if cv is None else cv
     if groups is not None and isinstance(cv, int | np.integer):
@@ -82,11 +84,15 @@ def make_folds(cv: Any, y: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
                 "`groups` has a single group; cross-validation needs at least two. Leave `groups` "
                 "out if rows are independent."
             )
-        cv = StratifiedGroupKFold(n_splits=min(int(cv), n_groups))
+        cv = (StratifiedGroupKFold if classifier else GroupKFold)(min(int(cv), n_groups))
     check_consistent_length(y, groups)
-    splitter = check_cv(cv, y, classifier=True)
-    folds = list(splitter.split(np.zeros((len(y), 1)), y, groups))
-    folds = [(np.asarray(train), np.asarray(test)) for train, test in folds if len(test)]
+    splitter = check_cv(cv, y, classifier=classifier)
+    rows = np.arange(len(y))  # what was given as a mask becomes row numbers
+    folds = [
+        (rows[train], rows[test])
+        for train, test in splitter.split(rows[:, None], y, groups)
+        if len(test)
+    ]
     if not folds:
         raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
     return folds

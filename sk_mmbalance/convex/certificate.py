@@ -13,6 +13,9 @@ from .problem import ARMData, ARMPoint, Strengths, objective, score_gradients
 
 Array = np.ndarray
 
+# Singular values of the intercepts' Hessian below this share of the largest are rounding noise.
+_RELATIVE_RANK = 1e-12
+
 
 def relative_gap(value: float, bound: float, value_at_zero: float) -> float:
     """``(J - D) / J``, never negative.
@@ -86,6 +89,7 @@ def settle_intercepts(
 ) -> ARMPoint:
     """``point`` with the intercepts that are best for its coefficients.
 
+    Where a common shift of all scores changes nothing, the strong side's intercepts sum to zero.
     Newton's method in ``(b_s, b_w)`` alone: one pass over the scores an iteration. With it
     the dual point's column sums vanish, which the certificate needs; without, the gap would
     shrink only with the square root of the suboptimality.
@@ -102,18 +106,22 @@ def settle_intercepts(
         slope = np.concatenate([np.sum(u_s + u_c, axis=0), np.sum(u_w - u_c, axis=0)])
         # the multinomial loss is blind to a common shift of the scores, hence the least
         # squares; and its Newton steps are short enough here to need no line search
-        newton = np.linalg.lstsq(_intercept_hessian(data, strengths, f_s, f_w), slope)[0]
+        newton = np.linalg.lstsq(
+            _intercept_hessian(data, strengths, f_s, f_w), slope, rcond=_RELATIVE_RANK
+        )[0]
         size = float(np.max(np.abs(newton)))
         if not np.isfinite(size) or size > max(10.0, 2 * step):
             break
         shift, step = shift - newton, size
         if size <= 1e-15 * max(1.0, float(np.max(np.abs(shift)))):
             break
-    settled = replace(
-        point,
-        strong_intercept=point.strong_intercept + shift[:k],
-        weak_intercept=point.weak_intercept + shift[k:],
-    )
+    strong_intercept = point.strong_intercept + shift[:k]
+    weak_intercept = point.weak_intercept + shift[k:]
+    if data.loss.ignores_common_shift:
+        tied = strengths.coupling > 0 and data.has_weak and np.any(data.paired_rows > 0)
+        weak_intercept -= np.mean(strong_intercept if tied else weak_intercept)
+        strong_intercept -= np.mean(strong_intercept)
+    settled = replace(point, strong_intercept=strong_intercept, weak_intercept=weak_intercept)
     # a rise within rounding is no rise
     limit = objective(data, strengths, point) * (1 + 1e-12)
     return settled if objective(data, strengths, settled) <= limit else point

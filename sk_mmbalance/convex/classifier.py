@@ -222,7 +222,7 @@ class ARMClassifier(ARMClassifierBase):
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
         groups : array-like of shape (n_samples,), default=None
-            For the splits of `cv`.
+            For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------

@@ -194,7 +194,7 @@ class ARMClassifierCV(ARMClassifierBase):
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
         groups : array-like of shape (n_samples,), default=None
-            For the splits of `cv`.
+            For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------
@@ -274,13 +274,11 @@ class ARMClassifierCV(ARMClassifierBase):
     ) -> dict[str, Any]:
         """Score every candidate on every split."""
         usable = np.flatnonzero(rows.labeled & _scorable(assembly, self.predict_with))
-        splits = list(
-            inner_splits(
-                self.cv,
-                rows.truth[usable],
-                classifier=True,
-                groups=None if groups is None else groups[usable],
-            )
+        splits = inner_splits(
+            self.cv,
+            rows.truth[usable],
+            classifier=True,
+            groups=None if groups is None else groups[usable],
         )
         everyone = np.arange(len(rows.labeled))
         results = Parallel(n_jobs=self.n_jobs, verbose=max(0, int(self.verbose) - 1))(

@@ -16,6 +16,8 @@ class Loss(ABC):
     """A convex, differentiable loss whose Hessian stays below ``curvature * identity``."""
 
     curvature: float
+    #: Whether adding one number to all scores of a row leaves its loss as it is.
+    ignores_common_shift = False
 
     @abstractmethod
     def value(self, scores: Array, targets: Array) -> Array:
@@ -107,6 +109,7 @@ class MultinomialLogLoss(Loss):
 
     # Böhning's bound 1/2 (I - 11'/K) on diag(p) - pp'
     curvature = 0.5
+    ignores_common_shift = True
 
     def value(self, scores: Array, targets: Array) -> Array:
         """Return the loss of each row."""

@@ -231,7 +231,7 @@ class ARMRegressor(RegressorMixin, ARMBase):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), default=None
         groups : array-like of shape (n_samples,), default=None
-            For the splits of `cv`.
+            For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------

@@ -1,27 +1,26 @@
-"""Cross-validation inside an estimator."""
+"""Cross-validation inside an estimator with few labels."""
 
-from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import check_cv
+
+from ..base import Fold, make_folds
 
 Array = np.ndarray
 
 
-def inner_splits(
-    cv: Any, target: Array, *, classifier: bool, groups: Array | None
-) -> Iterator[tuple[Array, Array]]:
+def inner_splits(cv: Any, target: Array, *, classifier: bool, groups: Array | None) -> list[Fold]:
     """Train and test rows of each split.
 
     An integer `cv` is lowered to the size of the smallest class where that is smaller: with
-    few labels, fewer folds beat a fold without a class.
+    few labels, fewer folds beat a fold without a class. With `groups` it is lowered to their
+    number, and all rows of a group stay together.
 
     Raises
     ------
     ValueError
-        If a class has a single row and `cv` is an integer.
+        If a class has a single row and `cv` is an integer, or if there is a single group.
     """
     if classifier and isinstance(cv, Integral) and groups is None:
         smallest = int(np.min(np.unique(target, return_counts=True)[1]))
@@ -31,5 +30,4 @@ def inner_splits(
                 "row. Label more rows, or pass `cv` as a list of splits."
             )
         cv = min(int(cv), smallest)
-    splitter = check_cv(cv, target, classifier=classifier)
-    yield from splitter.split(np.zeros((len(target), 1)), target, groups)
+    return make_folds(cv, target, groups, classifier=classifier)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -22,11 +22,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
-from ..base import weight_params
+from ..base import Fold, make_folds, weight_params
 from ..modalities import CheckedModalities
 from ._stages import PlacedStage, stage_input
-
-Split = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -165,26 +163,20 @@ def route_to_fit(
     return {name: dict(routed[name].fit) for name in names}
 
 
-def read_splits(cv: Any, codes: np.ndarray, groups: np.ndarray | None) -> list[Split]:
+def read_splits(cv: Any, codes: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
     """Folds from ``cv``: an integer respects classes, and groups where they are given."""
     if isinstance(cv, bool) or cv is None or (isinstance(cv, int | np.integer) and cv < 2):
         raise ValueError(f"`cv` must be an integer >= 2, a splitter or an iterable; got {cv!r}.")
     if isinstance(cv, int | np.integer):
         # more folds than the smallest class has rows would leave folds without it
         cv = max(2, min(int(cv), int(np.bincount(codes).min())))
-        if groups is not None:
-            cv = StratifiedGroupKFold(cv)
-    splitter = check_cv(cv, codes, classifier=True)
-    splits = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(codes, codes, groups)]
-    n_samples = len(codes)
-    as_rows = np.arange(n_samples)
-    return [(as_rows[train], as_rows[test]) for train, test in splits]
+    return make_folds(cv, codes, groups)
 
 
 def out_of_fold_scores(
     placed: Sequence[PlacedStage],
     data: Labelled,
-    splits: Sequence[Split],
+    splits: Sequence[Fold],
     n_jobs: int | None,
     verbose: int = 0,
 ) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from ._fitting import Labelled, Split, apply_stage, fit_stage, has_modalities
+from ..base import Fold
+from ._fitting import Labelled, apply_stage, fit_stage, has_modalities
 from ._projection import DependenceProjection
 from ._stages import PlacedStage, side_by_side
 
@@ -112,7 +113,7 @@ def taught_scores(
     data: Labelled,
     labelled: np.ndarray,
     unlabelled: np.ndarray,
-    splits: Sequence[Split],
+    splits: Sequence[Fold],
     make_teaching: Any,
 ) -> np.ndarray:
     """Out-of-fold scores of both sides on `labelled` rows, taught anew in every fold.

@@ -10,13 +10,12 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import _BaseComposition
 
-from ..base import read_groups
+from ..base import Fold, read_groups
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
 from ._fitting import (
     Labelled,
-    Split,
     fit_stage,
     out_of_fold_scores,
     prefit_scores,
@@ -457,7 +456,7 @@ class _StageScores:
         self.data, self.prefit = data, serial.prefit
         self.n_jobs, self.verbose = serial.n_jobs, serial.verbose
         self.cv = serial.cv
-        self.splits: list[Split] | None = None
+        self.splits: list[Fold] | None = None
         self.known: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
 
     def __call__(self, placed: Sequence[PlacedStage]) -> np.ndarray:

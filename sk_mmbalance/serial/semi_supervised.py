@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 
-from ..base import read_groups
+from ..base import Fold, read_groups
 from ..exceptions import TeachingWarning
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._fitting import (
     Labelled,
-    Split,
     fit_stage,
     out_of_fold_scores,
     read_splits,
@@ -383,7 +382,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     def _cost(self, side: int) -> float | None:
         return read_cost(self.costs[side], "`costs`")
 
-    def _sides(self, known: Labelled, splits: Sequence[Split]) -> tuple[list[str], list[str]]:
+    def _sides(self, known: Labelled, splits: Sequence[Fold]) -> tuple[list[str], list[str]]:
         """Names of the weak and the strong side."""
         names = known.checked.names
         given = {"weak": self.weak, "strong": self.strong}
@@ -412,7 +411,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             )
         return weak, strong
 
-    def _weakest(self, names: list[str], known: Labelled, splits: Sequence[Split]) -> str:
+    def _weakest(self, names: list[str], known: Labelled, splits: Sequence[Fold]) -> str:
         estimator = self.weak_estimator
         stages = [Stage(name, estimator, (name,), 0.0) for name in names]
         placed = place(stages, known.checked, accumulate=False)

@@ -8,7 +8,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,6 +20,7 @@ from sk_mmbalance import (
     ModalityTransformer,
 )
 from sk_mmbalance.convex import cost_scorer
+from sk_mmbalance.convex.splits import inner_splits
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._checks import assert_all_checks_pass
 
@@ -231,6 +232,29 @@ def test_weights_and_groups_are_routed(make_rows):
         pipeline.fit(X, y, sample_weight=weights, groups=groups)
     direct = clone(arm).fit(X, y, sample_weight=weights, groups=groups)
     np.testing.assert_array_equal(pipeline[-1].coef_, direct.coef_)
+
+
+@pytest.mark.parametrize("classifier", [True, False])
+def test_integer_cv_keeps_groups_together(classifier):
+    target, groups = np.tile([0, 1, 2], 20), np.repeat(np.arange(4), 15)
+    splits = inner_splits(5, target, classifier=classifier, groups=groups)
+    assert len(splits) == 4  # there are no more groups
+    for train, test in splits:
+        assert not set(groups[train]) & set(groups[test])
+    with pytest.raises(ValueError, match="`groups` has a single group"):
+        inner_splits(5, target, classifier=classifier, groups=np.zeros(60))
+
+
+def test_groups_count_in_the_choice_with_an_integer_cv(make_rows):
+    X, y = make_rows()
+    groups = np.arange(len(y)) % 5
+    settings = dict(weak="face", couplings=[0, 0.1], **OWN)
+    apart = ARMClassifierCV(cv=5, **settings).fit(X, y, groups=groups)
+    named = ARMClassifierCV(cv=StratifiedGroupKFold(5), **settings).fit(X, y, groups=groups)
+    mixed = ARMClassifierCV(cv=5, **settings).fit(X, y)
+    for name in ("split0_test_score", "split1_test_score", "mean_test_score"):
+        np.testing.assert_array_equal(apart.cv_results_[name], named.cv_results_[name])
+    assert (apart.cv_results_["split0_test_score"] != mixed.cv_results_["split0_test_score"]).any()
 
 
 def test_allows_nan_only_when_told_to_mask():

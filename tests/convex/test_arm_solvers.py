@@ -119,6 +119,21 @@ def test_scalar_metric_gram_metric_and_schur_agree(make_problem, loss):
         np.testing.assert_allclose(watch.best.weak, reference.point.weak, atol=1e-3)
 
 
+@pytest.mark.parametrize("coupling", [0.0, 0.3])
+def test_solvers_agree_on_intercepts_that_the_log_loss_leaves_free(make_problem, coupling):
+    data = make_problem("log_loss", 3)
+    points = []
+    for solver in ("fista", "clarabel"):
+        engine = ARMEngine(data, solver=solver, tol=1e-9)
+        strengths = strengths_at(engine, "l21", 0.2, 0.9, coupling=coupling)
+        points.append(engine.solve(strengths).point)
+    for point in points:
+        assert abs(np.sum(point.strong_intercept)) < 1e-12
+    for name in ("strong_intercept", "weak_intercept"):
+        ours, theirs = (getattr(point, name) for point in points)
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
 def test_without_a_penalty_the_schur_form_is_solved_directly(make_problem):
     data = make_problem("squared", 3)
     found = ARMEngine(data, solver="schur", tol=1e-12).solve(
