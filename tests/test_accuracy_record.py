@@ -47,11 +47,59 @@ def test_best_floor_may_be_a_single_modality_and_every_arm_is_held_to_it():
             ("late fusion, LR", 0, fold, "accuracy[face]", alone),
             ("remixing", 0, fold, "accuracy", pool),
         ]
-    table = accuracy.against_floors(_table(rows)).set_index("method")
-    assert set(table["best_floor"]) == {"face alone, LR"}
-    assert table.loc["remixing", "difference"] == pytest.approx(0.05)
-    assert table.loc["remixing", "se"] == pytest.approx(0.05)
-    assert table.loc["late fusion, LR", "difference"] == pytest.approx(-0.1)
+    table = accuracy.references(_table(rows))
+    assert set(table["reference"]) == {"face alone, LR"}
+    assert set(table["kind"]) == {"best floor"}  # the control was not measured
+    held = table.pivot(index=["arm", "fold"], columns="method", values="value")
+    apart = held["arm"] - held["reference"]
+    assert apart["remixing"].tolist() == pytest.approx([0.1, 0.0])
+    assert apart["late fusion, LR"].tolist() == pytest.approx([-0.1, -0.1])
+
+
+def test_every_method_is_held_to_its_control_with_seeds_averaged():
+    rows = [
+        (arm, seed, fold, "accuracy", value + 0.1 * seed)
+        for arm, values in {
+            "joint, a loss per modality": (0.5, 0.6),
+            "remixing": (0.6, 0.6),
+            "joint": (0.1, 0.1),
+        }.items()
+        for seed in (0, 1)
+        for fold, value in enumerate(values)
+    ]
+    table = accuracy.references(_table(rows))
+    own = table[table["kind"] == "control"]
+    assert own[["arm", "reference"]].drop_duplicates().to_numpy().tolist() == [
+        ["remixing", "joint, a loss per modality"]
+    ]
+    held = own.pivot(index="fold", columns="method", values="value")
+    assert held["arm"].tolist() == pytest.approx([0.65, 0.65])
+    assert held["reference"].tolist() == pytest.approx([0.55, 0.65])
+
+
+def test_record_takes_the_figure_each_set_is_judged_by_and_averages_folds():
+    arm = ("concatenation, LR", 0)
+    late = ("late fusion, LR", 0)
+    rows = [
+        ("occupancy", *arm, 0, "accuracy", 0.9),
+        ("occupancy", *arm, 0, "balanced_accuracy", 0.6),
+        ("occupancy", *arm, 1, "accuracy", 0.9),
+        ("occupancy", *arm, 1, "balanced_accuracy", 0.8),
+        ("occupancy", *arm, 0, "balanced_accuracy, noise 1", 0.5),
+        ("occupancy", *arm, 0, "accuracy, noise 1", 0.7),
+        ("occupancy", *late, 0, "balanced_accuracy", 0.7),
+        ("occupancy", *late, 0, "balanced_accuracy[co2]", 0.4),
+        ("occupancy", *late, 0, "balanced_accuracy[light]", 0.8),
+    ]
+    table = accuracy.record(pd.DataFrame(rows, columns=COLUMNS))
+    figures = table.set_index(["method", "metric"])["value"].to_dict()
+    assert figures == {
+        ("concatenation, LR", "accuracy"): pytest.approx(0.7),
+        ("concatenation, LR", "noise 1"): 0.5,
+        ("late fusion, LR", "accuracy"): 0.7,
+        ("late fusion, LR", "weakest"): 0.4,
+        ("best modality alone, LR", "accuracy"): 0.8,
+    }
 
 
 def test_weakest_modality_is_the_same_for_all_arms():
