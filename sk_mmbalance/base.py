@@ -195,6 +195,29 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
             )
         return classes, np.searchsorted(classes, y)
 
+    def _classes_to_come(self, classes: Any, *, continued: bool) -> np.ndarray:
+        """All labels that `partial_fit` will ever meet: its first call has to name them."""
+        class_weight = getattr(self, "class_weight", None)
+        if isinstance(class_weight, str):
+            raise ValueError(
+                f"`class_weight={class_weight!r}` needs all rows at once and cannot be used with "
+                "partial_fit. Pass a dict of class weights."
+            )
+        if not continued and classes is None:
+            raise ValueError(
+                "`classes` must be given in the first call of partial_fit: later rows may bring "
+                "labels that these rows do not have."
+            )
+        known = self.classes_ if continued else np.unique(classes)
+        if classes is not None and not np.array_equal(np.unique(classes), known):
+            raise ValueError(
+                f"`classes` is {np.unique(classes).tolist()}, but the first call of partial_fit "
+                f"had {known.tolist()}."
+            )
+        if len(known) < 2:
+            raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
+        return known
+
     def _read_partial_labels(
         self, y: Any, n_samples: int, marker: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

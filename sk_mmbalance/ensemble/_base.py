@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityClassifier, weight_params
 from ._expert import Expert, or_default
+from ._named_classifiers import NamedClassifiers
 
 
-class ExpertsClassifier(ModalityClassifier):
+class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
     """Base of classifiers that fit scikit-learn classifiers to single modalities.
 
     A subclass has the parameter `estimator` and sets ``_experts``, a dict of fitted `Expert` by
@@ -31,71 +32,6 @@ class ExpertsClassifier(ModalityClassifier):
 
     #: What error messages call the inner classifiers.
     _role = "`estimator`"
-
-    # -- parameters of classifiers given by modality ---------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get parameters, those of the inner classifiers too.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the inner classifiers: ``estimator__C``, or ``estimator__face`` and
-            ``estimator__face__C`` where `estimator` is a dict.
-
-        Returns
-        -------
-        params : dict
-            Values by parameter name.
-        """
-        params = super().get_params(deep=deep)
-        if deep and isinstance(self.estimator, Mapping):
-            for name, model in self.estimator.items():
-                params[f"estimator__{name}"] = model
-                if hasattr(model, "get_params") and not isinstance(model, type):
-                    inner = model.get_params(deep=True)
-                    params.update({f"estimator__{name}__{key}": inner[key] for key in inner})
-        return params
-
-    def set_params(self, **params: Any) -> ExpertsClassifier:
-        """Set parameters, those of the inner classifiers too.
-
-        Parameters
-        ----------
-        **params : object
-            Named as in `get_params`.
-
-        Returns
-        -------
-        self : object
-            The same classifier.
-        """
-        if "estimator" in params:
-            self.estimator = params.pop("estimator")
-        if not isinstance(self.estimator, Mapping):
-            return super().set_params(**params)
-        known = self.get_params(deep=True)
-        inner = {key: params.pop(key) for key in list(params) if key.startswith("estimator__")}
-        super().set_params(**params)
-        models = dict(self.estimator)
-        for key in sorted(inner, key=lambda key: key.count("__")):  # whole classifiers first
-            name, _, parameter = key.removeprefix("estimator__").partition("__")
-            if f"estimator__{name}" not in known:
-                raise ValueError(
-                    f"Invalid parameter {key!r}: `estimator` has no modality {name!r}; it has "
-                    f"{sorted(models)}."
-                )
-            if not parameter:
-                models[name] = inner[key]
-            elif models[name] is None:
-                raise ValueError(
-                    f"Invalid parameter {key!r}: `estimator` is None for {name!r}. Give "
-                    "LogisticRegression() to set its parameters."
-                )
-            else:
-                models[name].set_params(**{parameter: inner[key]})
-        self.estimator = models
-        return self
 
     # -- unfitted classifiers --------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -181,6 +180,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
 
     _makes_dense = True
     _role = "expert"
+    _holder = "experts"
 
     def __init__(
         self,
@@ -453,67 +453,15 @@ class OpinionPoolClassifier(ExpertsClassifier):
 
     # -- parameters and metadata of the experts --------------------------------------------
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get parameters, those of named experts too.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the experts: ``experts__name`` and ``experts__name__C``.
-
-        Returns
-        -------
-        params : dict
-            Values by parameter name.
-        """
-        params = BaseEstimator.get_params(self, deep=False)
-        for name, model in self._named().items() if deep else ():
-            params[f"experts__{name}"] = model
-            if hasattr(model, "get_params") and not isinstance(model, type):
-                inner = model.get_params(deep=True)
-                params.update({f"experts__{name}__{key}": inner[key] for key in inner})
-        return params
-
-    def set_params(self, **params: Any) -> OpinionPoolClassifier:
-        """Set parameters, those of named experts too.
-
-        Parameters
-        ----------
-        **params : object
-            Named as in `get_params`.
-
-        Returns
-        -------
-        self : object
-            The same classifier.
-        """
-        if "experts" in params:
-            self.experts = params.pop("experts")
-        names = sorted(self._named(), key=len, reverse=True)
-        for key in sorted(params, key=lambda key: key.count("__")):  # whole experts first
-            name = next((n for n in names if f"{key}__".startswith(f"experts__{n}__")), None)
-            if name is None:
-                continue
-            parameter = key.removeprefix(f"experts__{name}").removeprefix("__")
-            value, model = params.pop(key), self._named()[name]
-            if not parameter:
-                self.experts = replaced(self.experts, name, value)
-            elif model is None:
-                raise ValueError(
-                    f"Invalid parameter {key!r}: `experts` has None for {name!r}. Give "
-                    "LogisticRegression() to set its parameters."
-                )
-            else:
-                model.set_params(**{parameter: value})
-        BaseEstimator.set_params(self, **params)
-        return self
-
     def _named(self) -> dict[str, Any]:
         """Classifiers as they were given, None among them."""
         try:
             return {name: model for name, model, _ in given_experts(self.experts)}
         except (TypeError, ValueError):  # "auto" has none yet; what is wrong, `fit` says
             return {}
+
+    def _replaced(self, name: str, model: Any) -> Any:
+        return replaced(self.experts, name, model)
 
     def _given_classifiers(self) -> dict[str, Any]:
         return {name: or_default(model) for name, model in self._named().items()}

@@ -207,26 +207,9 @@ class BaseMultimodalClassifier(NeuralPredictions):
         self
             The fitted estimator.
         """
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"`class_weight={self.class_weight!r}` needs all rows at once and cannot be used "
-                "with partial_fit. Pass a dict of class weights."
-            )
         continued = hasattr(self, "net_")
-        if not continued and classes is None:
-            raise ValueError(
-                "`classes` must be given in the first call of partial_fit: later rows may bring "
-                "labels that these rows do not have."
-            )
+        known = self._classes_to_come(classes, continued=continued)
         checked = self._read_modalities(X, reset=not continued, accept_sparse=True)
-        known = self.classes_ if continued else np.unique(classes)
-        if continued and classes is not None and not np.array_equal(np.unique(classes), known):
-            raise ValueError(
-                f"`classes` is {np.unique(classes).tolist()}, but the first call of partial_fit "
-                f"had {known.tolist()}."
-            )
-        if len(known) < 2:
-            raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
         known, codes = self._read_labels(y, checked.n_samples, classes=known)
         weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
         if not continued:

@@ -171,7 +171,7 @@ def test_parameters_of_a_classifier_per_modality_are_set_by_name(data):
     assert fusion.estimator["noise"].C == 7.0
     grid = {"estimator__face__C": [0.01, 1.0], "estimator__voice__var_smoothing": [1e-9, 1e-3]}
     assert GridSearchCV(clone(fusion), grid, cv=2).fit(X, y).score(X, y) > 0.6
-    with pytest.raises(ValueError, match="`estimator` has no modality 'gait'"):
+    with pytest.raises(ValueError, match="`estimator` has no classifier 'gait'"):
         fusion.set_params(estimator__gait__C=1)
     with pytest.raises(ValueError, match="`estimator` is None for 'noise'"):
         clone(fusion).set_params(estimator__noise=None, estimator__noise__C=1)

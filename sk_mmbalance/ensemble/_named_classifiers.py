@@ -1,0 +1,96 @@
+"""Parameters of classifiers that are given by name inside another one's parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+
+class NamedClassifiers(BaseEstimator):
+    """Reaches classifiers inside the parameter `_holder`, as scikit-learn's Pipeline does.
+
+    Where that parameter holds a single classifier, ``estimator__C`` is what scikit-learn makes of
+    it; where it holds several by name, they are ``estimator__face`` and ``estimator__face__C``.
+    """
+
+    #: The constructor parameter that holds the classifiers.
+    _holder = "estimator"
+
+    def _named(self) -> Mapping[str, Any]:
+        """Classifiers by name as they were given, None among them; empty if not by name."""
+        held = getattr(self, self._holder)
+        return held if isinstance(held, Mapping) else {}
+
+    def _replaced(self, name: str, model: Any) -> Any:
+        """The holder's value with another classifier under `name`."""
+        return {**self._named(), name: model}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get parameters, those of the inner classifiers too.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the inner classifiers: ``estimator__C``, or ``estimator__face`` and
+            ``estimator__face__C`` where they are given by name.
+
+        Returns
+        -------
+        params : dict
+            Values by parameter name.
+        """
+        params = super().get_params(deep=deep)
+        for name, model in self._named().items() if deep else ():
+            params[f"{self._holder}__{name}"] = model
+            if hasattr(model, "get_params") and not isinstance(model, type):
+                inner = model.get_params(deep=True)
+                params.update({f"{self._holder}__{name}__{key}": inner[key] for key in inner})
+        return params
+
+    def set_params(self, **params: Any) -> NamedClassifiers:
+        """Set parameters, those of the inner classifiers too.
+
+        Parameters
+        ----------
+        **params : object
+            Named as in `get_params`.
+
+        Returns
+        -------
+        self : object
+            The same classifier.
+        """
+        holder = self._holder
+        if holder in params:
+            setattr(self, holder, params.pop(holder))
+        if not self._named():
+            return super().set_params(**params)
+        inner = {key: params.pop(key) for key in list(params) if key.startswith(f"{holder}__")}
+        super().set_params(**params)
+        for key in sorted(inner, key=lambda key: key.count("__")):  # whole classifiers first
+            name = self._name_in(key)
+            parameter = key.removeprefix(f"{holder}__{name}").removeprefix("__")
+            if not parameter:
+                setattr(self, holder, self._replaced(name, inner[key]))
+            elif self._named()[name] is None:
+                raise ValueError(
+                    f"Invalid parameter {key!r}: `{holder}` is None for {name!r}. Give "
+                    "LogisticRegression() to set its parameters."
+                )
+            else:
+                self._named()[name].set_params(**{parameter: inner[key]})
+        return self
+
+    def _name_in(self, key: str) -> str:
+        """Name of the classifier that the parameter `key` belongs to."""
+        names = sorted(self._named(), key=len, reverse=True)  # "face__left" before "face"
+        for name in names:
+            if f"{key}__".startswith(f"{self._holder}__{name}__"):
+                return name
+        wanted = key.removeprefix(f"{self._holder}__").partition("__")[0]
+        raise ValueError(
+            f"Invalid parameter {key!r}: `{self._holder}` has no classifier {wanted!r}; it has "
+            f"{sorted(names)}."
+        )
