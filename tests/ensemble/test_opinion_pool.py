@@ -101,7 +101,7 @@ def test_none_is_logistic_regression(data):
     assert isinstance(model.experts_["face"], LogisticRegression)
     assert model.get_params()["experts__all"] is None
     with pytest.raises(ValueError, match="`experts` has no classifier 'other'; it has"):
-        pool.set_params(experts__other__C=1.0)
+        model.set_params(experts__other__C=1.0)
     with pytest.raises(ValueError, match="`experts` is None for 'all'"):
         model.set_params(experts__all__C=1.0)
 
