@@ -28,7 +28,7 @@ import argparse
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,7 @@ def run(
     stress: Any = None,
     n_splits: Mapping[str, int] | None = None,
     rotate: bool = False,
+    once: Container[str] = (),
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all arms on all folds and seeds; return the whole table.
@@ -213,6 +214,8 @@ def run(
         Other numbers of folds, by set.
     rotate : bool, default=False
         Measure a seed on one fold only, the next for every further seed.
+    once : container of str, default=()
+        Arms in which nothing is random: measured with the first seed only.
     folder : Path
         Where the table lies.
     """
@@ -223,10 +226,12 @@ def run(
     jobs, order = [], []
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
     # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         for dataset, protocol in protocols.items():
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
+                if number and method in once:
+                    continue
                 folds = range(len(protocol.folds))
                 for fold in [folds[seed % len(folds)]] if rotate else folds:
                     order.append((dataset, method, seed, fold))

@@ -18,19 +18,13 @@ rewrites ``benchmarks/results/balancing_speed.csv``.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
+from _timing import SIZES, command_line, keep, make_data, medians
 from torch import nn
-from training_speed import SIZES, device_name, make_data, seconds
 
 from sk_mmbalance import DataRemixingClassifier, NegativeLearningClassifier
 
-RESULTS = Path(__file__).parent / "results" / "balancing_speed.csv"
 N_CLASSES = 10
 LAMBDA, BOOST, ALPHA, GAMMA = 0.7, 1.0, 0.5, 1.0
 
@@ -200,10 +194,7 @@ def compare_with_joint(X, y, batch_size, n_epochs, device) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
+    args = command_line(__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
     device = torch.device(args.device)
     table = []
@@ -216,34 +207,21 @@ def main() -> None:
             "remixed epoch": compare_with_joint(*job),
         }
         for what, runs in comparisons.items():
-            times = {name: [] for name in runs}
-            for run in runs.values():  # warm up
-                run()
-            for _ in range(args.repeats):
-                for name, run in runs.items():
-                    times[name].append(seconds(run, device) / n_epochs)
-            median = {name: float(np.median(t)) for name, t in times.items()}
+            median = medians(runs, args.repeats, device)
             *baselines, _ = median
             for baseline in baselines:
                 table.append(
                     {
-                        "device": device_name(device),
                         "rows": n,
                         "batch_size": batch_size,
                         "what": what,
                         "against": baseline,
-                        "seconds": round(median["estimator"], 4),
-                        "baseline_seconds": round(median[baseline], 4),
+                        "seconds": round(median["estimator"] / n_epochs, 4),
+                        "baseline_seconds": round(median[baseline] / n_epochs, 4),
                         "ratio": round(median["estimator"] / median[baseline], 3),
                     }
                 )
-    new = pd.DataFrame(table)
-    print(new.to_string(index=False))
-    if RESULTS.exists():
-        old = pd.read_csv(RESULTS)
-        new = pd.concat([old[old["device"] != device_name(device)], new])
-    RESULTS.parent.mkdir(exist_ok=True)
-    new.to_csv(RESULTS, index=False)
+    keep("balancing_speed", table, device)
 
 
 if __name__ == "__main__":

@@ -17,20 +17,15 @@ rewrites ``benchmarks/results/boosting_speed.csv``.
 
 from __future__ import annotations
 
-import argparse
 from itertools import product
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
+from _timing import SIZES, command_line, keep, make_data, medians
 from torch import nn
-from training_speed import SIZES, device_name, make_data, seconds
 
 from sk_mmbalance import SustainedBoostingClassifier
 
-RESULTS = Path(__file__).parent / "results" / "boosting_speed.csv"
 N_CLASSES = 10
 RESIDUAL_WEIGHT = 0.5
 
@@ -121,9 +116,7 @@ def by_estimator(X, y, n_heads, fused_weight, batch_size, n_epochs, device) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = command_line(__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 2_000])
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -139,34 +132,21 @@ def main() -> None:
             "hand-written, slice": lambda j=job: by_hand(*j, "slice"),
             "SustainedBoostingClassifier": lambda j=job: by_estimator(*j),
         }
-        times = {name: [] for name in runs}
-        for run in runs.values():  # warm up
-            run()
-        for _ in range(args.repeats):
-            for name, run in runs.items():
-                times[name].append(seconds(run, device) / n_epochs)
-        median = {name: float(np.median(t)) for name, t in times.items()}
+        median = medians(runs, args.repeats, device)
         for name, value in median.items():
             table.append(
                 {
-                    "device": device_name(device),
                     "rows": n,
                     "batch_size": batch_size,
                     "heads": n_heads,
                     "fused_weight": fused_weight,
                     "method": name,
-                    "seconds": round(value, 4),
+                    "seconds": round(value / n_epochs, 4),
                     "ratio_to_gather": round(value / median["hand-written, gather"], 3),
                     "ratio_to_slice": round(value / median["hand-written, slice"], 3),
                 }
             )
-    new = pd.DataFrame(table)
-    print(new.to_string(index=False))
-    if RESULTS.exists():
-        old = pd.read_csv(RESULTS)
-        new = pd.concat([old[old["device"] != device_name(device)], new])
-    RESULTS.parent.mkdir(exist_ok=True)
-    new.to_csv(RESULTS, index=False)
+    keep("boosting_speed", table, device)
 
 
 if __name__ == "__main__":

@@ -16,27 +16,11 @@ rewrites ``benchmarks/results/training_speed.csv``.
 
 from __future__ import annotations
 
-import argparse
-import platform
-import time
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 import torch
+from _timing import SIZES, command_line, keep, make_data, medians
 from torch import nn
 
 from sk_mmbalance import MultimodalClassifier
-
-RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
-SIZES = {"first": 64, "second": 32}
-
-
-def make_data(n: int, n_classes: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    rng = np.random.default_rng(0)
-    X = {name: rng.standard_normal((n, d)).astype(np.float32) for name, d in SIZES.items()}
-    y = (X["first"][:, :n_classes] + X["second"][:, :n_classes]).argmax(axis=1)
-    return X, y
 
 
 class HandNet(nn.Module):
@@ -94,26 +78,8 @@ def by_estimator(X, y, n_classes, batch_size, n_epochs, device) -> None:
     ).fit(X, y)
 
 
-def seconds(run, device) -> float:
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    start = clock()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return clock() - start
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}, 1 thread)"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
+    args = command_line(__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
     device = torch.device(args.device)
     table = []
@@ -131,17 +97,10 @@ def main() -> None:
                 "hand-written, slice": lambda j=job: by_hand(*j, "slice"),
                 "MultimodalClassifier": lambda j=job: by_estimator(*j),
             }
-            times = {name: [] for name in runs}
-            for run in runs.values():  # warm up
-                run()
-            for _ in range(args.repeats):
-                for name, run in runs.items():
-                    times[name].append(seconds(run, device))
-            median = {name: float(np.median(t)) for name, t in times.items()}
+            median = medians(runs, args.repeats, device)
             for name, value in median.items():
                 table.append(
                     {
-                        "device": device_name(device),
                         "rows": n,
                         "batch_size": batch_size,
                         "classes": n_classes,
@@ -151,13 +110,7 @@ def main() -> None:
                         "ratio_to_slice": round(value / median["hand-written, slice"], 3),
                     }
                 )
-    new = pd.DataFrame(table)
-    print(new.to_string(index=False))
-    if RESULTS.exists():
-        old = pd.read_csv(RESULTS)
-        new = pd.concat([old[old["device"] != device_name(device)], new])
-    RESULTS.parent.mkdir(exist_ok=True)
-    new.to_csv(RESULTS, index=False)
+    keep("training_speed", table, device)
 
 
 if __name__ == "__main__":
