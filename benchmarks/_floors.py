@@ -19,7 +19,9 @@ class LateNets(ClassifierMixin, BaseEstimator):
         self.network = network
 
     def fit(self, X, y, groups=None):
-        network = self.network if self.network is not None else MultimodalClassifier()
+        network = self.network
+        if network is None:
+            network = MultimodalClassifier(unimodal_weight=0.0)
         self.networks_ = {
             name: clone(network).fit(Modalities({name: X[name]}), y, groups=groups)
             for name in sorted(X.names)

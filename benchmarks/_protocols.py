@@ -9,8 +9,8 @@ training fold. An arm never sees the test fold before it is scored.
 A benchmark is a dict of arms, each made from a seed::
 
     ARMS = {
-        "joint": lambda seed: MultimodalClassifier(max_epochs=40, random_state=seed),
-        "late": lambda seed: LateNets(max_epochs=40, random_state=seed),
+        "joint": lambda seed: MultimodalClassifier(unimodal_weight=0.0, random_state=seed),
+        "default": lambda seed: MultimodalClassifier(random_state=seed),
     }
 
     if __name__ == "__main__":
@@ -183,7 +183,7 @@ def run(
     name: str,
     arms: Arms | Callable[[str], Arms],
     datasets: Iterable[str],
-    seeds: Iterable[int] = range(5),
+    seeds: Iterable[int] | Mapping[str, Iterable[int]] = range(5),
     n_jobs: int = 1,
     extra: Any = None,
     stress: Any = None,
@@ -202,7 +202,7 @@ def run(
         Makes an estimator from a seed; a callable makes the dict from the name of a set.
     datasets : iterable of str
         Names that `load` knows.
-    seeds : iterable of int
+    seeds : iterable of int, or dict of them by data set
         Seeds of the networks.
     n_jobs : int
         Worker processes, of one thread each; at most 2, for the machine is shared.
@@ -226,8 +226,11 @@ def run(
     jobs, order = [], []
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
     # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
-    for number, seed in enumerate(seeds):
+    wanted = seeds if isinstance(seeds, Mapping) else dict.fromkeys(protocols, tuple(seeds))
+    for number, seed in enumerate(sorted({seed for own in wanted.values() for seed in own})):
         for dataset, protocol in protocols.items():
+            if seed not in wanted[dataset]:
+                continue
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
                 if number and method in once:
@@ -253,7 +256,9 @@ def run(
     return whole
 
 
-def command_line(description: str, datasets: list[str], seeds: int = 5) -> argparse.ArgumentParser:
+def command_line(
+    description: str, datasets: list[str], seeds: int | None = 5
+) -> argparse.ArgumentParser:
     """What can be asked of a benchmark that calls `run`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, default=seeds)

@@ -175,10 +175,14 @@ def arms(dataset: str) -> dict:
     made = {f"concatenation, {name}": concatenated(name) for name in LEARNERS}
     made |= {f"late fusion, {name}": late(name) for name in LEARNERS}
     made |= {
-        "joint": net(MultimodalClassifier, wide),
-        "joint, transformer": net(MultimodalClassifier, wide, fusion="transformer"),
+        "joint": net(MultimodalClassifier, wide, unimodal_weight=0.0),
+        "joint, transformer": net(
+            MultimodalClassifier, wide, fusion="transformer", unimodal_weight=0.0
+        ),
         "joint, a loss per modality": net(MultimodalClassifier, wide, unimodal_weight=0.5),
-        "late fusion of networks": net(MultimodalClassifier, wide, prefix="network__"),
+        "late fusion of networks": net(
+            MultimodalClassifier, wide, prefix="network__", unimodal_weight=0.0
+        ),
         "late fusion, a loss per modality": net(
             MultimodalClassifier, wide, fusion="late", unimodal_weight=1.0
         ),

@@ -59,7 +59,7 @@ def _boosting(dataset: str, **params):
 
 
 def _joint(dataset: str, **params):
-    settings = _settings(dataset) | params
+    settings = _settings(dataset) | {"unimodal_weight": 0.0} | params
     return lambda seed: MultimodalClassifier(random_state=seed, **settings)
 
 

@@ -32,7 +32,7 @@ SEEDS = range(2)
 def models(seed):
     shared = {"missing": "mask", "max_epochs": 50, "early_stopping": False, "random_state": seed}
     return {
-        "joint network": MultimodalClassifier(**shared),
+        "joint network": MultimodalClassifier(unimodal_weight=0.0, **shared),
         "late fusion, logistic regression": LateFusionClassifier(
             LogisticRegression(max_iter=1000), missing="mask"
         ),

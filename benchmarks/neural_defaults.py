@@ -1,17 +1,20 @@
 """The shared defaults of the neural estimators, chosen by held-out loss.
 
-Two questions, asked of plain joint training, of late fusion with a loss per modality, and of every
-method in its default form, on all development sets:
+Three questions, on all development sets; the first is asked of plain joint training, of late
+fusion with a loss per modality, and of every method in its default form:
 
 1. Do weight decay, dropout, width or a schedule of the learning rate help? One setting is changed
    at a time. All arms get the same epochs and the same patience; what counts is the least loss on
    the held-out tenth of the training fold (a whole speaker for avdigits), which no test row
    enters. One fold of each set.
-2. From how many rows on is it better to hold a tenth out and go back to the best epoch than to
+2. How heavy should the loss of each modality be beside the fused one, in joint training? The same
+   measure, three seeds on one fold each.
+3. From how many rows on is it better to hold a tenth out and go back to the best epoch than to
    train on all rows to the end? Fits on 250, 500 and 1000 rows of a training fold, scored on the
    rest of that fold.
 
     python benchmarks/neural_defaults.py                   # results/neural_defaults.csv
+    python benchmarks/neural_defaults.py --modality-losses # results/neural_modality_losses.csv
     python benchmarks/neural_defaults.py --early-stopping  # results/neural_early_stopping.csv
 """
 
@@ -36,7 +39,7 @@ from sk_mmbalance.exceptions import CollapseWarning
 
 DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
 METHODS = {
-    "joint": (MultimodalClassifier, {}),
+    "joint": (MultimodalClassifier, {"unimodal_weight": 0.0}),
     "late": (MultimodalClassifier, {"fusion": "late", "unimodal_weight": 1.0}),
     "negative learning": (NegativeLearningClassifier, {}),
     "remixing": (DataRemixingClassifier, {}),
@@ -51,13 +54,15 @@ SETTINGS = {
 }
 #: What "base" means, whatever the defaults have become since.
 BASE = {"weight_decay": 1e-4, "dropout": 0.0, "hidden_layer_sizes": (64,), "lr_schedule": None}
+#: Weights of the modalities' own losses beside the fused one.
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 ROWS = (250, 500, 1000)
 SMALL_SETS = ["mfeat", "avdigits", "avdigits_weakimage", "leaves100"]
 
 
-def arms(dataset: str) -> dict:
-    """Every method under every setting."""
-    shared = {
+def shared(dataset: str) -> dict:
+    """What all arms are trained with."""
+    return {
         "max_epochs": 50,
         "early_stopping": True,
         # occupancy has 8000 rows: larger batches and less patience for the time it takes
@@ -66,13 +71,27 @@ def arms(dataset: str) -> dict:
         "dtype": "float32",
     }
 
-    def arm(method, params):
-        return lambda seed: method(random_state=seed, **params)
 
+def _arm(method, params):
+    return lambda seed: method(random_state=seed, **params)
+
+
+def arms(dataset: str) -> dict:
+    """Every method under every setting."""
     return {
-        f"{name}, {setting}": arm(method, shared | own | BASE | changed)
+        f"{name}, {setting}": _arm(method, shared(dataset) | own | BASE | changed)
         for setting, changed in SETTINGS.items()
         for name, (method, own) in METHODS.items()
+    }
+
+
+def weighted(dataset: str) -> dict:
+    """Joint training with lighter and heavier losses of the modalities."""
+    return {
+        f"unimodal_weight={weight:g}": _arm(
+            MultimodalClassifier, shared(dataset) | BASE | {"unimodal_weight": weight}
+        )
+        for weight in WEIGHTS
     }
 
 
@@ -135,6 +154,7 @@ def early_stopping(seeds: range) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--early-stopping", action="store_true")
+    parser.add_argument("--modality-losses", action="store_true")
     parser.add_argument("--seeds", type=int, default=None)
     parser.add_argument("--datasets", nargs="*", default=DATASETS)
     parser.add_argument("--jobs", type=int, default=1)
@@ -145,6 +165,15 @@ def main() -> None:
             frame = early_stopping(range(args.seeds or 3))
             print(percent(summary(frame)), end="\n\n")
             print(percent(summary(frame, "log_loss"), 3, 1))
+            return
+        if args.modality_losses:
+            seeds = range(args.seeds or 3)
+            name = "neural_modality_losses"
+            frame = run(name, weighted, args.datasets, seeds, args.jobs, extra, rotate=True)
+            print(percent(summary(frame)), end="\n\n")
+            loss = summary(frame, "held_out_loss")
+            print(percent(loss, 3, 1), end="\n\n")
+            print(np.exp(np.log(loss.xs("mean", axis=1, level=1)).mean(axis=1)).round(3))
             return
         seeds = range(args.seeds or 1)
         frame = run("neural_defaults", arms, args.datasets, seeds, args.jobs, extra, rotate=True)

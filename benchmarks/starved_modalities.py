@@ -41,7 +41,7 @@ def probe(train, y_train, test, y_test) -> float:
 def accuracies(train, y_train, test, y_test, seed):
     """Yield (modality or "fused", what, accuracy)."""
     for name in train.names:
-        alone = MultimodalClassifier(**SETTINGS, random_state=seed)
+        alone = MultimodalClassifier(**SETTINGS, unimodal_weight=0.0, random_state=seed)
         alone.fit(train.select([name]), y_train)
         yield name, "own network", alone.score(test.select([name]), y_test)
     for weight, title, part in (

@@ -69,6 +69,7 @@ def by_hand(X, y, n_classes, batch_size, n_epochs, device, how) -> None:
 
 def by_estimator(X, y, n_classes, batch_size, n_epochs, device) -> None:
     MultimodalClassifier(
+        unimodal_weight=0.0,
         max_epochs=n_epochs,
         batch_size=batch_size,
         early_stopping=False,

@@ -40,8 +40,8 @@ print(X)
 
 settings = {"max_epochs": 30, "early_stopping": True, "random_state": 0}
 methods = {
-    "joint": MultimodalClassifier(**settings),
-    "a loss per modality": MultimodalClassifier(unimodal_weight=0.5, **settings),
+    "joint": MultimodalClassifier(unimodal_weight=0.0, **settings),
+    "a loss per modality": MultimodalClassifier(**settings),
     "negative learning": NegativeLearningClassifier(**settings),
     "data remixing": DataRemixingClassifier(**settings),
     "sustained boosting": SustainedBoostingClassifier(**settings),

@@ -49,7 +49,7 @@ print(X)
 scale = ModalityTransformer({"upper": StandardScaler(), "columns": StandardScaler()})
 linear = LogisticRegression(max_iter=1000)
 training = {"max_epochs": 30, "early_stopping": False, "random_state": 0}
-joint = MultimodalClassifier(**training)
+joint = MultimodalClassifier(unimodal_weight=0.0, **training)  # plain: no losses of single views
 boosting = SustainedBoostingClassifier(head_width=64, **training)
 
 floors = {

@@ -189,3 +189,17 @@ def test_one_mean_and_one_deviation_scale_all_pixels():
     assert scaled.std() == pytest.approx(1.0)
     # what one pixel is to another stays as it was
     assert np.ptp(pixels - scaled * pixels.std()) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_seeds_by_set_and_arms_without_chance(data_folder):
+    made, fixed = [], []
+    arms = {"dummy": _counting(made), "fixed": _counting(fixed)}
+    seeds = {"small": range(1), "spoken": range(2)}
+    table = _protocols.run(
+        "u", arms, list(seeds), seeds, n_splits={"small": 2}, once=["fixed"], folder=data_folder
+    )
+    assert (made.count(0), made.count(1)) == (5, 3)  # two folds of one set, three of the other
+    assert (fixed.count(0), fixed.count(1)) == (5, 0)
+    counts = table.groupby(["dataset", "method"])["seed"].nunique()
+    assert counts["spoken", "dummy"] == 2
+    assert set(counts.drop(("spoken", "dummy"))) == {1}

@@ -48,6 +48,9 @@ class Table:
     against : str
         A value of the column "method" whose measurements are subtracted from those of the others,
         in pairs. The spread is then the standard error of the mean difference.
+    standard_error : bool
+        Show the standard error of the mean, not the standard deviation: for measurements that are
+        differences already.
     percent : bool
         Show fractions as percent.
     digits : int
@@ -65,6 +68,7 @@ class Table:
     where: dict[str, Any] = field(default_factory=dict)
     per: str = ""
     against: str = ""
+    standard_error: bool = False
     percent: bool = False
     digits: int = 3
     significant: bool = False
@@ -150,14 +154,18 @@ def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
     """``mean ± sd``; the number of measurements only where cells differ in it."""
     text = table.number(values.mean())
     if len(values) > 1:
-        spread = values.sem(ddof=1) if table.against else values.std(ddof=1)
+        spread = values.sem(ddof=1) if _shows_error(table) else values.std(ddof=1)
         text += f" ± {table.number(spread)}"
     return f"{text} ({len(values)})" if show_count else text
 
 
+def _shows_error(table: Table) -> bool:
+    return bool(table.against) or table.standard_error
+
+
 def _note(table: Table, n: pd.Series) -> str:
     many = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
-    spread = "standard error" if table.against else "standard deviation"
+    spread = "standard error" if _shows_error(table) else "standard deviation"
     things = f"{table.per}s" if table.per else "measurements"
     what = (
         "One measurement a cell." if n.max() == 1 else f"Mean ± {spread} of {many} {things} a cell."

@@ -1,4 +1,4 @@
-"""`MultimodalClassifier`: plain joint training, the baseline of every balancing method."""
+"""`MultimodalClassifier`: joint training, the baseline of every balancing method."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from .fusions import FUSIONS
 class MultimodalClassifier(BaseMultimodalClassifier):
     """A network per modality, fused and trained jointly.
 
-    This is the plain baseline: one cross-entropy on the fused prediction, optionally one more per
-    modality. Jointly trained, a strong modality learns fast and may starve the weak ones;
-    ``history_`` and `unimodal_predict_proba` show by how much.
+    The baseline of the balancing methods: one cross-entropy on the fused prediction, and one more
+    per modality unless ``unimodal_weight=0``, which is plain joint training. Plainly trained, a
+    strong modality learns fast and may starve the weak ones; ``history_`` and
+    `unimodal_predict_proba` show by how much.
 
     Parameters
     ----------
@@ -37,9 +38,11 @@ default="concat"
 
         A module of your own is called with a dict of embeddings and a dict of presence masks (or
         None) and returns logits; a class is built with ``(dims, n_classes)``.
-    unimodal_weight : float, default=0.0
+    unimodal_weight : float, default=1.0
         Weight of the sum of the modalities' own cross-entropies, from a linear head on each
-        embedding ("late" has these heads already). 0 trains no such heads.
+        embedding ("late" has these heads already). 0 trains no such heads. The default has the
+        least held-out loss over six real data sets, by more than a quarter against 0; it is a
+        choice of ours, not of the paper.
 
     See Also
     --------
@@ -61,7 +64,7 @@ default="concat"
     """
 
     fusion: Any = "concat"
-    unimodal_weight: float = 0.0
+    unimodal_weight: float = 1.0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMultimodalClassifier._parameter_constraints,

@@ -241,7 +241,7 @@ def test_margins_are_those_of_the_fitted_fusion():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"fusion_weights": "fit"}, "needs classifiers of single modalities"),
+        ({"fusion_weights": "fit", "unimodal_weight": 0}, "needs classifiers of single modalities"),
         ({"fusion_weights": {"face": 1.0}, "fusion": "late"}, "must name every modality"),
         ({"fusion_weights": dict.fromkeys(["face", "noise", "voice"], 1.0)}, "fusion='late'"),
         ({"fusion_weights": "equal"}, "'fusion_weights' parameter"),

@@ -62,9 +62,9 @@ class InOurOrder(DataLoader):
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_lean_loop_equals_stock_skorch(optimizer):
     X, y = blobs(n=57)
-    lean = untrained_net(X, y, optimizer=optimizer)
+    lean = untrained_net(X, y, optimizer=optimizer, unimodal_weight=0.0)
     torch.manual_seed(0)
-    clf = MultimodalClassifier(**FAST, optimizer=optimizer)
+    clf = MultimodalClassifier(**FAST, optimizer=optimizer, unimodal_weight=0.0)
     module = clf._make_module(check_modalities(X).spec.shapes, 3, torch.float64)
     kept = {key: value for key, value in lean.get_params().items() if key.startswith("optimizer")}
     plain = PlainSkorch(
@@ -158,9 +158,13 @@ def test_history_is_the_mean_over_rows():
     net = untrained_net(X, y, lr=1e-30)  # weights stand still: every epoch shows the same model
     net.train(rows_of(X, y), None, 1)
     output = net.evaluate_rows(rows_of(X, y))
-    expected = nn.functional.cross_entropy(output.logits, torch.from_numpy(y)).item()
+    cross_entropy = nn.functional.cross_entropy
+    expected = cross_entropy(output.logits, torch.from_numpy(y)).item()
     row = net.history[-1]
-    assert row["train_loss"] == pytest.approx(expected)
+    each = [
+        cross_entropy(logits, torch.from_numpy(y)).item() for logits in output.unimodal.values()
+    ]
+    assert row["train_loss"] == pytest.approx(expected + sum(each))
     assert row["train_accuracy"] == pytest.approx((output.logits.argmax(1).numpy() == y).mean())
     own = output.unimodal["face"].log_softmax(1)[range(57), y]
     assert row["face__train_loss"] == pytest.approx(-own.mean().item())

@@ -238,7 +238,7 @@ def test_loss_of_a_pure_batch_is_fused_plus_gamma_times_own(steps):
 
 def test_without_heads_the_fusion_is_asked_and_gamma_is_dropped():
     X, y = blobs()
-    plain = MultimodalClassifier(remix_after=1, **FAST).fit(X, y)
+    plain = MultimodalClassifier(unimodal_weight=0, remix_after=1, **FAST).fit(X, y)
     mask = DataRemixingClassifier(predictor="mask", remix_after=1, gamma=7.0, **FAST).fit(X, y)
     no_heads = DataRemixingClassifier(unimodal_weight=0, remix_after=1, **FAST).fit(X, y)
     assert plain.net_.module_.heads is None
@@ -249,7 +249,7 @@ def test_without_heads_the_fusion_is_asked_and_gamma_is_dropped():
 def test_mask_predictor_asks_the_fusion_with_the_others_masked():
     X, y = blobs()
     settings = {"remix_after": 1, "joint_every": None, **FAST}
-    one = MultimodalClassifier(**{**FAST, "max_epochs": 1}).fit(X, y)
+    one = MultimodalClassifier(unimodal_weight=0, **{**FAST, "max_epochs": 1}).fit(X, y)
     own = one.unimodal_predict_proba(X)  # no heads: the fusion with the others masked
     expected = np.argmax([-(p * np.log(p)).sum(axis=1) for p in own.values()], axis=0)
     two = DataRemixingClassifier(predictor="mask", **{**settings, "max_epochs": 2}).fit(X, y)
