@@ -67,9 +67,9 @@ def test_one_client_with_all_rows_equals_central_training():
     """One round of many local epochs: the same network, optimiser and first weights."""
     X, y = blobs()
     common = {"hidden_layer_sizes": (8,), "batch_size": 256, "lr": 0.05, "random_state": 3}
-    central = MultimodalClassifier(
-        **common, embedding_dim=6, optimizer="sgd", max_epochs=12, early_stopping=False
-    ).fit(X, y)
+    alike = {"embedding_dim": 6, "unimodal_weight": 0.0, "optimizer": "sgd"}
+    central = MultimodalClassifier(**common, **alike, max_epochs=12, early_stopping=False)
+    central.fit(X, y)
     alone = FedAvgClassifier(**common, feature_dim=6, n_rounds=1, local_epochs=12).fit(X, y)
     assert set(state(central)) == set(state(alone))
     equal(central, alone, atol=1e-10)

@@ -1,0 +1,119 @@
+"""What the user guide says of the record is what its data files say."""
+
+import accuracy
+import pytest
+from _protocols import read
+
+POOL = "opinion pool"
+N_SEEDS = 2
+METHODS = ["negative learning", "remixing", "boosting"]
+
+
+@pytest.fixture(scope="module")
+def means():
+    """Mean by figure, arm and data set."""
+    record = read("accuracy_record")
+    return record.groupby(["metric", "method", "dataset"])["value"].mean().unstack("dataset")
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """Differences to what an arm is held to, with standard errors over folds."""
+    held = read("accuracy_references").pivot(
+        index=["kind", "arm", "dataset", "reference", "fold"], columns="method", values="value"
+    )
+    folds = (held["arm"] - held["reference"]).rename("value").reset_index()
+    groups = folds.groupby(["kind", "arm", "dataset"])
+    table = groups["value"].agg(mean="mean", se="sem")
+    return table.assign(reference=groups["reference"].first())
+
+
+def test_every_arm_was_measured_on_every_set():
+    seeds = read("accuracy").groupby(["dataset", "method"])["seed"].nunique().unstack("dataset")
+    assert list(seeds.index.sort_values()) == sorted(accuracy.arms("mfeat"))
+    assert sorted(seeds) == sorted(accuracy.DATASETS)
+    assert (seeds.loc[accuracy.DETERMINISTIC] == 1).all(axis=None)
+    assert (seeds.drop(accuracy.DETERMINISTIC) == N_SEEDS).all(axis=None)
+
+
+def test_derived_tables_are_those_of_the_measurements():
+    frame = read("accuracy")
+    for name, made in (
+        ("accuracy_record", accuracy.record(frame)),
+        ("accuracy_references", accuracy.references(frame)),
+    ):
+        written = read(name)
+        assert written.drop(columns="value").equals(made.drop(columns="value")[list(written)[:-1]])
+        assert written["value"].to_numpy() == pytest.approx(made["value"].to_numpy(), rel=1e-5)
+
+
+def test_pool_has_the_least_log_loss_everywhere(means):
+    assert set(means.loc["log_loss"].idxmin()) == {POOL}
+
+
+def test_pool_is_ahead_on_three_sets_and_nowhere_behind(apart):
+    pool = apart.loc["best floor"].loc[POOL]
+    assert len(pool) == 6
+    assert (pool["mean"] > -pool["se"]).all()
+    ahead = pool.index[pool["mean"] > pool["se"]]
+    assert sorted(ahead) == ["avdigits", "avdigits_weakimage", "leaves100"]
+
+
+def test_best_floors(apart):
+    best = apart.loc["best floor"].loc[POOL]["reference"]
+    assert best["occupancy"] == "light alone, extra trees"
+    assert best["dermatology"] == "concatenation, extra trees"
+    networks = ("late fusion of networks", "late fusion, a loss per modality", "joint")
+    for name in ("mfeat", "leaves100", "avdigits", "avdigits_weakimage"):
+        assert best[name].startswith(networks)
+
+
+def test_joint_training_is_behind_logistic_regression_and_gains_by_losses_of_modalities(means):
+    accuracies = means.loc["accuracy"]
+    behind = accuracies.loc["joint"] < accuracies.loc["concatenation, LR"]
+    assert behind.sum() == 5
+    gain = accuracies.loc["joint, a loss per modality"] - accuracies.loc["joint"]
+    assert (gain > 0).all()
+
+
+def test_no_method_is_ahead_of_the_best_floor(apart):
+    for method in METHODS:
+        held = apart.loc["best floor"].loc[method]
+        assert (held["mean"] < held["se"]).all()
+
+
+def test_methods_and_their_controls(apart):
+    control = apart.loc["control"]
+    boosting = control.loc["boosting"]
+    assert boosting.loc["avdigits_weakimage", "mean"] > 2 * boosting.loc["avdigits_weakimage", "se"]
+    assert 0.025 < boosting.loc["avdigits_weakimage", "mean"] < 0.035
+    assert boosting.loc["leaves100", "mean"] < -boosting.loc["leaves100", "se"]
+    for method in ("negative learning", "remixing"):
+        assert (control.loc[method]["mean"] < control.loc[method]["se"]).all()
+
+
+def test_a_weak_modality_starves_in_joint_training(means):
+    weakest = means.loc["weakest"]
+    own = weakest.loc["late fusion of networks"]
+    assert round(100 * own["mfeat"]) == 74
+    assert round(100 * own["leaves100"]) == 47
+    assert round(100 * weakest.loc["joint", "mfeat"]) == 46
+    assert round(100 * weakest.loc["joint", "leaves100"]) == 7
+
+
+def test_missing_modalities_and_noise(means):
+    missing = means.loc["missing 30%"].drop(index="ARM")
+    ranks = missing.rank(ascending=False).mean(axis=1)
+    assert set(ranks.nsmallest(3).index) >= {POOL}
+    loss = (means.loc["accuracy"] - missing).mean(axis=1).dropna()
+    late = loss[[POOL, "late fusion of networks"]].max()
+    others = loss[[name for name in loss.index if name.startswith(("concatenation", "joint"))]]
+    assert (others > late).all()
+    noise = means.loc["noise 1"]
+    assert (noise.loc["joint, a loss per modality"] > noise.loc[POOL]).sum() >= 4
+
+
+def test_late_fusions_of_learners_are_badly_calibrated(means):
+    error = means.loc["calibration_error"]
+    learners = error.loc[[f"late fusion, {name}" for name in accuracy.LEARNERS]]
+    assert (learners.min() > error.loc[[POOL, "joint", "late fusion of networks"]].max()).all()
