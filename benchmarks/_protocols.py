@@ -227,13 +227,14 @@ def run(
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
     # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
     wanted = seeds if isinstance(seeds, Mapping) else dict.fromkeys(protocols, tuple(seeds))
-    for number, seed in enumerate(sorted({seed for own in wanted.values() for seed in own})):
+    wanted = {dataset: sorted(own) for dataset, own in wanted.items()}
+    for seed in sorted({seed for own in wanted.values() for seed in own}):
         for dataset, protocol in protocols.items():
             if seed not in wanted[dataset]:
                 continue
             chosen = arms(dataset) if callable(arms) else arms
             for method, make in chosen.items():
-                if number and method in once:
+                if method in once and seed != wanted[dataset][0]:
                     continue
                 folds = range(len(protocol.folds))
                 for fold in [folds[seed % len(folds)]] if rotate else folds:

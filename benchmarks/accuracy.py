@@ -11,9 +11,11 @@ all others with every seed.
 "each modality alone" is read off the late fusion of the same learner, whose classifiers are
 trained one modality at a time.
 
-    python benchmarks/accuracy.py                     # results/accuracy.csv, tables, proof
+    python benchmarks/accuracy.py                     # results/accuracy.csv, and from it
+                                                      # results/accuracy_record.csv and
+                                                      # results/accuracy_references.csv
     python benchmarks/accuracy.py --jobs 2 --seeds 1 --datasets dermatology
-    python benchmarks/accuracy.py --show              # the tables again, nothing is run
+    python benchmarks/accuracy.py --show              # those two again, nothing is run
 """
 
 from __future__ import annotations
@@ -252,7 +254,7 @@ def is_floor(method: str) -> bool:
     return (
         method.startswith(("concatenation", "late fusion"))
         or " alone, " in method
-        or (method in ("joint", "joint, transformer"))
+        or method in ("joint", "joint, transformer", "joint, a loss per modality")
     )
 
 

@@ -71,8 +71,8 @@ CONTROLS = {
     "negative learning and remixing": "negative learning",
 }
 
-#: The methods in their default form, and the networks without any idea that they are held to: the
-#: best of these three may not be more than three points ahead of them on any set.
+#: The estimators in their default form, and the networks without any idea that they are held to:
+#: no method may be more than three points behind the best of these three on any set.
 DEFAULTS = ["joint, our defaults", "negative learning", "remixing", "boosting"]
 PLAIN = ["joint", "joint, a loss per modality", "late fusion of networks"]
 

@@ -2,8 +2,9 @@
 
 Each modality of each row is removed with the given rate, independently; every row keeps at least
 one. The same rows are removed for both models and nested over rates (what is gone at 10 % is gone
-at 20 %). A joint network with ``missing="mask"``, and late fusion of logistic regressions on the
-same rows. 5 folds, 2 seeds (of the removal and the network). Rewrites ``results/missing_rate.csv``.
+at 20 %). A plain joint network (``unimodal_weight=0``) with ``missing="mask"``, and late fusion of
+logistic regressions on the same rows. 5 folds, 2 seeds (of the removal and the network). Rewrites
+``results/missing_rate.csv``.
 
     python benchmarks/missing_rate.py
 """

@@ -41,7 +41,7 @@ print(X)
 settings = {"max_epochs": 30, "early_stopping": True, "random_state": 0}
 methods = {
     "joint": MultimodalClassifier(unimodal_weight=0.0, **settings),
-    "a loss per modality": MultimodalClassifier(**settings),
+    "a loss per modality": MultimodalClassifier(**settings),  # the default, of weight 1
     "negative learning": NegativeLearningClassifier(**settings),
     "data remixing": DataRemixingClassifier(**settings),
     "sustained boosting": SustainedBoostingClassifier(**settings),

@@ -89,7 +89,9 @@ def settle_intercepts(
 ) -> ARMPoint:
     """``point`` with the intercepts that are best for its coefficients.
 
-    Where a common shift of all scores changes nothing, the strong side's intercepts sum to zero.
+    Where a common shift of all scores changes nothing, the strong side's intercepts sum to zero
+    (the weak side's too, if nothing ties the sides). Where nothing is gained, `point` itself comes
+    back.
     Newton's method in ``(b_s, b_w)`` alone: one pass over the scores an iteration. With it
     the dual point's column sums vanish, which the certificate needs; without, the gap would
     shrink only with the square root of the suboptimality.

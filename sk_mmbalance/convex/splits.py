@@ -15,14 +15,14 @@ def inner_splits(cv: Any, target: Array, *, classifier: bool, groups: Array | No
 
     An integer `cv` is lowered to the size of the smallest class where that is smaller: with
     few labels, fewer folds beat a fold without a class. With `groups` it is lowered to their
-    number, and all rows of a group stay together.
+    number too, and all rows of a group stay together.
 
     Raises
     ------
     ValueError
         If a class has a single row and `cv` is an integer, or if there is a single group.
     """
-    if classifier and isinstance(cv, Integral) and groups is None:
+    if classifier and isinstance(cv, Integral):
         smallest = int(np.min(np.unique(target, return_counts=True)[1]))
         if smallest < 2:
             raise ValueError(

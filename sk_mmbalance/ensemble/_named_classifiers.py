@@ -34,7 +34,8 @@ class NamedClassifiers(BaseEstimator):
         ----------
         deep : bool, default=True
             Whether to include the inner classifiers: ``estimator__C``, or ``estimator__face`` and
-            ``estimator__face__C`` where they are given by name.
+            ``estimator__face__C`` where they are given by name (``experts__face`` and so on where
+            the parameter is `experts`).
 
         Returns
         -------
@@ -65,7 +66,7 @@ class NamedClassifiers(BaseEstimator):
         holder = self._holder
         if holder in params:
             setattr(self, holder, params.pop(holder))
-        if not self._named():
+        if not self._named() and not isinstance(getattr(self, holder), Mapping | str):
             return super().set_params(**params)
         inner = {key: params.pop(key) for key in list(params) if key.startswith(f"{holder}__")}
         super().set_params(**params)

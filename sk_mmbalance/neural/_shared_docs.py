@@ -107,8 +107,9 @@ history_ : DataFrame
     ``face__train_accuracy`` and ``face__confidence`` (mean probability of the true class).
     A modality's figures are those of its own head, or of the fused model with the others masked.
     In large training sets they are means over about 500 rows spread over the epoch.
-    ``train_loss`` is what is minimised, losses of single modalities included; ``valid_loss`` is
-    that of the fused prediction alone, and decides when to stop.
+    ``train_loss`` is what is minimised, losses of single modalities included (in boosting: that
+    of the fused prediction alone); ``valid_loss`` is that of the fused prediction alone, and
+    decides when to stop.
     ``gap`` is the largest difference between two modalities' training losses.
 fusion_weights_ : DataFrame or None
     With ``fusion_weights="fit"``, the weight of every expert (columns) by the modalities that a

@@ -74,7 +74,8 @@ class DataRemixingClassifier(MultimodalClassifier):
 
     See Also
     --------
-    MultimodalClassifier : The same without remixing, bit for bit, for ``remix_after=None``.
+    MultimodalClassifier : With ``unimodal_weight=0.5`` the same without remixing, bit for bit: what
+        ``remix_after=None`` gives.
 
     Notes
     -----

@@ -16,10 +16,11 @@ from .._checks import assert_all_checks_pass
     "params",
     [
         {},
+        {"unimodal_weight": 0.0},
         {"fusion": "late", "unimodal_weight": 1.0},
         pytest.param({"fusion": "transformer"}, marks=pytest.mark.slow),
     ],
-    ids=["default", "late", "transformer"],
+    ids=["default", "plain", "late", "transformer"],
 )
 def test_all_checks_of_scikit_learn_pass(params):
     assert_all_checks_pass(MultimodalClassifier(**params))

@@ -513,6 +513,7 @@ def test_bad_parameters_are_named_and_nothing_is_fitted(params, message):
 
 NEURAL = [
     MultimodalClassifier(**FAST),
+    MultimodalClassifier(unimodal_weight=0.0, **FAST),
     MultimodalClassifier(fusion="late", unimodal_weight=1.0, **FAST),
     MultimodalClassifier(fusion="transformer", **FAST),
     NegativeLearningClassifier(**FAST),
