@@ -79,15 +79,23 @@ def test_significant_figures_and_several_values_of_a_condition(benchmarks):
 
 def test_unequal_numbers_of_measurements_are_shown(benchmarks):
     (benchmarks / "tables.toml").write_text(ENTRY)
-    _measure(
-        benchmarks,
-        ("wine", "a", 0, "accuracy", 0.5),
-        ("wine", "a", 1, "accuracy", 0.5),
-        ("wine", "b", 0, "accuracy", 0.5),
-    )
+    rows = [("wine", "a", seed, "accuracy", 0.5) for seed in range(2)]
+    rows += [("wine", "b", seed, "accuracy", 0.5) for seed in range(3)]
+    _measure(benchmarks, *rows)
     text = rst_page(benchmarks)
     assert "50.0 ± 0.0 (2)" in text
-    assert "50.0 (1)" in text
+    assert "50.0 ± 0.0 (3)" in text
+    assert "2 to 3 measurements" in text
+
+
+def test_a_single_measurement_among_several_shows_by_its_lack_of_a_spread(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY)
+    rows = [("wine", "a", seed, "accuracy", 0.5) for seed in range(2)]
+    _measure(benchmarks, *rows, ("wine", "b", 0, "accuracy", 0.5))
+    text = rst_page(benchmarks)
+    assert "     - 50.0 ± 0.0\n" in text
+    assert "     - 50.0\n" in text
+    assert "of 2 measurements a cell. Without a spread: one measurement." in text
 
 
 def test_seeds_are_counted_once_folds_are_averaged(benchmarks):

@@ -122,7 +122,9 @@ def show(table: Table, benchmarks: Path) -> Shown:
     groups = data.groupby([*rows, *columns], sort=False)[table.value]
     n = groups.size()
     cells: dict[tuple[tuple, tuple], str] = {
-        (key[: len(rows)], key[len(rows) :]): _cell(values, table, show_count=n.nunique() > 1)
+        (key[: len(rows)], key[len(rows) :]): _cell(
+            values, table, show_count=n[n > 1].nunique() > 1
+        )
         for key, values in groups
     }
     row_keys = list(dict.fromkeys(row for row, _ in cells))
@@ -151,7 +153,7 @@ def _listed(names: str | list[str]) -> list[str]:
 
 
 def _cell(values: pd.Series, table: Table, show_count: bool) -> str:
-    """``mean ± sd``; the number of measurements only where cells differ in it."""
+    """``mean ± sd``; the number of measurements where cells differ in it and one cannot tell."""
     text = table.number(values.mean())
     if len(values) > 1:
         spread = values.sem(ddof=1) if _shows_error(table) else values.std(ddof=1)
@@ -164,12 +166,15 @@ def _shows_error(table: Table) -> bool:
 
 
 def _note(table: Table, n: pd.Series) -> str:
-    many = f"{n.min()} to {n.max()}" if n.nunique() > 1 else f"{n.min()}"
+    several = n[n > 1] if n.max() > 1 else n
+    many = f"{several.min()} to {several.max()}" if several.nunique() > 1 else f"{several.min()}"
     spread = "standard error" if _shows_error(table) else "standard deviation"
     things = f"{table.per}s" if table.per else "measurements"
     what = (
         "One measurement a cell." if n.max() == 1 else f"Mean ± {spread} of {many} {things} a cell."
     )
+    if n.min() == 1 < n.max():
+        what += " Without a spread: one measurement."
     if table.against:
         what = f"Difference to {table.against!r}, in pairs. {what}"
     return f"{what}{' Percent.' if table.percent else ''} Data: `results/{table.file}`."
