@@ -5,7 +5,7 @@ import pytest
 from _protocols import read
 
 POOL = "opinion pool"
-N_SEEDS = 3
+N_SEEDS = 5
 METHODS = ["negative learning", "remixing", "boosting"]
 
 
@@ -47,17 +47,15 @@ def test_derived_tables_are_those_of_the_measurements():
         assert written["value"].to_numpy() == pytest.approx(made["value"].to_numpy(), rel=1e-5)
 
 
-def test_pool_has_the_least_log_loss_or_nearly(means):
-    loss = means.loc["log_loss"]
-    assert set(loss.drop(columns="mfeat").idxmin()) == {POOL}
-    assert loss.loc[POOL, "mfeat"] < loss["mfeat"].min() + 0.002
+def test_pool_has_the_least_log_loss_everywhere(means):
+    assert set(means.loc["log_loss"].idxmin()) == {POOL}
 
 
-def test_pool_is_ahead_on_three_sets_and_nowhere_clearly_behind(apart):
+def test_pool_is_ahead_on_three_sets_and_nowhere_behind(apart):
     pool = apart.loc["best floor"].loc[POOL]
     assert len(pool) == 6
-    assert (pool["mean"] > -1.25 * pool["se"]).all()
-    assert pool.loc["mfeat", "mean"] > -0.0015
+    assert (pool["mean"] > -pool["se"]).all()
+    assert pool["mean"].idxmin() == "occupancy"
     assert -0.02 < pool.loc["occupancy", "mean"] < -0.01
     ahead = pool.index[pool["mean"] > pool["se"]]
     assert sorted(ahead) == ["avdigits", "avdigits_weakimage", "leaves100"]
@@ -92,16 +90,20 @@ def test_methods_and_their_controls(apart):
     assert boosting.loc["avdigits_weakimage", "mean"] > 2 * boosting.loc["avdigits_weakimage", "se"]
     assert 0.025 < boosting.loc["avdigits_weakimage", "mean"] < 0.035
     assert boosting.loc["leaves100", "mean"] < -boosting.loc["leaves100", "se"]
-    for method in ("negative learning", "remixing"):
-        assert (control.loc[method]["mean"] < control.loc[method]["se"]).all()
+    negative = control.loc["negative learning"]
+    assert (negative["mean"] < negative["se"]).all()
+    remixing = control.loc["remixing"]["mean"]
+    assert (remixing[["avdigits", "avdigits_weakimage"]] > 0).all()
+    assert remixing.max() < 0.01
+    assert -0.015 < remixing["leaves100"] < -0.005
 
 
 def test_a_weak_modality_starves_in_joint_training(means):
     weakest = means.loc["weakest"]
     own = weakest.loc["late fusion of networks"]
-    assert 0.73 < own["mfeat"] < 0.75
+    assert round(100 * own["mfeat"]) == 74
     assert 0.45 < own["leaves100"] < 0.5
-    assert 0.42 < weakest.loc["joint", "mfeat"] < 0.48
+    assert round(100 * weakest.loc["joint", "mfeat"]) == 40
     assert round(100 * weakest.loc["joint", "leaves100"]) == 7
 
 
