@@ -27,7 +27,8 @@ record = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_record.c
 
 rows = record[record["metric"] == "accuracy"]
 table = rows.pivot_table(index="method", columns="dataset", values="value", sort=False)
-print((100 * table).round(1).to_string())
+short = {"avdigits_weakimage": "weak image"}
+print((100 * table).round(1).rename(columns=short).to_string())
 
 # %%
 # Mean ranks

@@ -76,6 +76,8 @@ def test_joint_training_is_behind_logistic_regression_and_gains_by_losses_of_mod
     assert behind.sum() == 5
     gain = accuracies.loc["joint, a loss per modality"] - accuracies.loc["joint"]
     assert (gain > 0).all()
+    loss = means.loc["log_loss", :]["occupancy"]
+    assert loss["joint, a loss per modality"] > loss["joint"] + 0.03
 
 
 def test_no_method_is_ahead_of_the_best_floor(apart):
