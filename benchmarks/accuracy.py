@@ -4,9 +4,10 @@ Nested cross-validation on all development sets. Outer folds are those of each s
 (speakers and days left out). Inside a training fold every arm chooses among three candidates of
 its own, by log-loss on one held-out quarter (speakers kept together; the same rows for all arms
 and seeds), and is fitted again on the whole training fold; the opinion pool is run as it comes,
-its cross-fitting inside. Networks have the same backbones, at most 30 epochs, a tenth held out and
-the best epoch restored. The test fold is seen once. Arms without chance in them are measured once,
-all others with every seed.
+its cross-fitting inside, and so is the joint network once more ("joint, as it comes"). Networks
+that are tuned have the same backbones, at most 30 epochs, a tenth held out and the best epoch
+restored, and no fitted fusion weights. The test fold is seen once. Arms without chance in them are
+measured once, all others with every seed.
 
 "each modality alone" is read off the late fusion of the same learner, whose classifiers are
 trained one modality at a time.
@@ -76,6 +77,8 @@ CONTROLS = {
     "remixing": "joint, a loss per modality",
     "boosting": "boosting, one head",
 }
+#: Among the floors: nobody should be worse off than with a joint network, tuned or as it comes.
+JOINT = ("joint", "joint, transformer", "joint, a loss per modality", "joint, as it comes")
 LEARNERS = ("LR", "extra trees", "HGB", "SVM")
 STRESS = ("noise 1", "missing 30%")
 #: Nothing in them is random.
@@ -139,6 +142,7 @@ def arms(dataset: str) -> dict:
         "batch_size": 512 if dataset == "occupancy" else 64,
         "dtype": "float32",
         "missing": "mask",
+        "fusion_weights": None,
     }
 
     def concatenated(learner):
@@ -198,7 +202,10 @@ def arms(dataset: str) -> dict:
         CalibratedClassifierCV(ARMClassifier(missing="mask"), cv=3, ensemble=False),
         [{"estimator__strong_reg": value} for value in (0.001, 0.01, 0.1)],
     )
-    # as it comes: its cross-validation is inside
+    made["joint, as it comes"] = lambda seed: MultimodalClassifier(
+        missing="mask", random_state=seed
+    )
+    # its cross-validation is inside
     made["opinion pool"] = lambda seed: OpinionPoolClassifier(missing="mask", random_state=seed)
     return made
 
@@ -254,7 +261,7 @@ def is_floor(method: str) -> bool:
     return (
         method.startswith(("concatenation", "late fusion"))
         or " alone, " in method
-        or method in ("joint", "joint, transformer", "joint, a loss per modality")
+        or method in JOINT
     )
 
 

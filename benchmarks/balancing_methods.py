@@ -11,8 +11,7 @@ with Gaussian noise of sd 1 and 2 on the standardised inputs, and with a share o
 removed (every row keeps at least one): the same noise and the same holes for all arms.
 
     python benchmarks/balancing_methods.py          # results/balancing_methods.csv, and from it
-                                                    # results/balancing_differences.csv and
-                                                    # results/balancing_defaults.csv
+                                                    # results/balancing_differences.csv
     python benchmarks/balancing_methods.py --seeds 1 --datasets occupancy
 """
 
@@ -29,7 +28,6 @@ from _protocols import (
     RESULTS,
     command_line,
     differences,
-    judged,
     only,
     percent,
     run,
@@ -71,11 +69,6 @@ CONTROLS = {
     "negative learning and remixing": "negative learning",
 }
 
-#: The estimators in their default form, and the networks without any idea that they are held to:
-#: no method may be more than three points behind the best of these three on any set.
-DEFAULTS = ["joint, our defaults", "negative learning", "remixing", "boosting"]
-PLAIN = ["joint", "joint, a loss per modality", "late fusion of networks"]
-
 
 def arms(dataset: str) -> dict:
     """All arms for one data set."""
@@ -86,35 +79,27 @@ def arms(dataset: str) -> dict:
         "batch_size": 256 if dataset == "occupancy" else 64,  # 8000 rows: for the time it takes
         "dtype": "float32",
         "missing": "mask",  # for the rows that lack modalities at test time
+        "fusion_weights": None,  # as it was trained: benchmarks/default_networks.py fits weights
     }
 
     def arm(method, **params):
         return lambda seed: method(random_state=seed, **settings, **params)
 
     alone = arm(MultimodalClassifier, unimodal_weight=0.0)
-    published_boosting = {
-        "head_combine": "sum",
-        "max_heads": None,
-        "head_patience": None,
-        "head_width": 256,
-        "fused_weight": 0.0,
-    }
     return {
         "joint": arm(MultimodalClassifier, unimodal_weight=0.0),
         "joint, a loss per modality": arm(MultimodalClassifier, unimodal_weight=0.5),
-        "joint, our defaults": arm(MultimodalClassifier),
+        "joint, unimodal_weight=1": arm(MultimodalClassifier, unimodal_weight=1.0),
         "late fusion of networks": lambda seed: LateNets(alone(seed)),
         "late fusion, a loss per modality": arm(
             MultimodalClassifier, fusion="late", unimodal_weight=1.0
         ),
         "negative learning": arm(NegativeLearningClassifier),
         "negative learning, stronger": arm(NegativeLearningClassifier, reduction="mean"),
-        "remixing, published": arm(DataRemixingClassifier, joint_every=None, order="sequential"),
+        "remixing, published": arm(DataRemixingClassifier.published),
         "remixing": arm(DataRemixingClassifier),
-        "boosting, published, one head": arm(
-            SustainedBoostingClassifier, **published_boosting | {"max_heads": 1}
-        ),
-        "boosting, published": arm(SustainedBoostingClassifier, **published_boosting),
+        "boosting, published, one head": arm(SustainedBoostingClassifier.published, max_heads=1),
+        "boosting, published": arm(SustainedBoostingClassifier.published),
         "boosting, one head": arm(SustainedBoostingClassifier, max_heads=1),
         "boosting": arm(SustainedBoostingClassifier),
         "negative learning and remixing": arm(NegativeLearningClassifier, remix_after=10),
@@ -177,26 +162,6 @@ def paired_differences(frame: pd.DataFrame, unit: str = "fold") -> pd.DataFrame:
     return pd.DataFrame(table, columns=columns)
 
 
-def against_plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """The defaults minus the best of the plain networks, seed by seed, folds averaged.
-
-    Which of the plain networks is best on a set is chosen in hindsight, by the mean over seeds.
-    """
-    rows = judged(frame)
-    by_seed = rows.groupby(["dataset", "method", "seed"], sort=False)["value"].mean()
-    table = []
-    for dataset in dict.fromkeys(rows["dataset"]):
-        wide = by_seed[dataset].unstack("method")
-        if not {*DEFAULTS, *PLAIN} <= set(wide):
-            continue
-        best = str(wide[PLAIN].mean().idxmax())
-        for method in DEFAULTS:
-            for seed, value in (wide[method] - wide[best]).dropna().items():
-                table.append((dataset, method, best, seed, "accuracy", f"{value:.6g}"))
-    columns = ["dataset", "method", "minus", "seed", "metric", "value"]
-    return pd.DataFrame(table, columns=columns)
-
-
 def show(frame: pd.DataFrame) -> None:
     """Print what the table says."""
     with pd.option_context("display.width", 200):
@@ -231,7 +196,6 @@ def main() -> None:
     paired_differences(frame, unit="seed").to_csv(
         RESULTS / "balancing_differences.csv", index=False
     )
-    against_plain(frame).to_csv(RESULTS / "balancing_defaults.csv", index=False)
     show(frame)
 
 

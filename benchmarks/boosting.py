@@ -30,13 +30,7 @@ from sk_mmbalance import MultimodalClassifier, SustainedBoostingClassifier
 DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy"]
 EPOCHS = 30
 FOLDS = {"mfeat": 3}
-PUBLISHED = {
-    "head_combine": "sum",
-    "max_heads": None,
-    "head_patience": None,
-    "head_width": 256,
-    "fused_weight": 0.0,
-}
+PUBLISHED = SustainedBoostingClassifier.published
 #: The published losses, updates and heads, with heads averaged in the fusion.
 CONTROL = {"fused_weight": 0.0, "head_width": 256, "head_combine": "mean"}
 #: Published heads with a fused loss.
@@ -50,12 +44,13 @@ def _settings(dataset: str) -> dict:
         "n_iter_no_change": EPOCHS,  # never stop early: equal epochs for all
         "batch_size": 512 if dataset == "occupancy" else 128,  # 8000 rows against 1500
         "dtype": "float32",
+        "fusion_weights": None,
     }
 
 
-def _boosting(dataset: str, **params):
+def _boosting(dataset: str, make=SustainedBoostingClassifier, **params):
     settings = _settings(dataset) | params
-    return lambda seed: SustainedBoostingClassifier(random_state=seed, **settings)
+    return lambda seed: make(random_state=seed, **settings)
 
 
 def _joint(dataset: str, **params):
@@ -72,8 +67,8 @@ def controls(dataset: str) -> dict:
         "late fusion of networks": lambda seed: LateNets(alone(seed)),
         "one head": _boosting(dataset, max_heads=1, **CONTROL),
         "fixed heads": _boosting(dataset, n_heads_init=4, **CONTROL),
-        "new heads left untrained": _boosting(dataset, train_new_heads=False, **PUBLISHED),
-        "published form": _boosting(dataset, **PUBLISHED),
+        "new heads left untrained": _boosting(dataset, PUBLISHED, train_new_heads=False),
+        "published form": _boosting(dataset, PUBLISHED),
         "fused loss, one head": _boosting(dataset, max_heads=1, **FUSED),
         "fused loss, heads averaged": _boosting(dataset, head_combine="mean", **FUSED),
         "fused loss": _boosting(dataset, **FUSED),

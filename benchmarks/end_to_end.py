@@ -49,7 +49,7 @@ DATASETS = ["avdigits:raw", "avdigits_weakimage:raw"]
 EPOCHS = 30
 SETTINGS = {"max_epochs": EPOCHS, "early_stopping": False, "n_iter_no_change": 10}
 CURVE_EPOCHS = (1, 2, 4, 8, 16, 32)
-CURVE_SEEDS = range(1)
+CURVE_SEEDS = range(3)
 
 
 def arms(dataset: str) -> dict:
@@ -65,7 +65,7 @@ def arms(dataset: str) -> dict:
         return made
 
     left_out = (
-        "joint, our defaults",
+        "joint, unimodal_weight=1",
         "negative learning, stronger",
         "negative learning and remixing",
     )

@@ -51,8 +51,6 @@ CENTRAL = "central training"
 LOCAL = "every client for itself"
 NAMES = [CENTRAL, LOCAL, "FedAvg", "FedProx", "FedCMI", "CMSFed, published", "CMSFed"]
 
-PUBLISHED = {"tau": 1.0, "unit_features": False}
-
 COMMON = {"missing": "mask", "dtype": "float32", "evaluate_every": 0}
 ROUND = {"n_rounds": ROUNDS, "local_epochs": LOCAL_EPOCHS, "clients_per_round": SHARE}
 #: as often over every row as the rounds go, on average
@@ -108,9 +106,9 @@ def checksum(y: np.ndarray) -> int:
 def arms(rates: dict[str, dict[int, float]]) -> dict:
     """All arms; `rates` has the learning rate of each in every training fold."""
 
-    def federated(cls, name, **params):
+    def federated(make, name, **params):
         return lambda seed: Federation(
-            cls(**ROUND, **COMMON, random_state=seed, **params), rates[name], seed=seed
+            make(**ROUND, **COMMON, random_state=seed, **params), rates[name], seed=seed
         )
 
     def alone(name, kind):
@@ -124,7 +122,7 @@ def arms(rates: dict[str, dict[int, float]]) -> dict:
         "FedAvg": federated(FedAvgClassifier, "FedAvg"),
         "FedProx": federated(FedAvgClassifier, "FedProx", prox_mu=0.1),
         "FedCMI": federated(FedCMIClassifier, "FedCMI"),
-        "CMSFed, published": federated(CMSFedClassifier, "CMSFed, published", **PUBLISHED),
+        "CMSFed, published": federated(CMSFedClassifier.published, "CMSFed, published"),
         "CMSFed": federated(CMSFedClassifier, "CMSFed"),
     }
 

@@ -1,21 +1,27 @@
 """The shared defaults of the neural estimators, chosen by held-out loss.
 
-Three questions, on all development sets; the first is asked of plain joint training, of late
-fusion with a loss per modality, and of every method in its default form:
+Four questions, on all development sets; the first is asked of joint training with a loss per
+modality (the default), of late fusion with such losses, and of every method in its default form:
 
 1. Do weight decay, dropout, width or a schedule of the learning rate help? One setting is changed
    at a time. All arms get the same epochs and the same patience; what counts is the least loss on
    the held-out tenth of the training fold (a whole speaker for avdigits), which no test row
-   enters. One fold of each set.
+   enters. Three seeds, on one fold of each set in turn.
 2. How heavy should the loss of each modality be beside the fused one, in joint training? The same
    measure, three seeds on one fold each.
-3. From how many rows on is it better to hold a tenth out and go back to the best epoch than to
+3. Larger batches where rows are many? Estimators as they come, but for the batches, on the one set
+   of some thousands of rows; three seeds, all folds, scored on the days left out.
+4. From how many rows on is it better to hold a tenth out and go back to the best epoch than to
    train on all rows to the end? Fits on 250, 500 and 1000 rows of a training fold, scored on the
-   rest of that fold.
+   rest of that fold; and fits on whole training folds, scored on test folds, which are other
+   speakers and days where the set has some.
 
-    python benchmarks/neural_defaults.py                   # results/neural_defaults.csv
+    python benchmarks/neural_defaults.py                   # results/neural_defaults.csv, and
+                                                           # results/neural_defaults_ratios.csv
     python benchmarks/neural_defaults.py --modality-losses # results/neural_modality_losses.csv
-    python benchmarks/neural_defaults.py --early-stopping  # results/neural_early_stopping.csv
+    python benchmarks/neural_defaults.py --batch-size      # results/neural_batch_size.csv
+    python benchmarks/neural_defaults.py --early-stopping  # results/neural_early_stopping.csv and
+                                                           # results/neural_holding_out.csv
 """
 
 from __future__ import annotations
@@ -39,12 +45,13 @@ from sk_mmbalance.exceptions import CollapseWarning
 
 DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
 METHODS = {
-    "joint": (MultimodalClassifier, {"unimodal_weight": 0.0}),
+    "joint": (MultimodalClassifier, {"unimodal_weight": 1.0}),
     "late": (MultimodalClassifier, {"fusion": "late", "unimodal_weight": 1.0}),
     "negative learning": (NegativeLearningClassifier, {}),
     "remixing": (DataRemixingClassifier, {}),
     "boosting": (SustainedBoostingClassifier, {}),
 }
+PLAIN_JOINT = (MultimodalClassifier, {"unimodal_weight": 0.0})
 SETTINGS = {
     "base": {},
     "weight_decay=0.01": {"weight_decay": 1e-2},
@@ -57,6 +64,7 @@ BASE = {"weight_decay": 1e-4, "dropout": 0.0, "hidden_layer_sizes": (64,), "lr_s
 #: Weights of the modalities' own losses beside the fused one.
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 ROWS = (250, 500, 1000)
+BATCHES = (64, 256)
 SMALL_SETS = ["mfeat", "avdigits", "avdigits_weakimage", "leaves100"]
 
 
@@ -69,6 +77,7 @@ def shared(dataset: str) -> dict:
         "batch_size": 256 if dataset == "occupancy" else 64,
         "n_iter_no_change": 10,
         "dtype": "float32",
+        "fusion_weights": None,
     }
 
 
@@ -95,6 +104,27 @@ def weighted(dataset: str) -> dict:
     }
 
 
+def batches(dataset: str) -> dict:
+    """Estimators as they come, but for the size of their batches."""
+    return {
+        f"{name}, {size} rows": _arm(method, {"batch_size": size} | own)
+        for name, (method, own) in (METHODS | {"plain joint": PLAIN_JOINT}).items()
+        for size in BATCHES
+    }
+
+
+def holding_out(dataset: str) -> dict:
+    """Training on all rows, or with a tenth held out and the best epoch restored."""
+    return {
+        f"{name}, {'best epoch' if held_out else 'all rows'}": _arm(
+            MultimodalClassifier,
+            METHODS[name][1] | {"early_stopping": held_out, "fusion_weights": None},
+        )
+        for name in ("joint", "late")
+        for held_out in (True, False)
+    }
+
+
 def extra(fitted) -> dict[str, float]:
     """The least held-out loss, and the epochs that were trained."""
     return {
@@ -104,14 +134,20 @@ def extra(fitted) -> dict[str, float]:
 
 
 def against_base(frame: pd.DataFrame) -> pd.DataFrame:
-    """Held-out loss of every setting divided by that of "base", for each method and set."""
+    """Held-out loss of every setting divided by that of "base", seed by seed.
+
+    Geometric means over the methods; "all" is that over the sets as well.
+    """
     rows = frame[frame["metric"] == "held_out_loss"].copy()
     parts = rows["method"].str.split(", ", n=1, expand=True)
     rows["method"], rows["setting"] = parts[0], parts[1]
-    keys = ["dataset", "method", "setting"]
-    loss = rows.groupby(keys, sort=False)["value"].mean().unstack("setting")
-    ratio = loss.div(loss["base"], axis=0).drop(columns="base")
-    return ratio.stack().rename("ratio").reset_index()
+    loss = rows.set_index(["dataset", "method", "seed", "setting"])["value"].unstack("setting")
+    logs = np.log(loss.div(loss["base"], axis=0))
+    by_set = logs.groupby(["dataset", "seed"], sort=False).mean().reset_index()
+    over_all = by_set.groupby("seed").mean(numeric_only=True).reset_index().assign(dataset="all")
+    table = pd.concat([by_set, over_all]).melt(["dataset", "seed"], list(SETTINGS)[1:], "setting")
+    table["value"] = np.exp(table["value"])
+    return table.assign(metric="ratio")[["dataset", "setting", "seed", "metric", "value"]]
 
 
 def early_stopping(seeds: range) -> pd.DataFrame:
@@ -139,7 +175,11 @@ def early_stopping(seeds: range) -> pd.DataFrame:
                             continue
                         cls, own = METHODS[method]
                         estimator = cls(
-                            early_stopping=held_out, dtype="float32", random_state=seed, **own
+                            early_stopping=held_out,
+                            fusion_weights=None,
+                            dtype="float32",
+                            random_state=seed,
+                            **own,
                         )
                         figures = measure(part, 0, estimator)
                         kept = {key: figures[key] for key in ("accuracy", "log_loss")}
@@ -153,6 +193,7 @@ def early_stopping(seeds: range) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch-size", action="store_true")
     parser.add_argument("--early-stopping", action="store_true")
     parser.add_argument("--modality-losses", action="store_true")
     parser.add_argument("--seeds", type=int, default=None)
@@ -164,7 +205,19 @@ def main() -> None:
         if args.early_stopping:
             frame = early_stopping(range(args.seeds or 3))
             print(percent(summary(frame)), end="\n\n")
+            print(percent(summary(frame, "log_loss"), 3, 1), end="\n\n")
+            whole = [name for name in DATASETS if name != "dermatology"]  # it has 293 rows
+            seeds = range(args.seeds or 3)
+            frame = run("neural_holding_out", holding_out, whole, seeds, args.jobs)
+            print(percent(summary(frame)), end="\n\n")
             print(percent(summary(frame, "log_loss"), 3, 1))
+            return
+        if args.batch_size:
+            seeds = range(args.seeds or 3)
+            frame = run("neural_batch_size", batches, ["occupancy"], seeds, args.jobs)
+            for metric, digits, factor in (("accuracy", 1, 100), ("log_loss", 3, 1)):
+                print(percent(summary(frame, metric), digits, factor), end="\n\n")
+            print(frame[frame["metric"] == "seconds"].groupby("method")["value"].mean().round(1))
             return
         if args.modality_losses:
             seeds = range(args.seeds or 3)
@@ -175,13 +228,12 @@ def main() -> None:
             print(percent(loss, 3, 1), end="\n\n")
             print(np.exp(np.log(loss.xs("mean", axis=1, level=1)).mean(axis=1)).round(3))
             return
-        seeds = range(args.seeds or 1)
+        seeds = range(args.seeds or 3)
         frame = run("neural_defaults", arms, args.datasets, seeds, args.jobs, extra, rotate=True)
         ratios = against_base(frame)
-        table = ratios.pivot_table(index="setting", columns="dataset", values="ratio", sort=False)
-        geometric = np.exp(np.log(ratios["ratio"]).groupby(ratios["setting"]).mean())
-        print(table.round(3), end="\n\n")
-        print(geometric.round(3))
+        ratios.to_csv(RESULTS / "neural_defaults_ratios.csv", index=False, float_format="%.6g")
+        cells = ratios.groupby(["setting", "dataset"], sort=False)["value"].agg(["mean", "sem"])
+        print(cells.round(3).unstack("dataset").swaplevel(axis=1).sort_index(axis=1))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@ Which method, on which data?
 ============================
 
 Floors, networks, balancing methods and the opinion pool on six real data sets: nested
-cross-validation, the same number of candidates for every arm but the pool, which is not tuned,
-speakers and days left out. The figures come from ``benchmarks/accuracy.py``, which takes hours;
-this page draws what that benchmark has measured.
+cross-validation, the same number of candidates for every arm but the pool and one joint network,
+which are taken as they come, speakers and days left out. The figures come from
+``benchmarks/accuracy.py``, which takes hours; this page draws what that benchmark has measured.
 """
 
 from pathlib import Path

@@ -38,7 +38,7 @@ print(X)
 # Accuracy of the fused prediction, and of each modality from its own head. (Joint training has no
 # such heads: there it is the fused network with the other modality masked.)
 
-settings = {"max_epochs": 30, "early_stopping": True, "random_state": 0}
+settings = {"max_epochs": 30, "early_stopping": True, "fusion_weights": None, "random_state": 0}
 methods = {
     "joint": MultimodalClassifier(unimodal_weight=0.0, **settings),
     "a loss per modality": MultimodalClassifier(**settings),  # the default, of weight 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -96,6 +96,36 @@ def make_folds(
     if not folds:
         raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
     return folds
+
+
+class PublishedFormMixin:
+    """For methods whose defaults may differ from the form that their authors published.
+
+    A method names the parameters in which they differ, and their published values, in
+    `_published`. How long and how fast the authors trained is not among them: that depends on the
+    data, and every comparison needs the same of both forms.
+    """
+
+    _published: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def published(cls, **params: Any) -> Self:
+        """Make an estimator in the form that the method's authors published.
+
+        The notes on the class say which parameters that are. How long and how fast the authors
+        trained is not among them.
+
+        Parameters
+        ----------
+        **params : dict
+            Further parameters; they override the published ones.
+
+        Returns
+        -------
+        estimator
+            Not fitted.
+        """
+        return cls(**{**cls._published, **params})
 
 
 class ModalityEstimator(BaseEstimator):

@@ -125,3 +125,20 @@ def test_late_fusions_of_learners_are_badly_calibrated(means):
     error = means.loc["calibration_error"]
     learners = error.loc[[f"late fusion, {name}" for name in accuracy.LEARNERS]]
     assert (learners.min() > error.loc[[POOL, "joint", "late fusion of networks"]].max()).all()
+
+
+def test_joint_network_as_it_comes(means, apart):
+    best = apart.loc["best floor"].loc[POOL]["reference"]
+    assert best["avdigits_weakimage"] == "joint, as it comes"
+    loss = means.loc["log_loss"]
+    tuned = loss.loc[["joint", "joint, transformer", "joint, a loss per modality"]]
+    ahead = loss.loc["joint, as it comes"] < tuned.min()
+    assert ahead.index[~ahead].tolist() == ["occupancy"]
+    networks = loss.loc[[name for name in loss.index if name.startswith("joint")]]
+    assert networks["occupancy"].idxmax() == "joint, as it comes"
+    missing = means.loc["missing 30%"]
+    joint = missing.loc[[name for name in missing.index if name.startswith("joint")]]
+    assert set(joint.idxmax()) == {"joint, as it comes"}
+    percents = (100 * joint["leaves100"]).round().drop("joint, as it comes")
+    assert round(100 * joint.loc["joint, as it comes", "leaves100"]) == 89
+    assert (percents.min(), percents.max()) == (60, 68)

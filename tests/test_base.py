@@ -12,6 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from sk_mmbalance import (
+    CMSFedClassifier,
+    DataRemixingClassifier,
+    NegativeLearningClassifier,
+    SustainedBoostingClassifier,
+)
 from sk_mmbalance.base import ModalityClassifier, first_tags, weight_params
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._estimators import BLOCKS, every_classifier, flat, toy
@@ -270,3 +276,34 @@ def test_named_modalities_that_the_parameter_does_not_name_are_refused_with_the_
     X, y = toy()
     with pytest.raises(ValueError, match="needs no `modalities=`"):
         Majority(modalities={"other": slice(0, 2)}).fit(X, y)
+
+
+# -- the published form of a method --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "differences"),
+    [
+        (NegativeLearningClassifier, {}),
+        (
+            DataRemixingClassifier,
+            {"order": "sequential", "joint_every": None, "fusion_weights": None},
+        ),
+        (
+            SustainedBoostingClassifier,
+            {"fused_weight": 0.0, "head_width": 256, "max_heads": None, "head_patience": None},
+        ),
+        (CMSFedClassifier, {"tau": 1.0, "unit_features": False}),
+    ],
+)
+def test_published_differs_from_the_defaults_in_what_is_stated(method, differences):
+    ours, theirs = method().get_params(), method.published().get_params()
+    assert {key: theirs[key] for key in ours if ours[key] != theirs[key]} == differences
+    for key, value in differences.items():
+        assert f"{key}={value!r}" in method.__doc__.replace('"', "'")
+
+
+def test_parameters_of_the_caller_override_published_ones():
+    made = SustainedBoostingClassifier.published(max_heads=3, lr=0.01)
+    assert (made.max_heads, made.lr, made.fused_weight) == (3, 0.01, 0.0)
+    assert clone(made).get_params() == made.get_params()

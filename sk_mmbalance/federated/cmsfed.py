@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from ..base import PublishedFormMixin
 from ..exceptions import NoUpdateWarning
 from ..neural import parts
 from .base import BaseFederatedClassifier
@@ -354,7 +356,7 @@ def _features(module: Any, rows: parts.ModalityRows) -> dict[str, Tensor]:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class CMSFedClassifier(BaseFederatedClassifier):
+class CMSFedClassifier(PublishedFormMixin, BaseFederatedClassifier):
     r"""Federated training that balances modalities by choosing clients (CMSFed, BMSFed).
 
     In every round the server chooses clients so that their updates stand close to those of all
@@ -414,10 +416,10 @@ class CMSFedClassifier(BaseFederatedClassifier):
     With ``P_m = mean_i CE(-||z_m(i) - g_m(.)||, y_i)`` the loss is
     :math:`CE(H, y) + \gamma P_{weak}`, where the weak modality of a batch is the one whose
     features tell the true class less surely by distance. The formulae follow the authors' code;
-    ``tau=1.0, unit_features=False`` is the published form. More than two modalities, modalities
-    missing by row, the probing learning rate (the code's is 0, so that its first choice is
-    arbitrary), prototypes of absent classes, `unit_features` and `distance` are ours. The
-    prototype term starts once there are global prototypes, after the first round.
+    `published` makes the published form, which has ``tau=1.0, unit_features=False``. More than two
+    modalities, modalities missing by row, the probing learning rate (the code's is 0, so that its
+    first choice is arbitrary), prototypes of absent classes, `unit_features` and `distance` are
+    ours. The prototype term starts once there are global prototypes, after the first round.
 
     References
     ----------
@@ -449,6 +451,7 @@ class CMSFedClassifier(BaseFederatedClassifier):
     ratio_holdout: float = 0.0
     incomplete_clients: str = "include"
 
+    _published: ClassVar[Mapping[str, Any]] = {"tau": 1.0, "unit_features": False}
     _method_class: ClassVar[type[Method]] = CMSFed
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

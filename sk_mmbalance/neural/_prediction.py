@@ -66,7 +66,9 @@ class NeuralPredictions(ModalityClassifier):
         return F.log_softmax(self._logits(X), dim=1).numpy()
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Fused logits; with two classes, the second's minus the first's.
+        """Scores of the classes; with two of them, the second's minus the first's.
+
+        Fused logits or, where fusion weights were fitted, weighted sums of log-probabilities.
 
         Parameters
         ----------

@@ -25,24 +25,28 @@ remix_after : int, default=None
     row with the modality that is least sure about it, alone. None is off. What a method's loss
     adds to plain training is on before that only. See `DataRemixingClassifier`, which has the
     settings and says what is added to ``history_``.
-fusion_weights : dict of str to float or "fit", default=None
+fusion_weights : dict of str to float, "auto", "fit" or None, default="auto"
     Weights of single modalities in the prediction, for models whose modalities have classifiers
-    of their own. A dict holds the weights of a late fusion, renormalised over the modalities
-    that a row has; None weighs them equally. "fit" trains with equal weights and then fits
-    non-negative weights of the log-probabilities, which are temperatures in one, as a convex
-    opinion pool on rows held out (see `fit_opinion_pool`); a fused classifier beside the
+    of their own. None takes the network's own fusion as it was trained; a dict holds the weights
+    of a late fusion, renormalised over the modalities that a row has. "fit" trains as None does,
+    and then fits non-negative weights of the log-probabilities, which are temperatures in one, as
+    a convex opinion pool on rows held out (see `fit_opinion_pool`); a fused classifier beside the
     modalities' own is one more expert. With ``missing="mask"`` every set of modalities that a row
     may have gets weights of its own (up to five modalities; beyond, those seen in the held-out
-    rows, and others are renormalised).
+    rows, and others are renormalised). "auto" is "fit" where the network has a fused classifier
+    and classifiers of single modalities, and early stopping holds rows out (by default from 1000
+    rows on); else None.
 cv : int, splitter or iterable of (train, test), default=None
     Where ``fusion_weights="fit"`` takes its rows from: None is the part that early stopping
     holds out, or five folds if there is none; otherwise the network is trained once more for
     each fold, from new initial weights. Folds are stratified, and keep groups together if `fit`
-    is given `groups`. Not used by `partial_fit`, which leaves fitted weights as they are.
+    is given `groups`. Not used by "auto", nor by `partial_fit`, which leaves fitted weights as
+    they are.
 max_epochs : int, default=50
     Passes over the training rows.
-batch_size : int, default=64
-    Rows per step of the optimiser.
+batch_size : int or "auto", default="auto"
+    Rows per step of the optimiser. "auto" is 64, and 256 from 5000 rows on (those trained on,
+    without the ones held out; in `partial_fit` those of the call).
 lr : float, default=1e-3
     Learning rate.
 lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
@@ -78,7 +82,8 @@ net_params : dict, default=None
 warm_start : bool, default=False
     Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. What shapes
     the network or the optimiser is as in the first fit; `lr`, `lr_schedule`, `batch_size`,
-    `callbacks` and early stopping may change. The same rows are held out again.
+    `callbacks` and early stopping may change. The same rows are held out again; fusion weights are
+    fitted again on them, and kept as they are where none are held out.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
     the same bits on one CPU with one number of threads. torch's global state is left alone.
@@ -108,13 +113,14 @@ history_ : DataFrame
     A modality's figures are those of its own head, or of the fused model with the others masked.
     In large training sets they are means over about 500 rows spread over the epoch.
     ``train_loss`` is what is minimised, losses of single modalities included (in boosting: that
-    of the fused prediction alone); ``valid_loss`` is that of the fused prediction alone, and
-    decides when to stop.
+    of the fused prediction alone); ``valid_loss`` is that of the fused prediction alone, before
+    fusion weights are fitted, and decides when to stop.
     ``gap`` is the largest difference between two modalities' training losses.
 fusion_weights_ : DataFrame or None
-    With ``fusion_weights="fit"``, the weight of every expert (columns) by the modalities that a
+    Where fusion weights were fitted, the weight of every expert (columns) by the modalities that a
     row has (rows); "(fused)" is the network's fused classifier.
 temperatures_ : dict of str to float or None
-    With ``fusion_weights="fit"``, the temperature that each modality's logits need when they stand
-    alone; above 1 for an over-confident modality, infinite for one that is worth nothing.
+    Where fusion weights were fitted, the temperature that each modality's own logits need when
+    they stand alone; above 1 for an over-confident modality, infinite for one that is worth
+    nothing, NaN where fewer than five held-out rows have it.
 """

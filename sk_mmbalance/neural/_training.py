@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,19 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 }
 
 LR_SCHEDULES = ("cosine", "plateau")
+
+#: What ``batch_size="auto"`` is below `LARGE_DATA` rows, and from there on.
+SMALL_BATCH, LARGE_BATCH = 64, 256
+LARGE_DATA = 5000
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """From which seed, for how many epochs and in batches of how many rows a net is trained."""
+
+    seed: int
+    n_epochs: int
+    batch_size: int
 
 
 def choose_device(device: Any) -> torch.device:
@@ -47,6 +61,13 @@ def choose_dtype(dtype: str, checked: CheckedModalities, device: torch.device) -
         return torch.float32
     widest = np.result_type(*(array.dtype for array in checked.arrays.values()))
     return torch.float64 if widest == np.float64 else torch.float32
+
+
+def choose_batch_size(batch_size: int | str, n_rows: int) -> int:
+    """Resolve ``"auto"``: larger batches from some thousands of rows on."""
+    if batch_size != "auto":
+        return int(batch_size)
+    return SMALL_BATCH if n_rows < LARGE_DATA else LARGE_BATCH
 
 
 def optimizer_settings(optimizer: Any, weight_decay: float) -> dict[str, Any]:

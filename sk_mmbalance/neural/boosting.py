@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ..base import PublishedFormMixin
 from ._assignment import AssignmentRule, HeadGrowth
 from ._boosting_net import BoostingNet
 from ._heads import GrowingHeads
+from ._training import TrainingPlan
 from .classifier import BaseMultimodalClassifier
 from .data import GivenRows
 from .module import MultimodalModule
@@ -22,7 +24,7 @@ from .net import MultimodalNet
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SustainedBoostingClassifier(BaseMultimodalClassifier):
+class SustainedBoostingClassifier(PublishedFormMixin, BaseMultimodalClassifier):
     r"""Sustained boosting: heads are added to the modality that is behind, as training goes.
 
     Every modality has a classifier and a loss of its own, and is trained in its own steps. At
@@ -104,6 +106,10 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     second head on, also that of all heads but the newest and that of the newest alone, the latter
     weighted as `residual_weight` says.
 
+    `published` makes the published form, which has ``fused_weight=0.0, head_width=256,
+    max_heads=None, head_patience=None``: no fused loss, larger heads, and nothing that stops their
+    growth.
+
     With one modality no head is ever added: this is then ordinary training.
 
     ``set_params`` on the net inside (``net_``) with ``optimizer__...`` rebuilds the optimiser for
@@ -143,6 +149,12 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
     fused_weight: float = 3.0
     train_new_heads: bool = True
 
+    _published: ClassVar[Mapping[str, Any]] = {
+        "fused_weight": 0.0,
+        "head_width": 256,
+        "max_heads": None,
+        "head_patience": None,
+    }
     _net_class: ClassVar[type[MultimodalNet]] = BoostingNet
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -228,16 +240,15 @@ class SustainedBoostingClassifier(BaseMultimodalClassifier):
         self,
         module: MultimodalModule,
         device: torch.device,
-        seed: int,
-        n_epochs: int,
+        plan: TrainingPlan,
         validating: bool,
     ) -> Any:
-        net = super()._make_net(module, device, seed, n_epochs, validating)
+        net = super()._make_net(module, device, plan, validating)
         self._check_net(net)
         return net
 
-    def _continue_net(self, net: Any, n_epochs: int, validating: bool) -> None:
-        super()._continue_net(net, n_epochs, validating)
+    def _continue_net(self, net: Any, plan: TrainingPlan, validating: bool) -> None:
+        super()._continue_net(net, plan, validating)
         net.growth.rule = self._rule()
         net.set_params(
             residual_weight=self.residual_weight,

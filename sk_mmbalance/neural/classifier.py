@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,6 +27,8 @@ from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import (
     LR_SCHEDULES,
     OPTIMIZERS,
+    TrainingPlan,
+    choose_batch_size,
     choose_device,
     choose_dtype,
     optimizer_settings,
@@ -59,10 +61,10 @@ class BaseMultimodalClassifier(NeuralPredictions):
     embedding_dim: int = 64
     missing: str = "error"
     remix_after: Any = None
-    fusion_weights: Any = None
+    fusion_weights: Any = "auto"
     cv: Any = None
     max_epochs: int = 50
-    batch_size: int = 64
+    batch_size: Any = "auto"
     lr: float = 1e-3
     lr_schedule: Any = None
     optimizer: Any = "adamw"
@@ -90,11 +92,11 @@ class BaseMultimodalClassifier(NeuralPredictions):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "missing": [StrOptions({"error", "mask"})],
-        "fusion_weights": [dict, StrOptions({"fit"}), None],
+        "fusion_weights": [dict, StrOptions({"auto", "fit"}), None],
         "cv": ["cv_object"],
         "remix_after": [Interval(Integral, 0, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES)), LRScheduler, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -181,10 +183,13 @@ class BaseMultimodalClassifier(NeuralPredictions):
         train, valid = self._split(codes, weight, groups, seed)
         given = GivenRows(checked, codes, weight, classes)
         n_done = len(self.net_.history) if continued else 0
-        net, interrupted = self._train(given, train, valid, seed, self.max_epochs, continued)
-        fusion = None
-        if self.fusion_weights == "fit" and not interrupted:
-            fusion = self._fit_fusion(net, given, valid, groups, seed, n_done + self.max_epochs)
+        plan = TrainingPlan(seed, self.max_epochs, choose_batch_size(self.batch_size, len(train)))
+        net, interrupted = self._train(given, train, valid, plan, continued)
+        fusion = self._earlier_fusion(continued)
+        if self._fits_weights(net, valid, interrupted):
+            # networks of folds are trained for as long as this one, earlier calls included
+            alike = replace(plan, n_epochs=n_done + plan.n_epochs)
+            fusion = self._fit_fusion(net, given, valid, groups, alike)
         return self._finish(given, net, seed, n_done, interrupted, fusion)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -218,9 +223,9 @@ class BaseMultimodalClassifier(NeuralPredictions):
         kept = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
         given = GivenRows(checked, codes, weight, known)
         n_done = len(self.net_.history) if continued else 0
-        net, interrupted = self._train(given, kept, None, seed, 1, continued)
-        # no rows are held out here: fitted fusion weights stay as they are
-        fusion = self._fitted_fusion if self.fusion_weights == "fit" else None
+        plan = TrainingPlan(seed, 1, choose_batch_size(self.batch_size, len(kept)))
+        net, interrupted = self._train(given, kept, None, plan, continued)
+        fusion = self._earlier_fusion(continued)  # no rows are held out here
         return self._finish(given, net, seed, n_done, interrupted, fusion)
 
     def _new_seed(self) -> int:
@@ -245,8 +250,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         given: GivenRows,
         train: np.ndarray,
         valid: np.ndarray | None,
-        seed: int,
-        n_epochs: int,
+        plan: TrainingPlan,
         continued: bool,
     ) -> tuple[MultimodalNet, bool]:
         """Return the net after training, and whether Ctrl-C ended it."""
@@ -259,17 +263,30 @@ class BaseMultimodalClassifier(NeuralPredictions):
         # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             n_done = len(self.net_.history) if continued else 0
-            torch.manual_seed(seed + n_done)
+            torch.manual_seed(plan.seed + n_done)
             if continued:
                 net = copy.deepcopy(self.net_)
-                self._continue_net(net, n_epochs, valid is not None)
+                self._continue_net(net, plan, valid is not None)
             else:
                 shapes, n_classes = given.checked.spec.shapes, len(given.classes)
                 module = self._make_module(shapes, n_classes, dtype)
-                net = self._make_net(module, device, seed, n_epochs, valid is not None)
+                net = self._make_net(module, device, plan, valid is not None)
             watched = None if valid is None else given.rows(valid, dtype, device)
-            interrupted = net.train(given.rows(train, dtype, device), watched, n_epochs)
+            interrupted = net.train(given.rows(train, dtype, device), watched, plan.n_epochs)
         return net, interrupted
+
+    def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
+        """Fusion weights that are kept when training goes on and no rows are held out."""
+        return self._fitted_fusion if continued and isinstance(self.fusion_weights, str) else None
+
+    def _fits_weights(
+        self, net: MultimodalNet, valid: np.ndarray | None, interrupted: bool = False
+    ) -> bool:
+        """Whether fusion weights are fitted; "auto" trains no further networks for that."""
+        if self.fusion_weights == "auto":
+            return valid is not None and net._module().heads is not None
+        trains_folds = valid is None or self.cv is not None
+        return self.fusion_weights == "fit" and not (interrupted and trains_folds)
 
     def _fit_fusion(
         self,
@@ -277,8 +294,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
         given: GivenRows,
         valid: np.ndarray | None,
         groups: np.ndarray | None,
-        seed: int,
-        n_epochs: int,
+        plan: TrainingPlan,
     ) -> FittedFusion | None:
         """Fusion weights from rows that the net, or nets trained like it, have not seen."""
         names = net._module().names
@@ -286,16 +302,14 @@ class BaseMultimodalClassifier(NeuralPredictions):
             return None
         dtype, device = next(net._module().parameters()).dtype, torch.device(net.device)
         held_out = []
-        if valid is not None and self.cv is None:
+        if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
             held_out = [(net, given.rows(valid, dtype, device))]
         else:
             for train, test in given.folds(self.cv, groups):
                 part = given.take(train)
                 inner = None if groups is None else groups[train]
-                fitted, watched = self._split(part.codes, part.weight, inner, seed)
-                other, interrupted = self._train(
-                    part, fitted, watched, seed, n_epochs, continued=False
-                )
+                fitted, watched = self._split(part.codes, part.weight, inner, plan.seed)
+                other, interrupted = self._train(part, fitted, watched, plan, continued=False)
                 if interrupted:
                     raise KeyboardInterrupt
                 held_out.append((other, given.rows(test, dtype, device)))
@@ -355,7 +369,8 @@ class BaseMultimodalClassifier(NeuralPredictions):
         backbones = {name: module for name, (module, _) in built.items()}
         copied = [name for name in sorted(dims) if not _is_ours(self.backbones, name)]
         module = MultimodalModule(backbones, fusion, heads, copied).to(dtype)
-        if self.fusion_weights is not None and not module.has_own_logits:
+        asked = self.fusion_weights is not None and self.fusion_weights != "auto"
+        if asked and not module.has_own_logits:
             raise ValueError(
                 "`fusion_weights` needs classifiers of single modalities to weigh: "
                 f"`fusion='late'` or `unimodal_weight` above 0; got {self.fusion_weights!r} with "
@@ -386,22 +401,21 @@ class BaseMultimodalClassifier(NeuralPredictions):
         self,
         module: MultimodalModule,
         device: torch.device,
-        seed: int,
-        n_epochs: int,
+        plan: TrainingPlan,
         validating: bool,
     ) -> MultimodalNet:
         settings: dict[str, Any] = {
             "criterion": nn.CrossEntropyLoss,
             "criterion__reduction": "none",
             "lr": self.lr,
-            "batch_size": self.batch_size,
-            "max_epochs": n_epochs,
+            "batch_size": plan.batch_size,
+            "max_epochs": plan.n_epochs,
             "train_split": None,
             "iterator_train__shuffle": True,
-            "callbacks": self._make_callbacks(n_epochs, validating),
+            "callbacks": self._make_callbacks(plan.n_epochs, validating),
             "device": str(device),
             "compile": self.compile,
-            "seed": seed,
+            "seed": plan.seed,
             "amp": self.amp,
             "remixing": self._remixing(module.names),
             "verbose": 0,
@@ -427,9 +441,9 @@ class BaseMultimodalClassifier(NeuralPredictions):
             callbacks.append(("progress", EpochBar(type(self).__name__, n_epochs)))
         return callbacks
 
-    def _continue_net(self, net: MultimodalNet, n_epochs: int, validating: bool) -> None:
+    def _continue_net(self, net: MultimodalNet, plan: TrainingPlan, validating: bool) -> None:
         """Make a copied net ready for more epochs under the parameters of now."""
-        net.callbacks = self._make_callbacks(n_epochs, validating)
+        net.callbacks = self._make_callbacks(plan.n_epochs, validating)
         net.initialize_callbacks()
         for group in net.optimizer_.param_groups:
             group["lr"] = self.lr
@@ -437,7 +451,7 @@ class BaseMultimodalClassifier(NeuralPredictions):
                 group.pop("initial_lr", None)  # a schedule by name starts anew from `lr`
         net.set_params(
             lr=self.lr,
-            batch_size=self.batch_size,
+            batch_size=plan.batch_size,
             remixing=self._remixing(net._module().names),
         )
 

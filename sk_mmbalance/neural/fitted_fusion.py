@@ -59,12 +59,16 @@ class FittedFusion:
         probabilities; the experts then count alike.
     default : ndarray of shape (n_experts,)
         Weights that other patterns take, renormalised to the same sum over what they have.
+    own : ndarray of shape (n_modalities,)
+        Weight of each modality's own classifier by itself, with no other expert beside it: one
+        over its temperature. NaN where too few held-out rows have the modality.
     """
 
     names: tuple[str, ...]
     with_fused: bool
     weights: Mapping[Pattern, np.ndarray]
     default: np.ndarray
+    own: np.ndarray
 
     def of(self, pattern: Pattern) -> np.ndarray:
         """Weights of the experts for rows that have the modalities of `pattern`."""
@@ -107,12 +111,10 @@ class FittedFusion:
         return pd.DataFrame([self.weights[p] for p in rows], index=index, columns=columns)
 
     def temperatures(self) -> dict[str, float]:
-        """Temperature that each modality's logits would need if they stood alone."""
-        alone = [tuple(i == k for i in range(len(self.names))) for k in range(len(self.names))]
-        weights = [self.weights.get(p, np.zeros(1 + k))[k] for k, p in enumerate(alone)]
+        """Temperature that each modality's own logits need if they stand alone."""
         return {
-            name: float(1 / w) if w > 0 else float("inf")
-            for name, w in zip(self.names, weights, strict=True)
+            name: float("inf") if w == 0 else float(1 / w)
+            for name, w in zip(self.names, self.own, strict=True)
         }
 
     # -- what a file of weights needs ------------------------------------------------------
@@ -124,6 +126,7 @@ class FittedFusion:
             "with_fused": self.with_fused,
             "weights": [[list(p), w.tolist()] for p, w in self.weights.items()],
             "default": self.default.tolist(),
+            "own": self.own.tolist(),
         }
 
     @classmethod
@@ -131,7 +134,8 @@ class FittedFusion:
         """Make it again from `to_plain`."""
         weights = {tuple(pattern): np.array(w) for pattern, w in plain["weights"]}
         names = tuple(plain["names"])
-        return cls(names, plain["with_fused"], weights, np.array(plain["default"]))
+        default, own = np.array(plain["default"]), np.array(plain["own"])
+        return cls(names, plain["with_fused"], weights, default, own)
 
 
 def fit_fusion(
@@ -173,7 +177,13 @@ def fit_fusion(
         part = None if weight is None else weight[rows]
         found[experts] = _solve(logs[rows][:, experts], y[rows], part, None)
         weights[pattern] = found
-    return FittedFusion(names, with_fused, weights, default)
+    own = np.full(len(names), np.nan)
+    for k in range(len(names)):
+        rows = np.flatnonzero(seen[:, k])
+        if len(rows) >= _ROWS_PER_EXPERT:
+            part = None if weight is None else weight[rows]
+            own[k] = _solve(as_they_are[rows][:, [k]], y[rows], part, None)[0]
+    return FittedFusion(names, with_fused, weights, default, own)
 
 
 def _solve(

@@ -15,6 +15,8 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from ..base import PublishedFormMixin
+from ._training import TrainingPlan
 from .classifier import BaseMultimodalClassifier
 from .guidance import Roles, find_roles, guidance_loss
 from .losses import weighted_mean_loss
@@ -128,7 +130,7 @@ class NegativeLearningNet(MultimodalNet):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NegativeLearningClassifier(BaseMultimodalClassifier):
+class NegativeLearningClassifier(PublishedFormMixin, BaseMultimodalClassifier):
     """Late fusion in which the surer modality teaches the others the wrong classes.
 
     Every modality has its own network and linear classifier; the prediction is the weighted mean
@@ -175,9 +177,10 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
 
     Notes
     -----
-    The defaults are the form of the published code, for two modalities; the form for more of them
-    is our reconstruction. Margins of heads with different scales are
-    compared as they are. With ``remix_after=k`` there is guidance in the first k epochs only.
+    The defaults are the form of the published code (and `published` gives just them), for two
+    modalities; the form for more of them is our reconstruction. Margins of heads with different
+    scales are compared as they are. With ``remix_after=k`` there is guidance in the first k epochs
+    only.
 
     On the middle-sized feature sets that we tried, guidance was worth nothing measurable beyond
     the loss per modality; see the user guide.
@@ -232,8 +235,8 @@ class NegativeLearningClassifier(BaseMultimodalClassifier):
     def _fusion(self) -> tuple[Any, dict[str, Any]]:
         return "late", {"weights": self._late_weights()}
 
-    def _continue_net(self, net: Any, n_epochs: int, validating: bool) -> None:
-        super()._continue_net(net, n_epochs, validating)
+    def _continue_net(self, net: Any, plan: TrainingPlan, validating: bool) -> None:
+        super()._continue_net(net, plan, validating)
         net.set_params(**self._net_options())
 
     def robustness_margin(self, X: Any, y: Any, lipschitz: Any = None) -> Bunch:

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ..base import PublishedFormMixin
 from .fusions import LateFusion
 from .joint import MultimodalClassifier
 from .remix import Remixing
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DataRemixingClassifier(MultimodalClassifier):
+class DataRemixingClassifier(PublishedFormMixin, MultimodalClassifier):
     """Joint training first; then each row trains the modality that is least sure about it.
 
     Trained together, a fast modality makes a slow one lazy. Here the first epochs are joint, with
@@ -79,9 +80,10 @@ class DataRemixingClassifier(MultimodalClassifier):
 
     Notes
     -----
-    The published form has ``order="sequential", joint_every=None, early_stopping=False`` and two
-    modalities; the rule for missing modalities, `min_share`, `joint_every`, `temperature` and
-    `criterion` are ours. The criterion asks for sureness, not for correctness.
+    `published` makes the published form, which has ``order="sequential", joint_every=None,
+    fusion_weights=None``; its authors had two modalities, and held nothing out
+    (``early_stopping=False``). The rule for missing modalities, `min_share`, `joint_every`,
+    `temperature` and `criterion` are ours. The criterion asks for sureness, not for correctness.
 
     No row is seen with all modalities in a remixed epoch, so that probabilities tend to be too
     sure. With `partial_fit` a subset is a part of the rows of that call: chunks of a few dozen
@@ -118,6 +120,12 @@ class DataRemixingClassifier(MultimodalClassifier):
     temperature: float = 1.0
     criterion: str = "entropy"
     ablation: Any = None
+
+    _published: ClassVar[Mapping[str, Any]] = {
+        "order": "sequential",
+        "joint_every": None,
+        "fusion_weights": None,
+    }
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MultimodalClassifier._parameter_constraints,

@@ -93,7 +93,7 @@ def _rebuild(
     dtype: torch.dtype,
     tensors: dict[str, torch.Tensor],
 ) -> Any:
-    from ._training import choose_device
+    from ._training import TrainingPlan, choose_batch_size, choose_device
 
     module = estimator._make_module(spec.shapes, n_classes, dtype)
     try:
@@ -104,4 +104,5 @@ def _rebuild(
             f"parameters it was trained with ({error})."
         ) from error
     device = choose_device(estimator.device)
-    return estimator._make_net(module, device, seed=0, n_epochs=1, validating=False)
+    plan = TrainingPlan(0, 1, choose_batch_size(estimator.batch_size, n_rows=0))
+    return estimator._make_net(module, device, plan, validating=False)

@@ -243,6 +243,31 @@ def test_auto_early_stopping_needs_a_thousand_rows():
     assert fit(X[:900], y[:900], max_epochs=1).history_["valid_loss"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("n", "early_stopping", "size"),
+    [(4999, False, 64), (5000, False, 256), (5000, True, 64), (5556, True, 256)],
+)
+def test_auto_batches_are_larger_from_5000_rows_trained_on(n, early_stopping, size):
+    X, y = blobs(n=n, dims={"face": (2,)})
+    params = {"batch_size": "auto", "max_epochs": 1, "early_stopping": early_stopping}
+    clf = fit(X, y, **params)
+    assert clf.net_.batch_size == size
+    assert same_state(clf, fit(X, y, **params | {"batch_size": size}))
+
+
+def test_auto_batches_follow_the_rows_when_training_goes_on():
+    X, y = blobs(n=5000, dims={"face": (2,)})
+    clf = fit(X, y, batch_size="auto", max_epochs=1, early_stopping=False)
+    clf.partial_fit(X[:100], y[:100])
+    assert clf.net_.batch_size == 64
+
+
+def test_weight_0_does_not_count_among_the_rows_of_a_batch_size():
+    X, y = blobs(n=5000, dims={"face": (2,)})
+    clf = MultimodalClassifier(max_epochs=1, early_stopping=False)
+    assert clf.fit(X, y, sample_weight=np.arange(5000) > 0).net_.batch_size == 64
+
+
 def test_groups_stay_on_one_side_of_the_validation_split():
     X, y = blobs(n=200)
     groups = np.arange(200) // 20
@@ -397,6 +422,7 @@ def test_net_params_reach_the_net():
     clf = fit(X, y, net_params={"criterion__label_smoothing": 0.1})
     assert clf.net_.criterion_.label_smoothing == 0.1
     assert not same_state(clf, fit(X, y))
+    assert fit(X, y, net_params={"batch_size": 7}).net_.batch_size == 7
 
 
 def test_grid_over_its_own_parameters():

@@ -1,9 +1,11 @@
 """What the user guide says of the networks' shared defaults is what their data files say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from _protocols import differences, read, summary
-from balancing_methods import CONTROLS
+from balancing_methods import CONTROLS, paired_differences
+from default_networks import DEFAULTS, PLAIN, against_plain
 
 from sk_mmbalance import MultimodalClassifier
 
@@ -45,6 +47,16 @@ def test_methods_and_controls_have_ten_seeds(balancing, dataset):
     assert {*CONTROLS, *CONTROLS.values()} <= set(seeds.index)
 
 
+def test_no_cell_of_the_comparison_lacks_a_fold(balancing):
+    folds = balancing.groupby(["dataset", "method", "seed"])["fold"].nunique().unstack("seed")
+    for _, each in folds.groupby("dataset"):
+        assert each.dropna(axis=1, how="all").stack().nunique() == 1
+        assert each.dropna(axis=1, how="all").notna().all(axis=None)
+    written, made = read("balancing_differences"), paired_differences(balancing, unit="seed")
+    made["value"] = made["value"].astype(float)
+    pd.testing.assert_frame_equal(written, made, rtol=1e-4, atol=1e-7)
+
+
 def gain(balancing, method):
     pair = balancing[balancing["method"].isin([method, CONTROLS[method]])]
     return differences(pair, "accuracy", CONTROLS[method], unit="seed").loc[method]
@@ -81,8 +93,178 @@ def test_late_fusion_with_losses_is_level_with_every_method_but_one(balancing):
     assert ((late - mean.loc["joint"]) > 0.025).all()
 
 
-def test_plain_joint_training_is_six_points_behind_where_our_default_is_three(balancing):
+def test_plain_joint_training_is_six_points_behind_where_a_heavy_loss_is_three(balancing):
     mean = summary(balancing)["avdigits_weakimage"]["mean"]
     best = mean["late fusion of networks"]
     assert best - mean["joint"] > 0.055
-    assert best - mean["joint, our defaults"] < 0.035
+    assert best - mean["joint, unimodal_weight=1"] < 0.035
+
+
+# -- the estimators as they come -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def as_they_come():
+    return read("default_networks")
+
+
+def test_every_estimator_and_plain_network_is_measured_on_every_set(as_they_come):
+    seeds = as_they_come.groupby(["dataset", "method"])["seed"].nunique().unstack("method")
+    assert sorted(seeds.index) == sorted(SETS)
+    assert sorted(seeds) == sorted([*PLAIN, *DEFAULTS])
+    for name in SETS:
+        assert set(seeds.loc[name]) == {10 if name.startswith("avdigits") else 5}
+
+
+def test_no_estimator_as_it_comes_is_three_points_behind_the_best_plain_network(as_they_come):
+    pd.testing.assert_frame_equal(
+        against_plain(as_they_come), read("default_networks_differences"), rtol=1e-4, atol=1e-7
+    )
+    apart = against_plain(as_they_come).groupby(["method", "dataset"])["value"].mean()
+    assert len(apart) == len(DEFAULTS) * len(SETS)
+    assert apart.min() > -0.03
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Points, and units of log-loss, that fitted fusion weights bring: by metric."""
+    cells = read("fusion_weights").groupby(["metric", "method", "dataset"])["value"].mean()
+    return cells.unstack("metric")
+
+
+FUSED = ["MultimodalClassifier()", "joint, a lighter loss per modality", "DataRemixingClassifier()"]
+MEANS = [
+    "late fusion, a loss per modality",
+    "NegativeLearningClassifier()",
+    "SustainedBoostingClassifier()",
+]
+
+
+def test_fitted_weights_help_beside_a_fused_classifier(fitted):
+    here = fitted.loc[FUSED]
+    assert here["accuracy"].min() > -0.0025
+    assert here["accuracy"].drop("avdigits_weakimage", level="dataset").max() < 0.015
+    for method in FUSED:
+        assert 0.01 < here["accuracy"][method, "avdigits_weakimage"] < 0.026
+    joint = here.loc["MultimodalClassifier()"]
+    assert 0.005 < joint["accuracy"]["avdigits"] < 0.02
+    gone = joint["accuracy, missing 60%"]
+    assert gone.min() > 0.015
+    assert gone.idxmax() == "leaves100"
+    assert 0.4 < gone.max() < 0.48
+    assert (joint["log_loss"].drop("occupancy") < 0).all()
+    each = read("fusion_weights").query("dataset == 'occupancy' and metric == 'log_loss'")
+    worse = each.groupby("method")["value"].agg(["mean", "sem"]).round(2)
+    assert worse.loc["MultimodalClassifier()", "mean"] == 0.02
+    assert worse.loc["DataRemixingClassifier()", "mean"] == 0.03
+    above = each.groupby("method")["value"].mean() > each.groupby("method")["value"].sem()
+    assert above["DataRemixingClassifier()"]
+    assert not above["MultimodalClassifier()"]
+
+
+def test_fitted_weights_harm_a_mean_of_logits_on_new_days(fitted):
+    accuracy = fitted.loc[MEANS]["accuracy"]
+    for method in MEANS:
+        assert -0.055 < accuracy[method, "occupancy"] < -0.03
+        assert 0.0075 < accuracy[method, "avdigits_weakimage"] < 0.0225
+
+
+def test_default_is_more_accurate_and_surer_of_its_errors_on_new_days(as_they_come):
+    right, loss = (
+        summary(as_they_come, metric)["occupancy"]["mean"] for metric in ("accuracy", "log_loss")
+    )
+    gain = right["MultimodalClassifier()"] - right["joint"]
+    assert 0.0025 < gain < 0.0075
+    assert loss[["MultimodalClassifier()", "joint"]].round(2).tolist() == [0.49, 0.31]
+
+
+def test_default_is_near_the_best_plain_network_and_plain_ones_are_not(as_they_come):
+    mean = summary(as_they_come).xs("mean", axis=1, level=1)
+    best = mean.loc[list(PLAIN)].max()
+    assert (best - mean.loc["MultimodalClassifier()"]).max() < 0.0067
+    assert 0.05 < (best - mean.loc["joint"]).max() < 0.06
+    assert 0.07 < (best - mean.loc["late fusion of networks"]).max() < 0.085
+    assert (best - mean.loc["late fusion, a loss per modality"]).max() < 0.016
+    behind = mean.loc[list(DEFAULTS)] - best
+    assert behind.min().min() > -0.025
+    assert behind.stack().nsmallest(2).index.tolist() == [
+        ("SustainedBoostingClassifier()", "occupancy"),
+        ("SustainedBoostingClassifier()", "avdigits_weakimage"),
+    ]
+
+
+# -- shared defaults -----------------------------------------------------------------------------
+
+
+def test_no_other_shared_setting_is_better_over_all_sets():
+    ratios = read("neural_defaults_ratios")
+    assert set(ratios.groupby(["setting", "dataset"]).size()) == {3}
+    cells = ratios.groupby(["setting", "dataset"])["value"].agg(["mean", "sem"]).unstack("setting")
+    mean, error = cells["mean"], cells["sem"]
+    assert sorted(mean.index) == sorted([*SETS, "all"])
+    assert (mean.loc["all"] > 1 - error.loc["all"]).all()
+    assert mean["weight_decay=0.01"].sub(1).abs().max() < 0.03
+    assert (mean["cosine schedule"] > 1).all()
+    assert mean["cosine schedule"].idxmax() == "leaves100"
+    dropout = mean["dropout=0.2"]
+    assert dropout["avdigits"] < 0.82
+    assert dropout["avdigits_weakimage"] < 0.87
+    assert 1.35 < dropout["leaves100"] < 1.5
+    wide = mean["hidden 128"] + error["hidden 128"]
+    assert [name for name in SETS if wide[name] < 0.99] == ["occupancy"]
+
+
+def test_holding_out_costs_most_where_rows_are_few():
+    loss = summary(read("neural_early_stopping"), "log_loss").xs("mean", axis=1, level=1)
+    parts = loss.index.str.rsplit(", ", n=1, expand=True)
+    loss.index = parts
+    ratio = loss.xs("best epoch", level=1) / loss.xs("all rows", level=1)
+    few = ratio.loc[["joint, 250 rows", "late, 250 rows"]]
+    assert (few > 1.03).all(axis=None)
+    assert 1.25 < few.max().max() < 1.34
+    middle = ratio.loc[["joint, 500 rows", "late, 500 rows"]]
+    assert 1.75 < middle.loc["late, 500 rows", "leaves100"] < 1.85
+    assert middle.stack().nlargest(2).iloc[1] < 1.26
+    many = ratio.loc[["joint, 1000 rows", "late, 1000 rows"]].drop(columns="leaves100")
+    assert many.min().min() > 0.9
+    assert many.max().max() < 1.21
+    right = summary(read("neural_early_stopping")).xs("mean", axis=1, level=1)
+    right.index = parts
+    cost = right.xs("all rows", level=1) - right.xs("best epoch", level=1)
+    assert (cost.loc[many.index, list(many)] < 0.005).all(axis=None)
+    assert 0.025 < cost.loc[few.index].max().max() < 0.031
+
+
+def test_holding_out_pays_on_new_speakers_where_a_modality_overfits():
+    frame = read("neural_holding_out")
+    assert set(frame.groupby(["dataset", "method"])["seed"].nunique()) == {3}
+    right, loss = (
+        summary(frame, metric).xs("mean", axis=1, level=1) for metric in ("accuracy", "log_loss")
+    )
+    for network in ("joint", "late"):
+        best, whole = f"{network}, best epoch", f"{network}, all rows"
+        gain = right.loc[best] - right.loc[whole]
+        assert 0.01 < gain["avdigits_weakimage"] < 0.035
+        ratio = loss.loc[best] / loss.loc[whole]
+        assert 0.55 < ratio["avdigits_weakimage"] < 0.72
+        assert (
+            (ratio[["avdigits", "occupancy"]] < 1) & (ratio > 0.8)[["avdigits", "occupancy"]]
+        ).all()
+        assert 1.55 < ratio["leaves100"] < 1.85
+
+
+def test_small_batches_hurt_on_new_days():
+    frame = read("neural_batch_size")
+    assert set(frame.groupby("method")["seed"].nunique()) == {3}
+    mean = summary(frame)["occupancy"]["mean"]
+    apart = {size: mean[f"plain joint, {size} rows"] for size in (64, 256)}
+    behind = {size: apart[size] - mean[f"negative learning, {size} rows"] for size in (64, 256)}
+    assert 0.03 < behind[64] < 0.05
+    assert abs(behind[256]) < 0.005
+    for name in ("plain joint", "remixing"):
+        assert 0 < mean[f"{name}, 64 rows"] - mean[f"{name}, 256 rows"] < 0.01
+    loss = summary(frame, "log_loss")["occupancy"]["mean"]
+    for name in ("joint", "late", "negative learning", "remixing", "boosting", "plain joint"):
+        assert loss[f"{name}, 256 rows"] < loss[f"{name}, 64 rows"]
+        if name in ("late", "boosting"):
+            assert 0.02 < mean[f"{name}, 256 rows"] - mean[f"{name}, 64 rows"] < 0.035

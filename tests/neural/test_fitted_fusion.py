@@ -6,8 +6,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss
+from skorch.callbacks import Callback
 
 from sk_mmbalance import (
     DataRemixingClassifier,
@@ -257,6 +260,147 @@ def test_what_cannot_be_weighed_is_refused(params, message):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert not hasattr(model, "classes_")
+
+
+# -- "auto", the default -------------------------------------------------------------------------
+
+
+@every_kind
+def test_auto_fits_where_rows_are_held_out_and_there_is_a_fused_classifier(model):
+    X, y = rows()
+    held_out = clone(model).set_params(early_stopping=True)
+    auto = clone(held_out).set_params(fusion_weights="auto").fit(X, y)
+    if auto.net_.module_.heads is None:
+        assert auto.fusion_weights_ is None
+        as_is = clone(held_out).set_params(fusion_weights=None).fit(X, y)
+        np.testing.assert_array_equal(auto.predict_proba(X), as_is.predict_proba(X))
+    else:
+        assert FUSED in auto.fusion_weights_
+        fitted = held_out.fit(X, y)
+        np.testing.assert_array_equal(auto.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_auto_trains_no_further_network(early_stopping):
+    X, y = rows()
+    trained = []
+
+    class Watching(MultimodalClassifier):
+        def _train(self, *args, **kwargs):
+            trained.append(self)
+            return super()._train(*args, **kwargs)
+
+    auto = Watching(early_stopping=early_stopping, cv=3, **SMALL).fit(X, y)
+    assert len(trained) == 1
+    assert (auto.fusion_weights_ is None) == (not early_stopping)
+    Watching(early_stopping=early_stopping, cv=3, fusion_weights="fit", **SMALL).fit(X, y)
+    assert len(trained) == 5
+
+
+def test_networks_of_folds_have_the_batches_of_the_whole_one():
+    X, y = rows(n=5200)
+    sizes = []
+
+    class Watching(MultimodalClassifier):
+        def _train(self, *args, **kwargs):
+            net, interrupted = super()._train(*args, **kwargs)
+            sizes.append(net.batch_size)
+            return net, interrupted
+
+    params = {**SMALL, "max_epochs": 1, "early_stopping": False}
+    Watching(fusion_weights="fit", cv=2, **params).fit(X, y)
+    assert sizes == [256] * 3
+
+
+def test_one_modality_has_no_weights_to_fit():
+    X, y = rows()
+    only = X.select(["face"])
+    auto = MultimodalClassifier(early_stopping=True, **SMALL).fit(only, y)
+    plain = MultimodalClassifier(early_stopping=True, fusion_weights=None, **SMALL).fit(only, y)
+    assert auto.fusion_weights_ is None
+    np.testing.assert_array_equal(auto.predict_proba(only), plain.predict_proba(only))
+
+
+def test_weights_that_auto_fitted_are_in_the_file(tmp_path):
+    X, y = rows()
+    auto = MultimodalClassifier(early_stopping=True, **SMALL).fit(X, y)
+    auto.save_weights(tmp_path / "net.safetensors")
+    loaded = MultimodalClassifier(early_stopping=True, **SMALL)
+    loaded.load_weights(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), auto.predict_proba(X))
+    assert loaded.temperatures_ == auto.temperatures_
+
+
+def test_ctrl_c_fits_weights_where_that_needs_no_training():
+    X, y = rows()
+
+    class PressesCtrlC(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 4:
+                raise KeyboardInterrupt
+
+    stopped = MultimodalClassifier(early_stopping=True, callbacks=[PressesCtrlC()], **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(X, y)
+    three = {**SMALL, "max_epochs": 3}
+    whole = MultimodalClassifier(early_stopping=True, **three).fit(X, y)
+    np.testing.assert_array_equal(stopped.predict_proba(X), whole.predict_proba(X))
+    folds = MultimodalClassifier(
+        early_stopping=True, fusion_weights="fit", cv=2, callbacks=[PressesCtrlC()], **SMALL
+    )
+    with pytest.raises(KeyboardInterrupt):
+        folds.fit(X, y)
+    assert folds.fusion_weights_ is None
+
+
+def test_warm_start_fits_weights_again_and_keeps_them_where_no_rows_are_held_out():
+    X, y = rows()
+    model = MultimodalClassifier(early_stopping=True, warm_start=True, **SMALL).fit(X, y)
+    first = model.fusion_weights_
+    second = model.fit(X, y).fusion_weights_
+    assert not second.equals(first)
+    assert model.set_params(early_stopping=False).fit(X, y).fusion_weights_.equals(second)
+    assert model.set_params(fusion_weights=None).fit(X, y).fusion_weights_ is None
+
+
+@every_kind
+def test_masks_change_nothing_where_every_row_is_complete(model):
+    X, y = rows()
+    plain = clone(model).set_params(fusion_weights=None).fit(X, y)
+    masked = clone(plain).set_params(missing="mask").fit(X, y)
+    np.testing.assert_array_equal(masked.predict_proba(X), plain.predict_proba(X))
+
+
+@every_kind
+def test_temperature_is_that_of_the_modality_by_itself(model):
+    X, y = rows()
+    folds = [(np.arange(120), np.arange(120, 240))]
+    fitted = clone(model).set_params(cv=folds, fusion_weights="fit").fit(X, y)
+    part = clone(model).set_params(fusion_weights=None).fit(X[:120], y[:120])
+    own = part.unimodal_predict_proba(X[120:])
+
+    def objective(weight, proba):
+        return log_loss(y[120:], softmax(weight * np.log(proba), axis=1)) + 3 / 120 * weight
+
+    for name in X.names:
+        best = minimize_scalar(objective, (1e-9, 20), args=own[name], method="bounded").x
+        assert 1 / fitted.temperatures_[name] == pytest.approx(best, abs=2e-3)
+
+
+def test_auto_is_the_default_and_does_without_classifiers_of_single_modalities():
+    X, y = rows()
+    plain = MultimodalClassifier(unimodal_weight=0, early_stopping=True, **SMALL).fit(X, y)
+    assert plain.fusion_weights == "auto"
+    assert plain.fusion_weights_ is None
+
+
+def test_partial_fit_leaves_weights_that_auto_fitted():
+    X, y = rows()
+    model = MultimodalClassifier(early_stopping=True, **SMALL).fit(X, y)
+    before = model.fusion_weights_
+    model.partial_fit(X, y)
+    assert before is not None
+    assert model.fusion_weights_.equals(before)
 
 
 def test_given_weights_are_those_of_the_late_fusion():

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, default_collate
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
+from sk_mmbalance.neural._training import TrainingPlan
 from sk_mmbalance.neural.data import RowBatches, to_rows
 
 from .conftest import blobs
@@ -30,7 +31,7 @@ def untrained_net(X, y, **params):
     checked = check_modalities(X)
     torch.manual_seed(0)
     module = clf._make_module(checked.spec.shapes, len(np.unique(y)), torch.float64)
-    return clf._make_net(module, CPU, 7, 3, False)
+    return clf._make_net(module, CPU, TrainingPlan(7, 3, clf.batch_size), False)
 
 
 class PlainSkorch(NeuralNet):

@@ -600,7 +600,7 @@ def test_defaults_do_not_collapse_where_the_published_form_does(load_real):
     for name, clf in {
         "control": MultimodalClassifier(unimodal_weight=0.5, **settings),
         "default": DataRemixingClassifier(**settings),
-        "published": DataRemixingClassifier(joint_every=None, order="sequential", **settings),
+        "published": DataRemixingClassifier.published(**settings),
     }.items():
         clf.fit(X[~test], data.y[~test])
         scores[name] = balanced_accuracy_score(data.y[test], clf.predict(X[test]))

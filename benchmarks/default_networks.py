@@ -1,0 +1,207 @@
+"""The neural estimators exactly as they come, beside plain networks exactly as they come.
+
+Nothing is set but the seed: epochs, patience, batches and held-out part are the package's defaults,
+the same for all arms. No estimator may be more than three points behind the best of the plain
+networks on any set, that one chosen in hindsight.
+
+The second question is whether fitted fusion weights help. They change nothing in the training: the
+weights are fitted afterwards, on the held-out tenth of the training fold that early stopping has
+looked at already (with ``fusion_weights="fit"`` small sets, which hold nothing out, are trained
+once more for each of five folds). So every network that has classifiers of its modalities is
+trained once, and scored on the test fold as it comes ("accuracy", "log_loss", ...), with the
+weights that it was trained with ("accuracy, trained", ...) and with fitted ones ("accuracy,
+fitted", ...). The latter two are also scored with a share of the modalities removed, every row
+keeping at least one.
+
+    python benchmarks/default_networks.py       # results/default_networks.csv, and from it
+                                                # results/default_networks_differences.csv and
+                                                # results/fusion_weights.csv
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import pandas as pd
+from _floors import LateNets
+from _protocols import (
+    JUDGED_BY,
+    RESULTS,
+    command_line,
+    differences,
+    judged,
+    only,
+    percent,
+    run,
+    scores,
+    summary,
+)
+from balancing_methods import stress
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+
+from sk_mmbalance import (
+    DataRemixingClassifier,
+    MultimodalClassifier,
+    NegativeLearningClassifier,
+    SustainedBoostingClassifier,
+)
+from sk_mmbalance.exceptions import CollapseWarning
+
+DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
+#: Speakers are few and differ: more seeds where single runs are the noisiest.
+SEEDS = {"avdigits": 10, "avdigits_weakimage": 10}
+MISSING = (0.3, 0.6)
+
+PLAIN = {
+    "joint": MultimodalClassifier(unimodal_weight=0.0),
+    "joint, a lighter loss per modality": MultimodalClassifier(
+        unimodal_weight=0.5, fusion_weights=None
+    ),
+    "late fusion, a loss per modality": MultimodalClassifier(fusion="late"),
+    "late fusion of networks": LateNets(),
+}
+DEFAULTS = {
+    "MultimodalClassifier()": MultimodalClassifier(),
+    "NegativeLearningClassifier()": NegativeLearningClassifier(),
+    "DataRemixingClassifier()": DataRemixingClassifier(),
+    "SustainedBoostingClassifier()": SustainedBoostingClassifier(),
+}
+
+
+class OneTraining(ClassifierMixin, BaseEstimator):
+    """One training, two predictions: `trained_`, and `fitted_` with weights fitted afterwards.
+
+    What it predicts itself is what the network predicts as it comes.
+    """
+
+    def __init__(self, network):
+        self.network = network
+
+    def fit(self, X, y, groups=None):
+        # masks change nothing in training where every row is complete
+        network = clone(self.network).set_params(fusion_weights="fit", missing="mask")
+        self.fitted_ = network.fit(X, y, groups=groups)
+        self.trained_ = copy.copy(self.fitted_)
+        self.trained_._fitted_fusion = None
+        held_out = True if network.history_["valid_loss"].notna().any() else None
+        fits = clone(self.network)._fits_weights(network.net_, held_out)
+        self.as_it_comes_ = self.fitted_ if fits else self.trained_
+        self.classes_ = network.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.as_it_comes_.predict_proba(X)
+
+    def unimodal_predict_proba(self, X):
+        return self.as_it_comes_.unimodal_predict_proba(X)
+
+
+def _arm(network):
+    def make(seed: int):
+        if isinstance(network, LateNets):
+            return LateNets(MultimodalClassifier(unimodal_weight=0.0, random_state=seed))
+        seeded = clone(network).set_params(random_state=seed)
+        return seeded if getattr(network, "unimodal_weight", 1) == 0 else OneTraining(seeded)
+
+    return make
+
+
+ARMS = {name: _arm(network) for name, network in (PLAIN | DEFAULTS).items()}
+
+
+def both_ways(model, X, y: np.ndarray) -> dict[str, float]:
+    """Scores of the same network with the weights it was trained with, and with fitted ones."""
+    if not isinstance(model, OneTraining):
+        return {}
+    figures = {}
+    for how, estimator in (("trained", model.trained_), ("fitted", model.fitted_)):
+        found = scores(y, estimator.predict_proba(X), model.classes_)
+        found |= stress(estimator, X, y, noises=(), shares=MISSING)
+        figures |= {f"{metric}, {how}": value for metric, value in found.items()}
+    return figures
+
+
+def extra(model) -> dict[str, float]:
+    """The fitted weights of complete rows."""
+    if not isinstance(model, OneTraining):
+        return {}
+    complete = model.fitted_.fusion_weights_.iloc[0]
+    return {f"weight[{name}]": weight for name, weight in complete.items()}
+
+
+def against_plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The defaults minus the best of the plain networks, seed by seed, folds averaged.
+
+    Which of the plain networks is best on a set is chosen in hindsight, by the mean over seeds.
+    """
+    rows = judged(frame)
+    by_seed = rows.groupby(["dataset", "method", "seed"], sort=False)["value"].mean()
+    table = []
+    for dataset in dict.fromkeys(rows["dataset"]):
+        wide = by_seed[dataset].unstack("method")
+        if not {*PLAIN, *DEFAULTS} <= set(wide):
+            continue
+        best = str(wide[list(PLAIN)].mean().idxmax())
+        for method in DEFAULTS:
+            for seed, value in (wide[method] - wide[best]).dropna().items():
+                table.append((dataset, method, best, seed, "accuracy", value))
+    columns = ["dataset", "method", "minus", "seed", "metric", "value"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def fitted_minus_trained(frame: pd.DataFrame) -> pd.DataFrame:
+    """What fitted weights change, seed by seed, folds averaged: accuracy and log-loss."""
+    by = ["dataset", "method", "seed"]
+    values = frame.groupby([*by, "metric"], sort=False)["value"].mean().unstack("metric")
+    table = []
+    for key, row in values.dropna(subset=["log_loss, fitted"]).iterrows():
+        accuracy = JUDGED_BY.get(key[0], "accuracy")
+        for metric, source in (("accuracy", accuracy), ("log_loss", "log_loss")):
+            for how in ("", *(f", missing {share:.0%}" for share in MISSING)):
+                apart = row[f"{source}{how}, fitted"] - row[f"{source}{how}, trained"]
+                table.append((*key, metric + how, apart))
+    return pd.DataFrame(table, columns=[*by, "metric", "value"])
+
+
+def show(frame: pd.DataFrame) -> None:
+    """Print what the table says."""
+    with pd.option_context("display.width", 200):
+        print(percent(summary(frame)), end="\n\n")
+        print(percent(summary(frame, "log_loss"), 3, 1), end="\n\n")
+        for table in (against_plain(frame), fitted_minus_trained(frame)):
+            for metric, part in table.groupby("metric"):
+                cells = part.groupby(["method", "dataset"], sort=False)["value"]
+                cells = cells.agg(mean="mean", se=lambda v: v.std() / np.sqrt(len(v)))
+                print(metric, (100 * cells).round(1).unstack("dataset"), sep="\n", end="\n\n")
+        for plain in ("joint", "late fusion of networks"):
+            print(f"minus {plain}, error over folds:")
+            print(percent(differences(frame, "accuracy", plain)), end="\n\n")
+
+
+def main() -> None:
+    parser = command_line(__doc__.splitlines()[0], DATASETS, seeds=None)
+    args = parser.parse_args()
+    seeds = {name: range(args.seeds or SEEDS.get(name, 5)) for name in args.datasets}
+    warnings.simplefilter("ignore", CollapseWarning)
+    frame = run(
+        "default_networks",
+        only(lambda dataset: ARMS, args.methods),
+        args.datasets,
+        seeds,
+        args.jobs,
+        extra,
+        both_ways,
+    )
+    apart = {
+        "default_networks_differences": against_plain(frame),
+        "fusion_weights": fitted_minus_trained(frame),
+    }
+    for name, table in apart.items():
+        table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.6g")
+    show(frame)
+
+
+if __name__ == "__main__":
+    main()
