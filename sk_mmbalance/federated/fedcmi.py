@@ -49,7 +49,7 @@ class FedCMI(Method):
         return CrossModalModule(
             backbones,
             parts.make_fusion("concat", slots, n_classes),
-            self._copied(backbones),
+            parts.not_ours(self.backbones, backbones),
             dims,
             n_classes,
             self.feature_dim,

@@ -61,7 +61,9 @@ class Method:
         backbones = {name: module for name, (module, _) in built.items()}
         dims = {name: size for name, (_, size) in built.items()}
         fusion = parts.make_fusion("concat", dims, len(task.classes))
-        module = parts.MultimodalModule(backbones, fusion, None, self._copied(backbones))
+        module = parts.MultimodalModule(
+            backbones, fusion, None, parts.not_ours(self.backbones, backbones)
+        )
         return module.to(task.torch_dtype)
 
     def _backbones(self, task: Task) -> dict[str, tuple[nn.Module, int]]:
@@ -73,10 +75,6 @@ class Method:
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             dropout=self.dropout,
         )
-
-    def _copied(self, backbones: dict[str, nn.Module]) -> list[str]:
-        """Modalities whose encoder is the user's: it may write into its input, and gets a copy."""
-        return [name for name in backbones if not _is_ours(self.backbones, name)]
 
     def rate(self, round_number: int) -> float:
         """Learning rate of a round (the first is 0): ``lr``, then falling to ``lr_min``."""
@@ -160,9 +158,3 @@ def mean_cross_entropy(
     if weight is None and mask is None:
         return F.cross_entropy(logits, codes)
     return parts.weighted_mean_loss(F.cross_entropy(logits, codes, reduction="none"), weight, mask)
-
-
-def _is_ours(backbones: Any, name: str) -> bool:
-    return isinstance(
-        backbones.get(name, "auto") if isinstance(backbones, dict) else backbones, str
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -208,6 +208,12 @@ def make_backbones(
         module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
         built[name] = (module, _embedding_size(name, module, shapes[name], dtype))
     return built
+
+
+def not_ours(backbones: Any, names: Iterable[str]) -> list[str]:
+    """Modalities whose backbone is the user's: it may write into its input, and gets a copy."""
+    chosen = backbones if isinstance(backbones, dict) else dict.fromkeys(names, backbones)
+    return [name for name in names if not isinstance(chosen.get(name, "auto"), str)]
 
 
 def _check_widths(widths: Any) -> None:

@@ -10,7 +10,7 @@ from ._documentation import insert_shared
 from ._keys import ByModality, safe_key
 from ._prediction import NeuralPredictions
 from ._training import OPTIMIZERS, choose_device, choose_dtype
-from .backbones import make_backbones
+from .backbones import make_backbones, not_ours
 from .data import Batch, ModalityRows, RowBatches, to_rows
 from .fusions import make_fusion
 from .losses import unimodal_losses, weighted_mean_loss
@@ -32,6 +32,7 @@ __all__ = [
     "insert_shared",
     "make_backbones",
     "make_fusion",
+    "not_ours",
     "safe_key",
     "to_rows",
     "unimodal_losses",

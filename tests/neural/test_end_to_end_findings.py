@@ -58,3 +58,18 @@ def test_negative_learning_is_its_control(results):
     for dataset in (IMAGES, WEAK):
         apart = gain(results, "negative learning", "late fusion, a loss per modality")[dataset]
         assert abs(apart["mean"]) < 2 * apart["se"]
+
+
+def test_joint_training_starves_both_modalities_and_losses_of_their_own_feed_them():
+    curves = read("end_to_end_curves")
+    assert set(curves.groupby(["dataset", "method", "metric"])["seed"].nunique()) == {3}
+    last = curves[curves["epoch"] == curves["epoch"].max()]
+    mean = last.groupby(["dataset", "metric", "method"])["value"].mean().unstack("method")
+    own = mean.drop(index="accuracy", level="metric")
+    assert len(own) == 4
+    lost = own["own network"] - own["joint"]
+    assert (lost > 0.1).all()
+    kept = own["own network"] - own["joint, a loss per modality"]
+    assert (kept < 0.25 * lost).all()
+    probed = own["own network"] - own["joint: linear probe"]
+    assert (probed < 0.4 * lost).all()
