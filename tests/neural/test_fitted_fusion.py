@@ -141,13 +141,17 @@ def test_every_set_of_modalities_has_weights_of_its_own(model):
 
 def test_patterns_with_too_few_rows_are_renormalised():
     default = np.array([2.0, 0.0, 1.0])
-    fusion = FittedFusion(("a", "b", "c"), False, {(True, True, True): default}, default)
+    own = np.array([1.0, 0.0, np.nan])
+    fusion = FittedFusion(("a", "b", "c"), False, {(True, True, True): default}, default, own)
     np.testing.assert_allclose(fusion.of((True, True, False)), [3.0, 0.0, 0.0])
     np.testing.assert_allclose(fusion.of((False, True, False)), [0.0, 1.0, 0.0])
     np.testing.assert_allclose(fusion.of((False, True, True)), [0.0, 0.0, 3.0])
     for pattern in itertools.product((True, False), repeat=3):
         if pattern[0] or pattern[2]:
             assert fusion.of(pattern).sum() == pytest.approx(3.0)
+    temperatures = fusion.temperatures()
+    assert (temperatures["a"], temperatures["b"]) == (1.0, np.inf)
+    assert np.isnan(temperatures["c"])
 
 
 def test_rows_lacking_modalities_in_training_count_where_they_can():
@@ -383,8 +387,8 @@ def test_temperature_is_that_of_the_modality_by_itself(model):
         return log_loss(y[120:], softmax(weight * np.log(proba), axis=1)) + 3 / 120 * weight
 
     for name in X.names:
-        best = minimize_scalar(objective, (1e-9, 20), args=own[name], method="bounded").x
-        assert 1 / fitted.temperatures_[name] == pytest.approx(best, abs=2e-3)
+        found = minimize_scalar(objective, bounds=(1e-9, 20), args=(own[name],), method="bounded")
+        assert 1 / fitted.temperatures_[name] == pytest.approx(found.x, abs=2e-3)
 
 
 def test_auto_is_the_default_and_does_without_classifiers_of_single_modalities():
