@@ -112,8 +112,9 @@ class PublishedFormMixin:
     def published(cls, **params: Any) -> Self:
         """Make an estimator in the form that the method's authors published.
 
-        The notes on the class say which parameters that are. How long and how fast the authors
-        trained is not among them.
+        The notes on the class say which parameters that are. How long, how fast and whether with a
+        held-out part the authors trained is not among them: pass that too. What an estimator was
+        made with before is not looked at.
 
         Parameters
         ----------

@@ -70,12 +70,51 @@ def test_remixing_is_better_than_its_control_on_both_avdigits(balancing, form):
         assert apart[dataset, "mean"] > most - 0.005
 
 
+def stressed_gain(balancing, method, how):
+    """Mean gain over the control, balanced accuracy under noise or with missing modalities."""
+    rows = balancing[balancing["metric"] == f"balanced_accuracy, {how}"]
+    mean = rows.groupby(["dataset", "method"])["value"].mean().unstack("method")
+    return mean[method] - mean[CONTROLS[method]]
+
+
+def test_remixing_pays_when_modalities_are_missing_and_not_under_strong_noise(balancing):
+    for how in ("missing 30%", "missing 60%"):
+        assert (stressed_gain(balancing, "remixing", how) > 0).all()
+        published = stressed_gain(balancing, "remixing, published", how)
+        assert published.index[published < 0].tolist() == ["leaves100"]
+    noisy = stressed_gain(balancing, "remixing", "noise 2")
+    worse = noisy[["mfeat:official", "dermatology", "leaves100"]]
+    assert (worse < -0.025).all()
+    assert worse.min() > -0.08
+    assert noisy["occupancy"] > 0.02
+    behind = [gain(balancing, form)["leaves100", "mean"] for form in CONTROLS if "remixing" in form]
+    assert -0.02 < behind[0] < -0.015
+    assert -0.015 < behind[1] < -0.005
+
+
+def test_negative_learning_is_behind_under_noise(balancing):
+    for how in ("noise 1", "noise 2"):
+        assert stressed_gain(balancing, "negative learning", how).idxmin() == "occupancy"
+        assert -0.015 < stressed_gain(balancing, "negative learning", how).min() < -0.01
+    stronger = stressed_gain(balancing, "negative learning, stronger", "noise 2")
+    assert stronger.idxmin() == "leaves100"
+    assert -0.075 < stronger.min() < -0.06
+
+
 @pytest.mark.parametrize("form", ["boosting", "boosting, published"])
 def test_heads_pay_on_avdigits_weakimage_and_not_on_avdigits(balancing, form):
     apart = gain(balancing, form)
     assert 0.015 < apart["avdigits_weakimage", "mean"] < 0.03
     assert apart["avdigits_weakimage", "mean"] > 4 * apart["avdigits_weakimage", "se"]
     assert abs(apart["avdigits", "mean"]) < 0.003
+
+
+def test_published_heads_cost_on_dermatology_and_occupancy(balancing):
+    apart = gain(balancing, "boosting, published")
+    assert -0.02 < apart["dermatology", "mean"] < -0.012
+    assert -0.015 < apart["occupancy", "mean"] < -0.005
+    mean = summary(balancing)["avdigits_weakimage"]["mean"]
+    assert abs(mean["boosting, published"] - mean["late fusion of networks"]) < 0.006
 
 
 def test_negative_learning_is_level_with_its_control(balancing):
@@ -150,8 +189,13 @@ def test_fitted_weights_help_beside_a_fused_classifier(fitted):
     assert 0.005 < joint["accuracy"]["avdigits"] < 0.02
     gone = joint["accuracy, missing 60%"]
     assert gone.min() > 0.015
+    assert gone.idxmin() == "dermatology"
+    assert gone.drop("dermatology").min() > 0.07
     assert gone.idxmax() == "leaves100"
     assert 0.4 < gone.max() < 0.48
+    remixing = here.loc["DataRemixingClassifier()"]["accuracy, missing 60%"]
+    assert (remixing < gone).all()
+    assert remixing[["avdigits", "dermatology"]].max() < 0.01
     assert (joint["log_loss"].drop("occupancy") < 0).all()
     each = read("fusion_weights").query("dataset == 'occupancy' and metric == 'log_loss'")
     worse = each.groupby("method")["value"].agg(["mean", "sem"]).round(2)
@@ -167,6 +211,7 @@ def test_fitted_weights_harm_a_mean_of_logits_on_new_days(fitted):
     for method in MEANS:
         assert -0.055 < accuracy[method, "occupancy"] < -0.03
         assert 0.0075 < accuracy[method, "avdigits_weakimage"] < 0.0225
+        assert -0.026 < fitted.loc[method]["accuracy, missing 60%"]["mfeat"] < -0.015
 
 
 def test_default_is_more_accurate_and_surer_of_its_errors_on_new_days(as_they_come):
