@@ -77,6 +77,13 @@ def make_folds(
     a group stay together, and there are at most as many folds as groups.
     """
     cv = 5 if cv is None else cv
+    if classifier and isinstance(cv, int | np.integer):
+        most = int(np.unique(y, return_counts=True)[1].max())
+        if most < cv:
+            raise ValueError(
+                f"Cross-validation in {cv} folds needs a class with as many rows, and none has "
+                f"more than {most}. Give more rows, or ask for fewer folds by `cv`."
+            )
     if groups is not None and isinstance(cv, int | np.integer):
         n_groups = len(np.unique(groups))
         if n_groups < 2:

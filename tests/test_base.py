@@ -18,7 +18,7 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.base import ModalityClassifier, first_tags, weight_params
+from sk_mmbalance.base import ModalityClassifier, first_tags, make_folds, weight_params
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._estimators import BLOCKS, every_classifier, flat, toy
 
@@ -307,3 +307,14 @@ def test_parameters_of_the_caller_override_published_ones():
     made = SustainedBoostingClassifier.published(max_heads=3, lr=0.01)
     assert (made.max_heads, made.lr, made.fused_weight) == (3, 0.01, 0.0)
     assert clone(made).get_params() == made.get_params()
+
+
+# -- folds ---------------------------------------------------------------------------------------
+
+
+def test_too_few_rows_for_the_folds_is_a_clear_error():
+    y = np.array([0, 1, 0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"5 folds .* more than 3\. .* by `cv`"):
+        make_folds(None, y, None)
+    assert len(make_folds(3, y, None)) == 3
+    assert len(make_folds(5, np.linspace(0, 1, 6), None, classifier=False)) == 5
