@@ -213,6 +213,10 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
                 "multioutput targets are not supported: fit one classifier per column."
             )
         y = column_or_1d(y, warn=True)
+        if y.dtype == object and (lacking := int(sum(label is None for label in y))):
+            raise ValueError(
+                f"`y` has no label (None) in {lacking} of {len(y)} rows. Leave these rows out."
+            )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_samples:

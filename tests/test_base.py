@@ -147,6 +147,10 @@ BAD_FITS = {
     "short labels": (lambda X, y: (X, y[:7], {}), "`y` has 7 labels for 60 samples"),
     "no labels": (lambda X, y: (X, None, {}), "requires y to be passed"),
     "NaN label": (lambda X, y: (X, np.where(y == 0, np.nan, y), {}), "Input y contains NaN"),
+    "label None": (
+        lambda X, y: (X, np.where(np.arange(60) < 2, None, "ab"), {}),
+        r"`y` has no label \(None\) in 2 of 60 rows",
+    ),
     "zero weights": (
         lambda X, y: (X, y, {"sample_weight": np.zeros(60)}),
         "`sample_weight` is zero for every sample",
