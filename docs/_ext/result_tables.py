@@ -186,9 +186,11 @@ def to_rst(table: Table, benchmarks: Path) -> str:
     if not (benchmarks / "results" / table.file).is_file():
         return head + NOT_MEASURED
     shown = show(table, benchmarks)
+    # a long name may be broken behind its underscores
+    heads = [head.replace("_", "_\u200b") for head in shown.heads]
     body = "\n".join(
         "   * - " + "\n     - ".join(cell or "\\ " for cell in line)
-        for line in [shown.heads, *shown.lines]
+        for line in [heads, *shown.lines]
     )
     return (
         f"{head}.. list-table::\n   :header-rows: 1\n   :class: results\n\n{body}\n\n"
