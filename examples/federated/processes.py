@@ -43,6 +43,20 @@ def with_descendants(pids):
     return found & set(by_process)
 
 
+@contextlib.contextmanager
+def whole_step():
+    """Let a signal that would end this script wait until a step is done."""
+    caught = []
+    before = {each: signal.signal(each, lambda number, _: caught.append(number)) for each in ENDS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number in caught:
+        signal.raise_signal(number)
+
+
 class Processes:
     """Long-running processes, each with its log; on leaving, all of them end."""
 
@@ -58,7 +72,8 @@ class Processes:
 
     def start(self, name, command):
         """Start a command; what it says goes to a file."""
-        with open(self.folder / f"{name}.log", "wb") as log:
+        # between its start and its place in the list a process would be lost to `__exit__`
+        with open(self.folder / f"{name}.log", "wb") as log, whole_step():
             self.running[name] = subprocess.Popen(
                 command,
                 env=self.environment,

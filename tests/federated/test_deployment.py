@@ -1,5 +1,6 @@
 """Flower's real processes on this machine: SuperLink, two SuperNodes, and one of them killed."""
 
+import importlib
 import json
 import os
 import re
@@ -116,3 +117,25 @@ def test_interrupted_deployment_leaves_nothing_behind(tmp_path):
     assert process.returncode != 0
     assert "KeyboardInterrupt" in rest
     assert_nothing_is_left(mark, temporary, said)
+
+
+def test_ctrl_c_while_a_process_starts_does_not_lose_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    processes = importlib.import_module("processes")
+    started = []
+
+    def interrupted(*args, **kwargs):
+        started.append(popen(*args, **kwargs))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(processes.subprocess, "Popen", interrupted)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with (
+        pytest.raises(KeyboardInterrupt),
+        processes.Processes(tmp_path, dict(os.environ)) as running,
+    ):
+        running.start("sleeper", sleeper)
+    assert started[0].poll() == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
