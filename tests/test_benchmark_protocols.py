@@ -2,9 +2,11 @@
 
 import _protocols
 import balancing_methods
+import default_networks
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
@@ -203,3 +205,22 @@ def test_seeds_by_set_and_arms_without_chance(data_folder):
     counts = table.groupby(["dataset", "method"])["seed"].nunique()
     assert counts["spoken", "dummy"] == 2
     assert set(counts.drop(("spoken", "dummy"))) == {1}
+
+
+@pytest.mark.parametrize("n", [300, 1100])
+@pytest.mark.parametrize(
+    "name",
+    ["MultimodalClassifier()", "DataRemixingClassifier()", "late fusion, a loss per modality"],
+)
+def test_one_training_predicts_as_the_network_does_as_it_comes(name, n):
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    X = Modalities(face=y[:, None] + rng.normal(size=(n, 2)), voice=rng.normal(size=(n, 2)))
+    network = clone((default_networks.PLAIN | default_networks.DEFAULTS)[name])
+    network.set_params(max_epochs=3, random_state=0)
+    once = default_networks.OneTraining(network).fit(X, y)
+    as_it_comes = clone(network).fit(X, y)
+    assert np.array_equal(once.predict_proba(X), as_it_comes.predict_proba(X))
+    asked = clone(network).set_params(fusion_weights="fit").fit(X, y)
+    assert np.array_equal(once.fitted_.predict_proba(X), asked.predict_proba(X))
+    assert not np.array_equal(once.trained_.predict_proba(X), asked.predict_proba(X))

@@ -64,6 +64,9 @@ class NetBuilding:
         """Return the plan of remixed epochs over modalities `names`."""
         return None if self.remix_after is None else Remixing(self.remix_after)
 
+    def _check_net(self, net: MultimodalNet) -> None:
+        """Refuse a net that the method cannot be trained with, new or continued."""
+
     # -- modules and nets ------------------------------------------------------------------
 
     def _make_module(
@@ -141,7 +144,9 @@ class NetBuilding:
             **self._net_options(),
             **(self.net_params or {}),
         }
-        return self._net_class(module.to(device), **settings).initialize()
+        net = self._net_class(module.to(device), **settings).initialize()
+        self._check_net(net)
+        return net
 
     def _make_callbacks(self, n_epochs: int, validating: bool) -> list[Any]:
         monitor = "valid_loss" if validating else "train_loss"
@@ -172,6 +177,7 @@ class NetBuilding:
             batch_size=plan.batch_size,
             remixing=self._remixing(net._module().names),
         )
+        self._check_net(net)
 
 
 def _silent(*args: Any, **kwargs: Any) -> None:

@@ -19,7 +19,6 @@ from ._heads import GrowingHeads
 from ._training import TrainingPlan
 from .classifier import BaseMultimodalClassifier
 from .data import GivenRows
-from .module import MultimodalModule
 from .net import MultimodalNet
 
 
@@ -236,17 +235,6 @@ class SustainedBoostingClassifier(PublishedFormMixin, BaseMultimodalClassifier):
             "update": self.update,
         }
 
-    def _make_net(
-        self,
-        module: MultimodalModule,
-        device: torch.device,
-        plan: TrainingPlan,
-        validating: bool,
-    ) -> Any:
-        net = super()._make_net(module, device, plan, validating)
-        self._check_net(net)
-        return net
-
     def _continue_net(self, net: Any, plan: TrainingPlan, validating: bool) -> None:
         super()._continue_net(net, plan, validating)
         net.growth.rule = self._rule()
@@ -257,7 +245,6 @@ class SustainedBoostingClassifier(PublishedFormMixin, BaseMultimodalClassifier):
         )
         self._check_fusion_weights(list(net._heads().dims))
         net._heads().set_fusion(self.head_combine, self._late_weights())
-        self._check_net(net)
 
     def _check_net(self, net: Any) -> None:
         if net.needs_closure_ and self.update == "alternating":
