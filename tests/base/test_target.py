@@ -119,7 +119,7 @@ def test_sparse_indicators_are_read():
     [
         (Y["labels"], (CLASSES,), r"one column of class labels; got shape \(4, 3\).*MultiOutput"),
         (
-            Y["labels"] + 1,
+            Y["labels"] + [0, 1, 2],
             (CLASSES, LABELS),
             "matrix of 0 and 1; got shape .*MultiOutput",
         ),
