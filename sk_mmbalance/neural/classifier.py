@@ -17,20 +17,14 @@ from torch import nn
 
 from ..base import read_groups
 from ..modalities import CheckedModalities
+from ..networks import choose_device, choose_dtype
 from ._building import NetBuilding
 from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import NeuralPredictions
 from ._scale import warn_if_unscaled
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from ._training import (
-    LR_SCHEDULES,
-    OPTIMIZERS,
-    TrainingPlan,
-    choose_batch_size,
-    choose_device,
-    choose_dtype,
-)
+from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
 from ._validation import AUTO_EARLY_STOPPING_ROWS, split_off_validation
 from .data import GivenRows
 from .fitted_fusion import FittedFusion, fit_fusion
