@@ -12,7 +12,7 @@ Balancing methods compare modalities by these, and so do not depend on the kind 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..base import CLASSES, LABELS, Target
 
 #: Losses of numbers by the name that the parameter `loss` has for them.
-NUMBER_LOSSES = {
+NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
     "huber": F.huber_loss,
