@@ -20,8 +20,9 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .. import networks
+from ..base import ClassTarget
 from ..modalities import CheckedModalities, InputSpec, check_modalities
-from ..neural import OPTIMIZERS, MultimodalNet, NeuralPredictions, insert_shared
+from ..neural import OPTIMIZERS, ClassifierPredictions, MultimodalNet, insert_shared
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from .client import ClientTrainer
 from .engine import AfterRound, make_engine
@@ -32,7 +33,7 @@ from .task import Task, load_arrays
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseFederatedClassifier(NeuralPredictions):
+class BaseFederatedClassifier(ClassifierPredictions):
     """Base of the federated estimators: everything but the algorithm.
 
     A subclass has its own parameters as fields, and in `_method_class` the algorithm, whose
@@ -311,6 +312,7 @@ class BaseFederatedClassifier(NeuralPredictions):
         own = self._own_attributes(server, memories, labels)
         server.holdout = None  # rows do not stay with the estimator
         self.classes_ = classes
+        self._target = ClassTarget(classes)
         self.clients_ = np.asarray(list(labels.values()))
         self.net_ = net
         self.server_ = server
