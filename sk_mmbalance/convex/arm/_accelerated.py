@@ -1,12 +1,13 @@
 """Accelerated proximal gradient descent with adaptive restart, over any list of arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-Array = np.ndarray
-Blocks = tuple[Array, ...]
+Blocks = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True, eq=False)

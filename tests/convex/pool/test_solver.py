@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mmbalance.convex import fit_opinion_pool, pooled_log_proba
-from sk_mmbalance.convex.opinion_pool_cvxpy import OpinionPoolModel
+from sk_mmbalance.convex.pool._cvxpy_model import OpinionPoolModel
 
 
 def experts(seed=0, n=80, n_experts=4, n_classes=3, skill=(2.0, 1.0, 0.5, 0.0)):
@@ -61,7 +61,7 @@ def test_weights_are_those_of_cvxpy_on_many_problems(case, seed):
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_derivatives_are_those_of_finite_differences(n_classes, per_class):
-    from sk_mmbalance.convex.opinion_pool import read_pool
+    from sk_mmbalance.convex.pool._solver import read_pool
 
     logs, y = experts(n_classes=n_classes)
     shares = np.random.default_rng(0).random(80)
@@ -80,7 +80,7 @@ def test_derivatives_are_those_of_finite_differences(n_classes, per_class):
 
 
 def test_chunks_of_rows_change_nothing(monkeypatch):
-    from sk_mmbalance.convex import pool_problem
+    from sk_mmbalance.convex.pool import _problem as pool_problem
 
     logs, y = experts()
     for per_class in (False, True):
@@ -203,7 +203,7 @@ def test_perfect_expert_keeps_a_finite_weight(alpha):
 
 @pytest.mark.filterwarnings("error")
 def test_many_rows_start_from_a_tenth_of_them_and_end_at_the_same_weights(monkeypatch):
-    from sk_mmbalance.convex import opinion_pool as module
+    from sk_mmbalance.convex.pool import _solver as module
 
     logs, y = experts(n=4_000)
     direct = fit_opinion_pool(logs, y, tol=1e-9)
@@ -214,7 +214,7 @@ def test_many_rows_start_from_a_tenth_of_them_and_end_at_the_same_weights(monkey
 
 
 def test_memory_ordered_by_expert_is_read_without_a_copy():
-    from sk_mmbalance.convex.opinion_pool import read_pool
+    from sk_mmbalance.convex.pool._solver import read_pool
 
     logs, y = experts()
     by_expert = np.ascontiguousarray(logs.transpose(1, 0, 2))

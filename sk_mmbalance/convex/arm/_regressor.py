@@ -1,5 +1,7 @@
 """`ARMRegressor`: two linear regressors of unequal cost, trained together."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,10 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from ..base import read_groups
-from ..modalities import CheckedModalities
-from .arm_base import ARMBase, Rows
-from .arm_predict import MODES
-
-Array = np.ndarray
+from ...base import read_groups
+from ...modalities import CheckedModalities
+from ._base import ARMBase, Rows
+from ._prediction import MODES
 
 
 class ARMRegressor(RegressorMixin, ARMBase):
@@ -25,16 +25,17 @@ class ARMRegressor(RegressorMixin, ARMBase):
 
     Parameters
     ----------
-    weak : 'auto', str or list of str, default='auto'
-        Weak modalities. 'auto' is the modality that scores lowest alone, by cross-validation;
+    weak : "auto", str or list of str, default="auto"
+        Weak modalities. "auto" is the modality that scores lowest alone, by cross-validation;
         if `strong` is named, all the others. A single modality is the strong side.
-    strong : 'rest', str or list of str, default='rest'
-        Strong modalities. 'rest' is every modality that is not weak.
+    strong : "rest", str or list of str, default="rest"
+        Strong modalities. "rest" is every modality that is not weak.
     modalities : dict, default=None
         Column blocks of a flat table, by modality name.
-    missing : {'error', 'mask'}, default='error'
+    missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality.
-    penalty : {'l21', 'trace', 'l1'}, default='l21'
+    penalty : {"l21", "trace", "l1"}, default="l21"
+        As in `ARMClassifier`.
     alpha : float, default=1.0
         Weight of the weak side's loss.
     coupling : float, default=0.1
@@ -43,37 +44,47 @@ class ARMRegressor(RegressorMixin, ARMBase):
         Ridge on the strong side.
     weak_reg : float, default=0.03
         Strength of the weak side's penalty, as a fraction of `lam_w_max_`, or itself with
-        ``weak_reg_scale='absolute'``.
-    weak_reg_scale : {'max', 'absolute'}, default='max'
+        ``weak_reg_scale="absolute"``.
+    weak_reg_scale : {"max", "absolute"}, default="max"
+        What `weak_reg` is measured in.
     l1_ratio : float, default=0.95
         Share of the sparsity penalty in the weak side's regularisation.
     fit_intercept : bool, default=True
-    predict_with : {'auto', 'weak', 'strong', 'sum'}, default='auto'
-        'auto' takes the mean of both sides where both are present, else the one that is.
+        Whether both sides have intercepts.
+    predict_with : {"auto", "weak", "strong", "sum"}, default="auto"
+        "auto" takes the mean of both sides where both are present, else the one that is.
     costs : tuple of float, default=None
         Costs of the weak and of the strong side; None stands for (1, 10).
     unlabeled_label : float, default=None
         What marks an unlabelled row in `y` (in every target); ``numpy.nan`` is allowed.
-    solver : str, default='auto'
-        'auto', 'schur', 'fista', or a solver of cvxpy.
+    solver : str, default="auto"
+        "auto", "schur", "fista", or a solver of cvxpy.
     solver_options : dict, default=None
+        Passed on to a solver of cvxpy.
     tol : float, default=1e-6
         Relative duality gap to reach.
     max_iter : int, default=10000
+        Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak='auto'``.
+        Folds for ``weak="auto"``.
     warm_start : bool, default=False
+        Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
+        Whether to say in a line what was learnt.
 
     Attributes
     ----------
     coef_weak_, coef_strong_ : ndarray of shape (n_features_of_side,) or \
             (n_targets, n_features_of_side)
+        Coefficients of either side.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Both, modalities in the order of `modality_names_`.
     intercept_weak_, intercept_strong_ : float or ndarray of shape (n_targets,)
+        Intercepts of either side.
     weak_modalities_, strong_modalities_, feature_importances_, support_mask_, subspace_, \
     rank_, objective_, dual_gap_, converged_, n_iter_, solver_, solver_status_, lam_w_max_, \
-    n_labeled_, n_strong_, n_paired_
+    n_labeled_, n_strong_, n_paired_, modality_names_, modality_shapes_, n_features_in_, \
+    feature_names_in_
         As in `ARMClassifier`.
 
     References
@@ -203,10 +214,10 @@ class ARMRegressor(RegressorMixin, ARMBase):
             )
         return one_target, Rows(targets, labeled, weights, weights, targets)
 
-    def _score_of(self, scores: Array, truth: Array, weights: Array) -> float:
+    def _score_of(self, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
         return float(r2_score(truth, scores, sample_weight=weights))
 
-    def _oriented(self, matrix: Array) -> Array:
+    def _oriented(self, matrix: np.ndarray) -> np.ndarray:
         return matrix[:, 0] if self._one_target else matrix.T
 
     @property
@@ -222,20 +233,24 @@ class ARMRegressor(RegressorMixin, ARMBase):
         return float(full[0]) if self._one_target else full
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "ARMRegressor":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMRegressor:
         """Fit both sides.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 is as good as leaving the row out.
         groups : array-like of shape (n_samples,), default=None
             For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------
         self : ARMRegressor
+            The fitted estimator.
         """
         checked = self._read_modalities(X, reset=True)
         one_target, rows = self._read_rows(y, sample_weight, checked)
@@ -253,16 +268,18 @@ class ARMRegressor(RegressorMixin, ARMBase):
         self._set_fitted(fitted, checked)
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> np.ndarray:
         """Prediction of each row.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predicted targets.
         """
         scores, _, _ = self._combined_scores(X)
         return scores[:, 0] if self._one_target else scores

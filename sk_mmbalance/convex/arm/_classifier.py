@@ -1,12 +1,14 @@
 """`ARMClassifier`: two linear classifiers of unequal cost, trained together."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.base import _fit_context
 
-from ..base import read_groups
-from .arm_base import ARMBase
-from .classifier_base import ARMClassifierBase
+from ...base import read_groups
+from ._base import ARMBase
+from ._classifier_base import ARMClassifierBase
 
 
 class ARMClassifier(ARMClassifierBase):
@@ -36,21 +38,21 @@ class ARMClassifier(ARMClassifierBase):
 
     Parameters
     ----------
-    weak : 'auto', str or list of str, default='auto'
-        Weak modalities. 'auto' is the modality that scores lowest alone, by cross-validation;
+    weak : "auto", str or list of str, default="auto"
+        Weak modalities. "auto" is the modality that scores lowest alone, by cross-validation;
         if `strong` is named, all the others. A single modality is the strong side, and nothing
         is weak.
-    strong : 'rest', str or list of str, default='rest'
-        Strong modalities. 'rest' is every modality that is not weak.
+    strong : "rest", str or list of str, default="rest"
+        Strong modalities. "rest" is every modality that is not weak.
     modalities : dict, default=None
         Column blocks of a flat table, by modality name.
-    missing : {'error', 'mask'}, default='error'
+    missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality. A side is missing in a row when one of its modalities
         is; the row then leaves the terms that need it.
-    loss : {'squared', 'squared_hinge', 'log_loss'}, default='squared'
+    loss : {"squared", "squared_hinge", "log_loss"}, default="squared"
         Squared losses code classes as -1 and +1, one column a class (one in all for two).
-    penalty : {'l21', 'trace', 'l1'}, default='l21'
-        'l21' selects weak columns, 'trace' a low-dimensional subspace of them, 'l1' entries.
+    penalty : {"l21", "trace", "l1"}, default="l21"
+        "l21" selects weak columns, "trace" a low-dimensional subspace of them, "l1" entries.
     alpha : float, default=1.0
         Weight of the weak side's loss.
     coupling : float, default=0.1
@@ -59,18 +61,20 @@ class ARMClassifier(ARMClassifierBase):
         Ridge on the strong side.
     weak_reg : float, default=0.03
         Strength of the weak side's penalty: a fraction of the strength that empties the weak
-        side (`lam_w_max_`), or ``lam_w`` itself with ``weak_reg_scale='absolute'``.
-    weak_reg_scale : {'max', 'absolute'}, default='max'
+        side (`lam_w_max_`), or ``lam_w`` itself with ``weak_reg_scale="absolute"``.
+    weak_reg_scale : {"max", "absolute"}, default="max"
+        What `weak_reg` is measured in.
     l1_ratio : float, default=0.95
         Share of the sparsity penalty in the weak side's regularisation. With 1 and more weak
         columns than rows, the weak coefficients may not be unique.
     fit_intercept : bool, default=True
-    class_weight : dict or 'balanced', default=None
+        Whether both sides have intercepts.
+    class_weight : dict or "balanced", default=None
         Weights of the labelled terms.
-    predict_with : {'auto', 'weak', 'strong', 'sum', 'serial'}, default='auto'
-        'auto' takes the mean of both sides' scores where both are present, else the one that
-        is. 'serial' takes the weak side where it is confident and acquires the strong one for
-        the rest. It may be changed after the fit, except to 'serial'.
+    predict_with : {"auto", "weak", "strong", "sum", "serial"}, default="auto"
+        "auto" takes the mean of both sides' scores where both are present, else the one that
+        is. "serial" takes the weak side where it is confident and acquires the strong one for
+        the rest. It may be changed after the fit, except to "serial".
     costs : tuple of float, default=None
         Costs of the weak and of the strong side; None stands for (1, 10).
     kappa : float, default=0.01
@@ -78,29 +82,34 @@ class ARMClassifier(ARMClassifierBase):
     unlabeled_label : label, default=None
         What marks an unlabelled row in `y` (NaN and -1 are common; it is never guessed). It must
         not be a class. None: all rows are labelled.
-    solver : str, default='auto'
-        'auto', 'schur' (squared loss), 'fista', or a solver of cvxpy such as 'clarabel',
-        'scs', 'ecos', 'osqp', 'highs'. 'auto' takes cvxpy on small problems, the others beyond.
+    solver : str, default="auto"
+        "auto", "schur" (squared loss), "fista", or a solver of cvxpy such as "clarabel",
+        "scs", "ecos", "osqp", "highs". "auto" takes cvxpy on small problems, the others beyond.
     solver_options : dict, default=None
         Passed on to a solver of cvxpy.
     tol : float, default=1e-6
         Relative duality gap to reach.
     max_iter : int, default=10000
+        Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak='auto'`` and for the thresholds of ``predict_with='serial'``.
+        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
+        Whether to say in a line what was learnt.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        Class labels.
     weak_modalities_, strong_modalities_ : list of str
+        Names of either side's modalities, sorted.
     coef_weak_, coef_strong_ : ndarray of shape (n_outputs, n_features_of_side)
-        One row for two classes.
+        Coefficients of either side; one row for two classes.
     coef_ : ndarray of shape (n_outputs, n_features)
         Both, modalities in the order of `modality_names_`.
     intercept_weak_, intercept_strong_ : ndarray of shape (n_outputs,)
+        Intercepts of either side.
     feature_importances_ : ndarray of shape (n_weak_features,)
         Norms of the weak columns' coefficients.
     support_mask_ : ndarray of bool of shape (n_weak_features,)
@@ -108,18 +117,29 @@ class ARMClassifier(ARMClassifierBase):
     subspace_ : ndarray of shape (n_weak_features, rank)
         Orthonormal basis of the weak coefficients' column space.
     rank_ : int
+        Dimensions of `subspace_`.
     objective_, dual_gap_ : float
         Objective, and its relative duality gap.
     converged_ : bool
+        Whether the gap is small enough; a warning says so where it is not.
     n_iter_ : int
+        Iterations of the solver; 1 for a direct one.
     solver_, solver_status_ : str
+        Which solver ran, and how it ended.
     lam_w_max_ : float
         The smallest ``lam_w`` at which all weak coefficients are zero.
     n_labeled_, n_strong_, n_paired_ : int
         Labelled rows, labelled rows with the strong side, rows with both sides.
     deferral_ : DeferralRule or None
         Thresholds of the serial mode.
-    modality_names_, modality_shapes_, n_features_in_, feature_names_in_
+    modality_names_ : list of str
+        Modalities seen in `fit`, sorted.
+    modality_shapes_ : dict of str to tuple of int
+        Shape of one sample of each modality.
+    n_features_in_ : int
+        Number of columns in all.
+    feature_names_in_ : ndarray of str
+        Column names, where every modality has some.
 
     See Also
     --------
@@ -213,20 +233,24 @@ class ARMClassifier(ARMClassifierBase):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "ARMClassifier":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMClassifier:
         """Fit both sides.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
         y : array-like of shape (n_samples,)
+            Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 is as good as leaving the row out.
         groups : array-like of shape (n_samples,), default=None
             For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------
         self : ARMClassifier
+            The fitted estimator.
         """
         checked = self._read_modalities(X, reset=True)
         classes, rows = self._read_rows(y, sample_weight, checked)

@@ -7,10 +7,10 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sk_mmbalance.convex.cvxpy_model import ARMModel, check_solver, triangular_factor
-from sk_mmbalance.convex.data_space import solve_data_space
-from sk_mmbalance.convex.engine import ARMEngine
-from sk_mmbalance.convex.problem import Strengths, objective
+from sk_mmbalance.convex.arm._cvxpy_model import ARMModel, check_solver, triangular_factor
+from sk_mmbalance.convex.arm._data_space import solve_data_space
+from sk_mmbalance.convex.arm._engine import ARMEngine
+from sk_mmbalance.convex.arm._problem import Strengths, objective
 
 LOSSES = ("squared", "squared_hinge", "log_loss")
 PENALTY_NAMES = ("l21", "trace", "l1")

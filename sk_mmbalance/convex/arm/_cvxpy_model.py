@@ -5,6 +5,8 @@ disciplined parametrised programming, so cvxpy compiles it once and solves it fo
 of strengths.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +15,13 @@ import cvxpy as cp
 import numpy as np
 from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC, SOLVER_MAP_QP
 
-from ..exceptions import MissingDependencyError
-from .problem import ARMData, ARMPoint, Strengths
+from ...exceptions import MissingDependencyError
+from ._problem import ARMData, ARMPoint, Strengths
 
-Array = np.ndarray
-
-# Rows folded into the triangular factor at a time.
+#: Rows folded into the triangular factor at a time.
 _CHUNK = 8192
 
-# Under which names each solver takes a tolerance and an iteration limit.
+#: Under which names each solver takes a tolerance and an iteration limit.
 _TOLERANCES = {
     "CLARABEL": ("tol_gap_rel", "tol_gap_abs", "tol_feas"),
     "ECOS": ("reltol", "abstol", "feastol"),
@@ -58,7 +58,7 @@ class ARMModel:
     data : ARMData
         With the squared loss, the rows of each sum of squares are replaced by the
         triangular factor of their QR decomposition, which leaves the objective as it is.
-    penalty_name : {'l21', 'trace', 'l1'}
+    penalty_name : {"l21", "trace", "l1"}
     compress : bool, default=True
         Whether to replace rows by their triangular factor. The benchmarks show what the
         problem costs without.
@@ -98,7 +98,7 @@ class ARMModel:
             ]
         self.problem = cp.Problem(cp.Minimize(cp.sum(terms)))
 
-    def _loss(self, rows: Array, weights: Array, coef: Any, intercept: Any) -> Any:
+    def _loss(self, rows: np.ndarray, weights: np.ndarray, coef: Any, intercept: Any) -> Any:
         """One side's weighted loss."""
         data = self._data
         used = weights > 0
@@ -150,7 +150,7 @@ class ARMModel:
             return cp.norm(self.weak, "fro")
         return cp.normNuc(self.weak)
 
-    def _ones(self, used: Array) -> list[Array]:
+    def _ones(self, used: np.ndarray) -> list[np.ndarray]:
         return [np.ones((int(used.sum()), 1))] if self._data.fit_intercept else []
 
     def solve(
@@ -212,7 +212,7 @@ class ARMModel:
         )
 
 
-def triangular_factor(blocks: list[Array], weights: Array) -> Array:
+def triangular_factor(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """``R`` with ``||R v|| = ||diag(sqrt(weights)) [blocks] v||`` for every ``v``.
 
     The rows are folded in a chunk at a time; where they are fewer than the columns they are
@@ -230,7 +230,7 @@ def triangular_factor(blocks: list[Array], weights: Array) -> Array:
     return factor
 
 
-def weighted_rows(blocks: list[Array], weights: Array) -> Array:
+def weighted_rows(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """All rows of the blocks next to each other, times the roots of their weights."""
     return np.sqrt(weights)[:, None] * np.hstack(blocks)
 

@@ -5,15 +5,15 @@ gradients of a primal point suggest. ``J - D`` bounds how far that point is from
 whoever computed it.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np
 
-from .problem import ARMData, ARMPoint, Strengths, objective, score_gradients
+from ._problem import ARMData, ARMPoint, Strengths, objective, score_gradients
 
-Array = np.ndarray
-
-# Singular values of the intercepts' Hessian below this share of the largest are rounding noise.
+#: Singular values of the intercepts' Hessian below this share of the largest are rounding noise.
 _RELATIVE_RANK = 1e-12
 
 
@@ -50,8 +50,8 @@ def _bound(
     data: ARMData,
     strengths: Strengths,
     point: ARMPoint,
-    duals: tuple[Array, Array, Array],
-    pulled: tuple[Array, Array],
+    duals: tuple[np.ndarray, np.ndarray, np.ndarray],
+    pulled: tuple[np.ndarray, np.ndarray],
     scale: float,
 ) -> float:
     """D at the dual point ``scale * (u_s, u_w, u_c)``."""
@@ -73,13 +73,13 @@ def _bound(
     return value
 
 
-def _conjugate(data: ARMData, dual: Array, weights: Array) -> float:
+def _conjugate(data: ARMData, dual: np.ndarray, weights: np.ndarray) -> float:
     rows = weights > 0
     share = dual[rows] / weights[rows][:, None]
     return float(weights[rows] @ data.loss.conjugate(share, data.targets[rows]))
 
 
-def _charge(dual: Array, intercept: Array) -> float:
+def _charge(dual: np.ndarray, intercept: np.ndarray) -> float:
     limit = 2 * max(1.0, float(np.max(np.abs(intercept))))
     return limit * float(np.sum(np.abs(np.sum(dual, axis=0))))
 
@@ -130,8 +130,8 @@ def settle_intercepts(
 
 
 def _intercept_hessian(
-    data: ARMData, strengths: Strengths, strong_scores: Array, weak_scores: Array
-) -> Array:
+    data: ARMData, strengths: Strengths, strong_scores: np.ndarray, weak_scores: np.ndarray
+) -> np.ndarray:
     k = data.n_outputs
     hessian = np.zeros((2 * k, 2 * k))
     hessian[:k, :k] = data.loss.hessian_sum(strong_scores, data.targets, data.strong_rows)

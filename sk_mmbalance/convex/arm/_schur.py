@@ -10,6 +10,8 @@ matrices only. The same form, with the Gram matrices scaled by a loss's curvatur
 proximal step of the data-space solver.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,20 +19,18 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from .accelerated import accelerated_descent
-from .grams import Grams
-from .penalties import Penalty
-from .problem import ARMPoint
-
-Array = np.ndarray
+from ._accelerated import accelerated_descent
+from ._grams import Grams
+from ._penalties import Penalty
+from ._problem import ARMPoint
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
     """Linear term of a quadratic problem, ``C_E`` (eliminated) and ``C_k`` (kept block)."""
 
-    eliminated: Array
-    kept: Array
+    eliminated: np.ndarray
+    kept: np.ndarray
 
 
 class SchurForm:
@@ -43,6 +43,7 @@ class SchurForm:
     curvature : float, default=1.0
         Factor on the labelled terms' Gram matrices.
     fit_intercept : bool, default=True
+        Whether both sides have intercepts.
 
     Attributes
     ----------
@@ -97,24 +98,24 @@ class SchurForm:
         linear = Linear(np.vstack([grams.sy, wy[self.n_weak :]]), wy[: self.n_weak])
         return linear, 0.5 * (grams.yy_s + self.alpha * grams.yy_w)
 
-    def reduce(self, linear: Linear) -> tuple[Array, float]:
+    def reduce(self, linear: Linear) -> tuple[np.ndarray, float]:
         """``B`` and what the elimination adds to the constant."""
         solved = linalg.cho_solve(self._factor, linear.eliminated)
         offset = -0.5 * float(np.vdot(linear.eliminated, solved))
         return linear.kept - self._h_ek.T @ solved, offset
 
-    def apply(self, eliminated: Array, kept: Array) -> Linear:
+    def apply(self, eliminated: np.ndarray, kept: np.ndarray) -> Linear:
         """Multiply a point by the full quadratic's Hessian (without ``l2``)."""
         return Linear(
             self._h_ee @ eliminated + self._h_ek @ kept,
             self._h_ek.T @ eliminated + self._h_kk @ kept,
         )
 
-    def best_eliminated(self, weak: Array, linear: Linear) -> Array:
+    def best_eliminated(self, weak: np.ndarray, linear: Linear) -> np.ndarray:
         """Return the best ``E`` for weak coefficients ``weak``."""
         return linalg.cho_solve(self._factor, linear.eliminated) - self._inverse_h_ek @ weak
 
-    def stack(self, point: ARMPoint) -> tuple[Array, Array]:
+    def stack(self, point: ARMPoint) -> tuple[np.ndarray, np.ndarray]:
         """``(E, W_w)`` of a point."""
         parts = [point.strong]
         if self.width:
@@ -123,7 +124,7 @@ class SchurForm:
                 parts.append(point.weak_intercept[None])
         return np.vstack(parts), point.weak
 
-    def unstack(self, eliminated: Array, weak: Array) -> ARMPoint:
+    def unstack(self, eliminated: np.ndarray, weak: np.ndarray) -> ARMPoint:
         """Rebuild the point that `stack` took apart."""
         rest = eliminated[self.n_strong :]
         zero = np.zeros(eliminated.shape[1])
@@ -135,11 +136,13 @@ class SchurForm:
         )
 
     @cached_property
-    def _spectrum(self) -> tuple[Array, Array]:
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
         values, vectors = linalg.eigh(self.reduced)
         return np.maximum(values, 0.0), vectors
 
-    def quadratic(self, target: Array, l1: float, l2: float, penalty: Penalty) -> "WeakQuadratic":
+    def quadratic(
+        self, target: np.ndarray, l1: float, l2: float, penalty: Penalty
+    ) -> WeakQuadratic:
         """Pose the reduced problem with linear term ``target``."""
         values, vectors = self._spectrum
         return WeakQuadratic(self.reduced, values, vectors, target, l1, l2, penalty)
@@ -150,10 +153,10 @@ class WeakQuadratic:
 
     def __init__(
         self,
-        reduced: Array,
-        values: Array,
-        vectors: Array,
-        target: Array,
+        reduced: np.ndarray,
+        values: np.ndarray,
+        vectors: np.ndarray,
+        target: np.ndarray,
         l1: float,
         l2: float,
         penalty: Penalty,
@@ -169,18 +172,18 @@ class WeakQuadratic:
         self.free_value = float(np.sum(inverse[:, None] * rotated**2))
         self._free = (vectors, inverse[:, None] * rotated)
 
-    def curve(self, weights: Array) -> Array:
+    def curve(self, weights: np.ndarray) -> np.ndarray:
         """``(S + l2 I) W``."""
         return self._reduced @ weights + self.l2 * weights
 
-    def step(self, weights: Array) -> Array:
+    def step(self, weights: np.ndarray) -> np.ndarray:
         """One proximal gradient step."""
         if self._lipschitz == 0:
             return np.zeros_like(weights)
         moved = weights - (self.curve(weights) - self.target) / self._lipschitz
         return self.penalty.prox(moved, self.l1 / self._lipschitz)
 
-    def bounds(self, weights: Array) -> tuple[float, float]:
+    def bounds(self, weights: np.ndarray) -> tuple[float, float]:
         """Value at ``weights`` and a lower bound of the minimum, both without the constant.
 
         The dual point ``t W + (1 - t) (S + l2 I)^+ B`` is feasible for every ``t`` up to
@@ -202,8 +205,8 @@ class WeakQuadratic:
         return value, bound
 
     def solve(
-        self, start: Array, enough: Callable[[float, float], bool], max_iter: int
-    ) -> tuple[Array, int, bool]:
+        self, start: np.ndarray, enough: Callable[[float, float], bool], max_iter: int
+    ) -> tuple[np.ndarray, int, bool]:
         """Accelerated proximal descent until ``enough(value, bound)``."""
         if np.isinf(self.l1) or self.target.size == 0:
             return np.zeros_like(self.target), 0, True

@@ -20,7 +20,7 @@ from sk_mmbalance import (
     ModalityTransformer,
 )
 from sk_mmbalance.convex import cost_scorer
-from sk_mmbalance.convex.splits import inner_splits
+from sk_mmbalance.convex.arm._splits import inner_splits
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._checks import assert_all_checks_pass
 

@@ -8,7 +8,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from .opinion_pool import read_pool
+from ._solver import read_pool
 
 
 class OpinionPoolModel:

@@ -1,5 +1,7 @@
 """`ARMClassifierCV`: the strengths of an ARM-style classifier chosen by cross-validation."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from itertools import product
 from numbers import Integral, Real
@@ -12,27 +14,25 @@ from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.utils._param_validation import Interval
 
-from ..base import read_groups
-from ..modalities import CheckedModalities, Modalities
-from .arm_base import ARMBase, Rows
-from .assembly import Assembly, LinearSide
-from .classifier import ARMClassifier
-from .classifier_base import ARMClassifierBase
-from .combination import combine
-from .engine import ARMEngine
-from .problem import ARMPoint
-from .splits import inner_splits
+from ...base import read_groups
+from ...modalities import CheckedModalities, Modalities
+from ._assembly import Assembly, LinearSide
+from ._base import ARMBase, Rows
+from ._classifier import ARMClassifier
+from ._classifier_base import ARMClassifierBase
+from ._combination import combine
+from ._engine import ARMEngine
+from ._problem import ARMPoint
+from ._splits import inner_splits
 
-Array = np.ndarray
-
-# Couplings worth trying; the log-loss's scores are larger, and 1 or more flattens them.
+#: Couplings worth trying; the log-loss's scores are larger, and 1 or more flattens them.
 COUPLINGS = {
     "squared": (0.0, 0.1, 0.3, 1.0, 3.0),
     "squared_hinge": (0.0, 0.1, 0.3, 1.0, 3.0),
     "log_loss": (0.0, 0.01, 0.03, 0.1, 0.3),
 }
 
-# From an empty weak side down to a thousandth of that strength.
+#: From an empty weak side down to a thousandth of that strength.
 WEAK_REGS = tuple(np.geomspace(1.0, 1e-3, 10))
 
 Candidate = dict[str, float]
@@ -43,7 +43,7 @@ class ARMClassifierCV(ARMClassifierBase):
 
     Every fold computes its Gram matrices once; for each `coupling`, `alpha` and `strong_reg`
     the weak side's strength goes down a path, each solution starting from the one before.
-    Candidates are scored for the prediction mode chosen ('serial' as 'sum': its thresholds are
+    Candidates are scored for the prediction mode chosen ("serial" as "sum": its thresholds are
     tuned after the choice), on rows that have what the mode needs.
 
     See `ARMClassifier` for the objective and for the parameters not described here. **The
@@ -51,19 +51,25 @@ class ARMClassifierCV(ARMClassifierBase):
 
     Parameters
     ----------
-    weak : 'auto', str or list of str, default='auto'
-    strong : 'rest', str or list of str, default='rest'
+    weak : "auto", str or list of str, default="auto"
+        Weak modalities, as in `ARMClassifier`.
+    strong : "rest", str or list of str, default="rest"
+        Strong modalities, as in `ARMClassifier`.
     alphas : array-like of float, default=(1.0,)
+        Weights of the weak side's loss to try.
     couplings : array-like of float, default=None
-        None stands for (0, 0.1, 0.3, 1, 3), and with the log-loss for (0, 0.01, 0.03, 0.1, 0.3).
-        With 0 among them two separate models are a candidate.
+        Strengths that pull the outputs together. None stands for (0, 0.1, 0.3, 1, 3), and with the
+        log-loss for (0, 0.01, 0.03, 0.1, 0.3). With 0 among them two separate models are a
+        candidate.
     strong_regs : array-like of float, default=(0.001, 0.01, 0.1)
+        Ridges on the strong side.
     weak_regs : array-like of float, default=None
-        None stands for 10 values from 1 to 0.001, as fractions of `lam_w_max_`.
+        Strengths of the weak side's penalty. None stands for 10 values from 1 to 0.001, as
+        fractions of `lam_w_max_`.
     scoring : str or callable, default=None
         None is accuracy (weighted by `sample_weight`); else a scorer of scikit-learn.
     cv : int, splitter or iterable, default=5
-        Used for the choice, for ``weak='auto'`` and for the serial thresholds. Where there is
+        Used for the choice, for ``weak="auto"`` and for the serial thresholds. Where there is
         one candidate only, nothing is cross-validated for the choice.
     n_jobs : int, default=None
         Folds in parallel.
@@ -80,10 +86,12 @@ class ARMClassifierCV(ARMClassifierBase):
     best_score_ : float or None
         Mean score of the chosen candidate; None without cross-validation.
     best_index_ : int
+        Place of the chosen candidate in `cv_results_`.
     cv_results_ : dict of ndarray
         ``param_...``, ``split0_test_score`` and so on, ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` and ``mean_n_selected`` (weak columns kept).
     n_splits_ : int
+        Number of splits; 0 without cross-validation.
     classes_, weak_modalities_, strong_modalities_, coef_weak_, coef_strong_, coef_, \
     intercept_weak_, intercept_strong_, feature_importances_, support_mask_, subspace_, rank_, \
     objective_, dual_gap_, converged_, n_iter_, solver_, solver_status_, lam_w_max_, \
@@ -183,22 +191,24 @@ class ARMClassifierCV(ARMClassifierBase):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
-    ) -> "ARMClassifierCV":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMClassifierCV:
         """Choose the strengths and fit both sides with them.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
         y : array-like of shape (n_samples,)
+            Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 is as good as leaving the row out.
         groups : array-like of shape (n_samples,), default=None
             For the splits of `cv`; with an integer `cv` rows of a group stay together.
 
         Returns
         -------
         self : ARMClassifierCV
+            The fitted estimator.
         """
         checked = self._read_modalities(X, reset=True)
         classes, rows = self._read_rows(y, sample_weight, checked)
@@ -268,7 +278,7 @@ class ARMClassifierCV(ARMClassifierBase):
         checked: CheckedModalities,
         assembly: Assembly,
         rows: Rows,
-        groups: Array | None,
+        groups: np.ndarray | None,
         candidates: list[Candidate],
         described: dict[str, Any],
     ) -> dict[str, Any]:
@@ -323,11 +333,11 @@ class ARMClassifierCV(ARMClassifierBase):
         checked: CheckedModalities,
         assembly: Assembly,
         rows: Rows,
-        train: Array,
-        test: Array,
+        train: np.ndarray,
+        test: np.ndarray,
         candidates: list[Candidate],
         described: dict[str, Any],
-    ) -> tuple[Array, Array]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores on `test` and numbers of weak columns kept, of every candidate."""
         alpha = max(c["alpha"] for c in candidates)
         coupling = max(c["coupling"] for c in candidates)
@@ -356,7 +366,7 @@ class ARMClassifierCV(ARMClassifierBase):
         checked: CheckedModalities,
         assembly: Assembly,
         rows: Rows,
-        test: Array,
+        test: np.ndarray,
         strong: LinearSide,
         weak: LinearSide,
         described: dict[str, Any],
@@ -390,7 +400,7 @@ def _candidates(grid: Mapping[str, list[float]]) -> list[Candidate]:
     ]
 
 
-def _scorable(assembly: Assembly, mode: str) -> Array:
+def _scorable(assembly: Assembly, mode: str) -> np.ndarray:
     """Rows that have what the prediction mode needs."""
     if not assembly.weak.shape[1] or mode == "strong":
         return assembly.strong_seen
@@ -401,6 +411,6 @@ def _scorable(assembly: Assembly, mode: str) -> Array:
     return assembly.strong_seen & assembly.weak_seen
 
 
-def _partition(train: Array, test: Array, usable: Array) -> bool:
+def _partition(train: np.ndarray, test: np.ndarray, usable: np.ndarray) -> bool:
     """Whether a split uses all rows, so that rows outside the splits may train as well."""
     return len(train) + len(test) == len(usable)

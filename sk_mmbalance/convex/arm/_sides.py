@@ -1,13 +1,13 @@
 """Which modalities are the weak side and which the strong one."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..modalities import CheckedModalities
-
-Array = np.ndarray
+from ...modalities import CheckedModalities
 
 
 def named_side(value: Any, parameter: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -38,10 +38,10 @@ def resolve_sides(
 
     Parameters
     ----------
-    weak : 'auto', str or sequence of str
-        'auto' is the modality that scores lowest alone, or all that `strong` leaves over.
-    strong : 'rest', str or sequence of str
-        'rest' is every modality that is not weak.
+    weak : "auto", str or sequence of str
+        "auto" is the modality that scores lowest alone, or all that `strong` leaves over.
+    strong : "rest", str or sequence of str
+        "rest" is every modality that is not weak.
     known : tuple of str
         The modalities at hand. A single one is the strong side, and nothing is weak.
     score_alone : callable

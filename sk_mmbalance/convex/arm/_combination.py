@@ -1,14 +1,14 @@
 """From the two sides' scores to one: the prediction modes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..exceptions import MissingModalityError
+from ...exceptions import MissingModalityError
 
-Array = np.ndarray
-
-# Quantiles of the weak score that are tried as thresholds.
+#: Quantiles of the weak score that are tried as thresholds.
 _N_GRID = 60
 
 
@@ -22,7 +22,7 @@ class DeferralRule:
         A row is deferred when its weak confidence lies in ``[low, high]``. For two classes
         the confidence is the weak score itself; for more it is the margin between the two
         best classes, and ``low`` is minus infinity.
-    final : {'strong', 'sum'}
+    final : {"strong", "sum"}
         The score that decides deferred rows.
     """
 
@@ -30,13 +30,13 @@ class DeferralRule:
     high: float
     final: str
 
-    def defers(self, weak_scores: Array) -> Array:
+    def defers(self, weak_scores: np.ndarray) -> np.ndarray:
         """Boolean array (n_samples,): the rows to pass on."""
         confidence = confidences(weak_scores)
         return (confidence >= self.low) & (confidence <= self.high)
 
 
-def confidences(scores: Array) -> Array:
+def confidences(scores: np.ndarray) -> np.ndarray:
     """Return the score for two classes, the margin of the best two for more."""
     if scores.shape[1] == 1:
         return scores[:, 0]
@@ -44,7 +44,7 @@ def confidences(scores: Array) -> Array:
     return best[:, -1] - best[:, -2]
 
 
-def predicted_codes(scores: Array) -> Array:
+def predicted_codes(scores: np.ndarray) -> np.ndarray:
     """Class codes from scores."""
     if scores.shape[1] == 1:
         return (scores[:, 0] > 0).astype(int)
@@ -52,13 +52,13 @@ def predicted_codes(scores: Array) -> Array:
 
 
 def tune_deferral(
-    weak_scores: Array,
-    strong_scores: Array,
-    codes: Array,
+    weak_scores: np.ndarray,
+    strong_scores: np.ndarray,
+    codes: np.ndarray,
     *,
     costs: tuple[float, float],
     kappa: float,
-    weights: Array,
+    weights: np.ndarray,
 ) -> DeferralRule:
     """Find the rule of least ``error + kappa * mean cost`` on scores that were held out.
 
@@ -99,19 +99,19 @@ def tune_deferral(
     return best[1]
 
 
-def _running(values: Array) -> Array:
+def _running(values: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(values)])
 
 
 def combine(
     mode: str,
-    weak_scores: Array | None,
-    strong_scores: Array | None,
+    weak_scores: np.ndarray | None,
+    strong_scores: np.ndarray | None,
     *,
-    weak_seen: Array,
-    strong_seen: Array,
+    weak_seen: np.ndarray,
+    strong_seen: np.ndarray,
     rule: DeferralRule | None = None,
-) -> tuple[Array, Array, Array]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores of a prediction mode, and which sides each row used.
 
     Returns
@@ -153,7 +153,7 @@ def combine(
     return total / count, use_weak, use_strong
 
 
-def _refuse_lost(lost: Array, what: str, mode: str) -> None:
+def _refuse_lost(lost: np.ndarray, what: str, mode: str) -> None:
     if lost.any():
         raise MissingModalityError(
             f"`X` lacks {what} in {int(lost.sum())} row(s), which `predict_with`='{mode}' needs. "

@@ -1,14 +1,14 @@
 """Gram matrices: everything the squared loss ever needs to know of the rows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from .problem import ARMData
+from ._problem import ARMData
 
-Array = np.ndarray
-
-# Rows of one block: big enough for BLAS, small enough to stay near the cache.
+#: Rows of one block: big enough for BLAS, small enough to stay near the cache.
 _CHUNK = 4096
 
 
@@ -20,15 +20,15 @@ class Grams:
     ``css, csw, cww`` with ``m_c``. Without an intercept the ones are absent.
     """
 
-    ss: Array
-    sy: Array
+    ss: np.ndarray
+    sy: np.ndarray
     yy_s: float
-    ww: Array
-    wy: Array
+    ww: np.ndarray
+    wy: np.ndarray
     yy_w: float
-    css: Array
-    csw: Array
-    cww: Array
+    css: np.ndarray
+    csw: np.ndarray
+    cww: np.ndarray
 
 
 def compute_grams(data: ARMData) -> Grams:
@@ -40,9 +40,9 @@ def compute_grams(data: ARMData) -> Grams:
     ds, dw, k = data.strong.shape[1] + width, data.weak.shape[1] + width, data.n_outputs
     strong, weak, target = slice(0, ds), slice(ds, ds + dw), slice(ds + dw, ds + dw + k)
 
-    passes: list[tuple[Array, Array]] = []
+    passes: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def moments(weights: Array) -> Array:
+    def moments(weights: np.ndarray) -> np.ndarray:
         for seen, gram in passes:
             if seen is weights or np.array_equal(seen, weights):
                 return gram
@@ -63,7 +63,7 @@ def compute_grams(data: ARMData) -> Grams:
     )
 
 
-def _joint_gram(data: ARMData, weights: Array) -> Array:
+def _joint_gram(data: ARMData, weights: np.ndarray) -> np.ndarray:
     """Weighted Gram matrix of the columns ``[x_s, 1, x_w, 1, y]`` over rows of weight > 0."""
     ones = np.ones((_CHUNK, int(data.fit_intercept)))
     size = data.strong.shape[1] + data.weak.shape[1] + 2 * ones.shape[1] + data.n_outputs

@@ -12,15 +12,15 @@ labelled rows with the weak side, ``m_c`` on rows with both (no label needed); e
 one, or is zero throughout where its term is absent.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .losses import Loss, make_loss
-from .penalties import PENALTIES, Penalty
-
-Array = np.ndarray
+from ._losses import Loss, make_loss
+from ._penalties import PENALTIES, Penalty
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +36,16 @@ class ARMData:
     strong_rows, weak_rows, paired_rows : ndarray of shape (n_samples,)
         The weights ``m_s``, ``m_w`` and ``m_c``. Entries of the arrays are finite even
         where the weight is zero.
-    loss_name : {'squared', 'squared_hinge', 'log_loss'}
+    loss_name : {"squared", "squared_hinge", "log_loss"}
     fit_intercept : bool
     """
 
-    strong: Array
-    weak: Array
-    targets: Array
-    strong_rows: Array
-    weak_rows: Array
-    paired_rows: Array
+    strong: np.ndarray
+    weak: np.ndarray
+    targets: np.ndarray
+    strong_rows: np.ndarray
+    weak_rows: np.ndarray
+    paired_rows: np.ndarray
     loss_name: str = "squared"
     fit_intercept: bool = True
 
@@ -64,7 +64,7 @@ class ARMData:
         """Whether there is a weak side."""
         return self.weak.shape[1] > 0
 
-    def zero(self) -> "ARMPoint":
+    def zero(self) -> ARMPoint:
         """Return the point with all coefficients zero."""
         k = self.n_outputs
         return ARMPoint(
@@ -74,7 +74,7 @@ class ARMData:
             np.zeros(k),
         )
 
-    def scores(self, point: "ARMPoint") -> tuple[Array, Array]:
+    def scores(self, point: ARMPoint) -> tuple[np.ndarray, np.ndarray]:
         """Strong and weak scores, each of shape (n_samples, n_outputs).
 
         Rows that enter no term with a side have its intercept for a score.
@@ -84,29 +84,31 @@ class ARMData:
             self._weak_rows.times(point.weak) + point.weak_intercept,
         )
 
-    def pull_back(self, toward_strong: Array, toward_weak: Array) -> tuple[Array, Array]:
+    def pull_back(
+        self, toward_strong: np.ndarray, toward_weak: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Change of the objective with the coefficients, from that with the scores."""
         return self._strong_rows.transposed(toward_strong), self._weak_rows.transposed(toward_weak)
 
     @cached_property
-    def _strong_rows(self) -> "UsedRows":
+    def _strong_rows(self) -> UsedRows:
         return UsedRows(self.strong, (self.strong_rows > 0) | (self.paired_rows > 0))
 
     @cached_property
-    def _weak_rows(self) -> "UsedRows":
+    def _weak_rows(self) -> UsedRows:
         return UsedRows(self.weak, (self.weak_rows > 0) | (self.paired_rows > 0))
 
 
 class UsedRows:
     """Products with a matrix of which only some rows count: where few do, only those."""
 
-    def __init__(self, columns: Array, used: Array):
+    def __init__(self, columns: np.ndarray, used: np.ndarray):
         self._n_samples = len(columns)
         # a copy of more than half of the rows would cost more memory than time
         self._chosen = np.flatnonzero(used) if np.mean(used) < 0.5 else None
         self._columns = columns if self._chosen is None else columns[self._chosen]
 
-    def times(self, coef: Array) -> Array:
+    def times(self, coef: np.ndarray) -> np.ndarray:
         """Columns times coefficients, zero on rows that do not count."""
         if self._chosen is None:
             return self._columns @ coef
@@ -114,7 +116,7 @@ class UsedRows:
         product[self._chosen] = self._columns @ coef
         return product
 
-    def transposed(self, scores: Array) -> Array:
+    def transposed(self, scores: np.ndarray) -> np.ndarray:
         """Transposed columns times scores, which are zero on rows that do not count."""
         if self._chosen is None:
             return self._columns.T @ scores
@@ -146,13 +148,15 @@ class Strengths:
 class ARMPoint:
     """Coefficients ``W_s`` (n_strong_features, n_outputs), ``b_s``, ``W_w`` and ``b_w``."""
 
-    strong: Array
-    strong_intercept: Array
-    weak: Array
-    weak_intercept: Array
+    strong: np.ndarray
+    strong_intercept: np.ndarray
+    weak: np.ndarray
+    weak_intercept: np.ndarray
 
 
-def coupled_difference(strong_scores: Array, weak_scores: Array, data: ARMData) -> Array:
+def coupled_difference(
+    strong_scores: np.ndarray, weak_scores: np.ndarray, data: ARMData
+) -> np.ndarray:
     """``f_s - f_w`` on paired rows, zero elsewhere."""
     return np.where(data.paired_rows[:, None] > 0, strong_scores - weak_scores, 0.0)
 
@@ -167,7 +171,7 @@ def regularization(point: ARMPoint, strengths: Strengths) -> float:
 
 
 def objective_at_scores(
-    data: ARMData, strengths: Strengths, strong_scores: Array, weak_scores: Array
+    data: ARMData, strengths: Strengths, strong_scores: np.ndarray, weak_scores: np.ndarray
 ) -> float:
     """Sum the data terms of J at given scores."""
     total = data.strong_rows @ data.loss.value(strong_scores, data.targets)
@@ -187,8 +191,8 @@ def objective(data: ARMData, strengths: Strengths, point: ARMPoint) -> float:
 
 
 def score_gradients(
-    data: ARMData, strengths: Strengths, strong_scores: Array, weak_scores: Array
-) -> tuple[Array, Array, Array]:
+    data: ARMData, strengths: Strengths, strong_scores: np.ndarray, weak_scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients ``u_s``, ``u_w`` of the weighted losses and ``u_c`` of the coupling.
 
     J's data terms change with the strong scores by ``u_s + u_c`` and with the weak scores

@@ -5,29 +5,29 @@ operator of a norm and its dual norm are all that a first-order solver and a dua
 need to know about it.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 
 import numpy as np
-
-Array = np.ndarray
 
 
 class Penalty(ABC):
     """A norm ``Omega(W)`` that leads to structured zeros."""
 
     @abstractmethod
-    def value(self, weights: Array) -> float:
+    def value(self, weights: np.ndarray) -> float:
         """Omega(W)."""
 
     @abstractmethod
-    def dual_norm(self, gradient: Array) -> float:
+    def dual_norm(self, gradient: np.ndarray) -> float:
         """Largest ``<V, W>`` over all ``W`` with ``Omega(W) <= 1``."""
 
     @abstractmethod
-    def prox(self, weights: Array, threshold: float) -> Array:
+    def prox(self, weights: np.ndarray, threshold: float) -> np.ndarray:
         """Minimiser of ``1/2 ||Z - W||^2 + threshold * Omega(Z)`` over ``Z``."""
 
-    def excess(self, gradient: Array, threshold: float) -> float:
+    def excess(self, gradient: np.ndarray, threshold: float) -> float:
         """Squared distance of ``V`` to the dual ball of radius ``threshold``.
 
         It is the conjugate of ``threshold * Omega + 1/2 ||.||^2`` at ``V``, doubled: what
@@ -39,15 +39,15 @@ class Penalty(ABC):
 class RowSparse(Penalty):
     """``l21``: the sum of the rows' Euclidean norms, which selects whole features."""
 
-    def value(self, weights: Array) -> float:
+    def value(self, weights: np.ndarray) -> float:
         """Return the norm."""
         return float(np.sum(_row_norms(weights)))
 
-    def dual_norm(self, gradient: Array) -> float:
+    def dual_norm(self, gradient: np.ndarray) -> float:
         """Return the dual norm."""
         return float(np.max(_row_norms(gradient), initial=0.0))
 
-    def prox(self, weights: Array, threshold: float) -> Array:
+    def prox(self, weights: np.ndarray, threshold: float) -> np.ndarray:
         """Shrink towards zero by ``threshold``."""
         if np.isinf(threshold):
             return np.zeros_like(weights)
@@ -60,15 +60,15 @@ class RowSparse(Penalty):
 class EntrySparse(Penalty):
     """``l1``: the sum of absolute entries."""
 
-    def value(self, weights: Array) -> float:
+    def value(self, weights: np.ndarray) -> float:
         """Return the norm."""
         return float(np.sum(np.abs(weights)))
 
-    def dual_norm(self, gradient: Array) -> float:
+    def dual_norm(self, gradient: np.ndarray) -> float:
         """Return the dual norm."""
         return float(np.max(np.abs(gradient), initial=0.0))
 
-    def prox(self, weights: Array, threshold: float) -> Array:
+    def prox(self, weights: np.ndarray, threshold: float) -> np.ndarray:
         """Shrink towards zero by ``threshold``."""
         return np.sign(weights) * np.maximum(np.abs(weights) - threshold, 0.0)
 
@@ -76,15 +76,15 @@ class EntrySparse(Penalty):
 class LowRank(Penalty):
     """``trace``: the sum of singular values, which selects a low-dimensional subspace."""
 
-    def value(self, weights: Array) -> float:
+    def value(self, weights: np.ndarray) -> float:
         """Return the norm."""
         return float(np.sum(_singular_values(weights)))
 
-    def dual_norm(self, gradient: Array) -> float:
+    def dual_norm(self, gradient: np.ndarray) -> float:
         """Return the dual norm."""
         return float(np.max(_singular_values(gradient), initial=0.0))
 
-    def prox(self, weights: Array, threshold: float) -> Array:
+    def prox(self, weights: np.ndarray, threshold: float) -> np.ndarray:
         """Shrink towards zero by ``threshold``."""
         if weights.size == 0 or np.isinf(threshold):
             return np.zeros_like(weights)
@@ -95,11 +95,11 @@ class LowRank(Penalty):
 PENALTIES: dict[str, Penalty] = {"l21": RowSparse(), "l1": EntrySparse(), "trace": LowRank()}
 
 
-def _row_norms(weights: Array) -> Array:
+def _row_norms(weights: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("ij,ij->i", weights, weights))
 
 
-def _singular_values(weights: Array) -> Array:
+def _singular_values(weights: np.ndarray) -> np.ndarray:
     if weights.size == 0:
         return np.zeros(0)
     return np.linalg.svd(weights, compute_uv=False)

@@ -1,5 +1,7 @@
 """One problem, any solver, one certificate."""
 
+from __future__ import annotations
+
 import importlib
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,21 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from .certificate import relative_gap
-from .data_space import Watch, proximal_step, smooth_gradient, solve_data_space
-from .grams import Grams, compute_grams
-from .problem import ARMData, ARMPoint, Strengths, objective
-from .schur import SchurForm
-
-Array = np.ndarray
+from ._certificate import relative_gap
+from ._data_space import Watch, proximal_step, smooth_gradient, solve_data_space
+from ._grams import Grams, compute_grams
+from ._problem import ARMData, ARMPoint, Strengths, objective
+from ._schur import SchurForm
 
 OWN_SOLVERS = ("schur", "fista")
 
-# Beyond this many columns in all, a Gram matrix costs more than it saves: half a gigabyte.
+#: Beyond this many columns in all, a Gram matrix costs more than it saves: half a gigabyte.
 MAX_GRAM_COLUMNS = 8000
 
-# Where cvxpy is practical, from measured times of one solve (a tenth of a second or so): the
-# compressed squared loss by its coefficients, the row-wise losses by their scores as well.
+#: Where cvxpy is practical, from measured times of one solve (a tenth of a second or so): the
+#: compressed squared loss by its coefficients, the row-wise losses by their scores as well.
 CVXPY_COEFFICIENTS = 150
 CVXPY_SCORES = 300
 
@@ -60,8 +60,8 @@ class ARMEngine:
     Parameters
     ----------
     data : ARMData
-    solver : str, default='auto'
-        'auto', 'own' ('schur' or 'fista', as fits), 'schur', 'fista' or a cvxpy solver.
+    solver : str, default="auto"
+        "auto", "own" ("schur" or "fista", as fits), "schur", "fista" or a cvxpy solver.
     tol : float, default=1e-6
         Relative duality gap to reach.
     max_iter : int, default=10000
@@ -103,7 +103,7 @@ class ARMEngine:
         return self._forms[key]
 
     def choose(self, strengths: Strengths) -> str:
-        """Return the solver that 'auto' stands for."""
+        """Return the solver that "auto" stands for."""
         if self.solver not in ("auto", "own"):
             return self.solver
         data = self.data
@@ -215,7 +215,7 @@ class ARMEngine:
 
     def _solve_cvxpy(self, strengths: Strengths, name: str, start: ARMPoint | None) -> Solution:
         # cvxpy takes a second or more to import: only when a model is really solved with it
-        backend = importlib.import_module(".cvxpy_model", __package__)
+        backend = importlib.import_module("._cvxpy_model", __package__)
         data = self.data
         if strengths.penalty_name not in self._models:
             backend.check_solver(name, data.loss_name, strengths.penalty_name, data.n_outputs)

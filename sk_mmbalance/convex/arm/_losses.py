@@ -4,12 +4,12 @@ Scores ``F`` and coded targets ``Y`` have shape (n_samples, n_outputs). The conj
 that of one row's loss as a function of its scores.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax, xlogy
-
-Array = np.ndarray
 
 
 class Loss(ABC):
@@ -20,19 +20,21 @@ class Loss(ABC):
     ignores_common_shift = False
 
     @abstractmethod
-    def value(self, scores: Array, targets: Array) -> Array:
+    def value(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Loss of each row, shape (n_samples,)."""
 
     @abstractmethod
-    def gradient(self, scores: Array, targets: Array) -> Array:
+    def gradient(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Gradient of each row's loss in its scores, shape (n_samples, n_outputs)."""
 
     @abstractmethod
-    def conjugate(self, dual: Array, targets: Array) -> Array:
+    def conjugate(self, dual: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Conjugate of each row's loss, for ``dual`` in the range of the gradient."""
 
     @abstractmethod
-    def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+    def hessian_sum(
+        self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
         """Weighted sum of the rows' Hessians, shape (n_outputs, n_outputs)."""
 
 
@@ -41,19 +43,21 @@ class SquaredLoss(Loss):
 
     curvature = 1.0
 
-    def value(self, scores: Array, targets: Array) -> Array:
+    def value(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss of each row."""
         return 0.5 * np.sum((scores - targets) ** 2, axis=1)
 
-    def gradient(self, scores: Array, targets: Array) -> Array:
+    def gradient(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's loss."""
         return scores - targets
 
-    def conjugate(self, dual: Array, targets: Array) -> Array:
+    def conjugate(self, dual: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the conjugate of each row's loss."""
         return np.sum(dual * (0.5 * dual + targets), axis=1)
 
-    def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+    def hessian_sum(
+        self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
         """Return the weighted sum of the rows' Hessians."""
         return np.sum(weights) * np.eye(scores.shape[1])
 
@@ -63,19 +67,21 @@ class SquaredHingeLoss(Loss):
 
     curvature = 1.0
 
-    def value(self, scores: Array, targets: Array) -> Array:
+    def value(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss of each row."""
         return 0.5 * np.sum(np.maximum(1 - targets * scores, 0.0) ** 2, axis=1)
 
-    def gradient(self, scores: Array, targets: Array) -> Array:
+    def gradient(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's loss."""
         return -targets * np.maximum(1 - targets * scores, 0.0)
 
-    def conjugate(self, dual: Array, targets: Array) -> Array:
+    def conjugate(self, dual: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the conjugate of each row's loss."""
         return np.sum(dual * (0.5 * dual + targets), axis=1)
 
-    def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+    def hessian_sum(
+        self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
         """Return the weighted sum of the rows' Hessians."""
         return np.diag(weights @ (targets * scores < 1))
 
@@ -85,20 +91,22 @@ class BinaryLogLoss(Loss):
 
     curvature = 0.25
 
-    def value(self, scores: Array, targets: Array) -> Array:
+    def value(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss of each row."""
         return np.logaddexp(0.0, -targets * scores)[:, 0]
 
-    def gradient(self, scores: Array, targets: Array) -> Array:
+    def gradient(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's loss."""
         return -targets * expit(-targets * scores)
 
-    def conjugate(self, dual: Array, targets: Array) -> Array:
+    def conjugate(self, dual: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the conjugate of each row's loss."""
         chance = np.clip(-dual * targets, 0.0, 1.0)
         return (xlogy(chance, chance) + xlogy(1 - chance, 1 - chance))[:, 0]
 
-    def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+    def hessian_sum(
+        self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
         """Return the weighted sum of the rows' Hessians."""
         chance = expit(scores[:, 0])
         return np.array([[np.sum(weights * chance * (1 - chance))]])
@@ -111,20 +119,22 @@ class MultinomialLogLoss(Loss):
     curvature = 0.5
     ignores_common_shift = True
 
-    def value(self, scores: Array, targets: Array) -> Array:
+    def value(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss of each row."""
         return -np.sum(targets * log_softmax(scores, axis=1), axis=1)
 
-    def gradient(self, scores: Array, targets: Array) -> Array:
+    def gradient(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's loss."""
         return softmax(scores, axis=1) - targets
 
-    def conjugate(self, dual: Array, targets: Array) -> Array:
+    def conjugate(self, dual: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the conjugate of each row's loss."""
         chance = np.clip(dual + targets, 0.0, 1.0)
         return np.sum(xlogy(chance, chance), axis=1)
 
-    def hessian_sum(self, scores: Array, targets: Array, weights: Array) -> Array:
+    def hessian_sum(
+        self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
         """Return the weighted sum of the rows' Hessians."""
         chance = softmax(scores, axis=1)
         weighted = weights[:, None] * chance
@@ -140,7 +150,7 @@ def make_loss(name: str, n_outputs: int) -> Loss:
     return BinaryLogLoss() if n_outputs == 1 else MultinomialLogLoss()
 
 
-def code_targets(name: str, codes: Array, n_classes: int) -> Array:
+def code_targets(name: str, codes: np.ndarray, n_classes: int) -> np.ndarray:
     """Class codes (-1 for unlabelled) as the target matrix that loss ``name`` expects.
 
     Two classes share one column of -1 and +1. More classes have one column each: one-hot

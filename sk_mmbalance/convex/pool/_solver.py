@@ -8,8 +8,8 @@ and its weights minimise over ``w >= 0``
           \qquad z_{ik} = \sum_e w_e l_{iek},
 
 with shares ``c_i`` of the rows that sum to 1. The loss is convex in ``w``: log-sum-exp of a linear
-map, less a linear one. No file here imports cvxpy; `opinion_pool_cvxpy` states the same problem in
-it, for reference.
+map, less a linear one. Nothing here imports cvxpy; `_cvxpy_model` states the same problem in it,
+for reference.
 """
 
 from __future__ import annotations
@@ -24,27 +24,25 @@ from scipy.optimize import nnls
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 
-from .pool_problem import PoolProblem, scores
+from ._problem import PoolProblem, scores
 
-Array = np.ndarray
-
-# From how many rows on a tenth of them is solved first, to start near the solution.
+#: From how many rows on a tenth of them is solved first, to start near the solution.
 _MANY_ROWS = 20_000
 
-# Smallest eigenvalue that a step sees, as part of the mean one: duplicated experts have none.
+#: Smallest eigenvalue that a step sees, as part of the mean one: duplicated experts have none.
 _RIDGE = 1e-12
 
-# Share of the decrease that a Newton step promises which is enough (Armijo).
+#: Share of the decrease that a Newton step promises which is enough (Armijo).
 _ENOUGH = 1e-4
 
-# Relative rounding error of an objective: no reason to shorten a step.
+#: Relative rounding error of an objective: no reason to shorten a step.
 _ROUNDING = 1e-14
 
-# Part of the log-loss of equal probabilities below which an objective counts as 0: the gap of a
-# pool that is never wrong is a difference of rounding errors.
+#: Part of the log-loss of equal probabilities below which an objective counts as 0: the gap of a
+#: pool that is never wrong is a difference of rounding errors.
 _SMALLEST = 1e-3
 
-# Halvings of a step after which what is left is rounding.
+#: Halvings of a step after which what is left is rounding.
 _MOST_HALVINGS = 40
 
 
@@ -70,7 +68,7 @@ class OpinionPoolSolution:
         Newton steps on all rows.
     """
 
-    weights: Array
+    weights: np.ndarray
     objective: float
     log_loss: float
     gap: float
@@ -207,7 +205,7 @@ def fit_opinion_pool(
     return solution
 
 
-def pooled_log_proba(log_proba: Any, weights: Any, *, present: Any = None) -> Array:
+def pooled_log_proba(log_proba: Any, weights: Any, *, present: Any = None) -> np.ndarray:
     """Log-probabilities of the logarithmic opinion pool with given weights.
 
     Parameters
@@ -236,7 +234,7 @@ def pooled_log_proba(log_proba: Any, weights: Any, *, present: Any = None) -> Ar
     return log_softmax(scores(_by_expert(log_proba, present), weights), axis=1)
 
 
-def _by_expert(log_proba: Any, present: Any) -> Array:
+def _by_expert(log_proba: Any, present: Any) -> np.ndarray:
     """Log-probabilities as (n_experts, n_samples, n_classes), zero where there is no input."""
     logs = np.asarray(log_proba, dtype=np.float64)
     if logs.ndim != 3 or 0 in logs.shape:
@@ -298,7 +296,7 @@ def read_pool(
 
 
 def _minimise(
-    problem: PoolProblem, weights: Array, alpha: float, tol: float, max_iter: int
+    problem: PoolProblem, weights: np.ndarray, alpha: float, tol: float, max_iter: int
 ) -> OpinionPoolSolution:
     """Newton's method from `weights` until the relative duality gap is `tol`."""
     # Per class, the penalty is on the mean over classes.
@@ -335,13 +333,13 @@ def _minimise(
 
 def _shorten(
     problem: PoolProblem,
-    w: Array,
-    direction: Array,
-    price: Array,
+    w: np.ndarray,
+    direction: np.ndarray,
+    price: np.ndarray,
     value: float,
-    gradient: Array,
+    gradient: np.ndarray,
     shape: tuple[int, ...],
-) -> tuple[Array, float, Array, Array] | None:
+) -> tuple[np.ndarray, float, np.ndarray, np.ndarray] | None:
     """First of the steps 1, 1/2, 1/4, ... that falls enough; None if rounding is all that is left.
 
     Returns the weights there, and what `PoolProblem.slope` says of them.
@@ -357,7 +355,7 @@ def _shorten(
     return None
 
 
-def _quadratic_minimum(w: Array, gradient: Array, hessian: Array) -> Array:
+def _quadratic_minimum(w: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
     """Minimise ``gradient'(v - w) + (v - w)' hessian (v - w) / 2`` over ``v >= 0``."""
     ridge = _RIDGE * max(np.trace(hessian) / len(w), np.finfo(float).tiny)
     while True:

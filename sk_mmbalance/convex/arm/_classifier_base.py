@@ -1,5 +1,7 @@
 """What the ARM-style classifiers share: labels, weights, thresholds, predictions."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -8,16 +10,14 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ..base import ModalityClassifier
-from ..modalities import CheckedModalities
-from .arm_base import ARMBase, Rows
-from .arm_predict import MODES
-from .assembly import Assembly
-from .combination import DeferralRule, predicted_codes, tune_deferral
-from .losses import code_targets
-from .splits import inner_splits
-
-Array = np.ndarray
+from ...base import ModalityClassifier
+from ...modalities import CheckedModalities
+from ._assembly import Assembly
+from ._base import ARMBase, Rows
+from ._combination import DeferralRule, predicted_codes, tune_deferral
+from ._losses import code_targets
+from ._prediction import MODES
+from ._splits import inner_splits
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -40,7 +40,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
 
     def _read_rows(
         self, y: Any, sample_weight: Any, checked: CheckedModalities
-    ) -> tuple[Array, Rows]:
+    ) -> tuple[np.ndarray, Rows]:
         """Classes, and what is known of each row."""
         labeled, classes, codes = self._read_partial_labels(
             y, checked.n_samples, self.unlabeled_label
@@ -61,7 +61,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         targets = code_targets(self.loss, codes, len(classes))
         return classes, Rows(targets, labeled, weights, pair_weights, codes)
 
-    def _check_labeled(self, counted: Array, truth: Array, side: str) -> None:
+    def _check_labeled(self, counted: np.ndarray, truth: np.ndarray, side: str) -> None:
         super()._check_labeled(counted, truth, side)
         seen = np.unique(truth[counted])
         n_classes = int(truth.max()) + 1
@@ -72,7 +72,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
                 f"or leave the class out."
             )
 
-    def _score_of(self, scores: Array, truth: Array, weights: Array) -> float:
+    def _score_of(self, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
         # accuracy; scikit-learn's own checks its input for longer than a small fit takes
         return float(np.average(predicted_codes(scores) == truth, weights=weights))
 
@@ -80,7 +80,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         self,
         assembly: Assembly,
         rows: Rows,
-        groups: Array | None,
+        groups: np.ndarray | None,
         values: dict[str, float],
         costs: tuple[float, float],
     ) -> DeferralRule:
@@ -127,12 +127,13 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             weights=rows.weights[usable],
         )
 
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: Any) -> np.ndarray:
         """Scores of the prediction mode `predict_with`.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
 
         Returns
         -------
@@ -142,31 +143,35 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         scores, _, _ = self._combined_scores(X)
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> np.ndarray:
         """Class of each row.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
+            Labels, of `classes_`.
         """
         scores, _, _ = self._combined_scores(X)
         return self.classes_[predicted_codes(scores)]
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
-        """Class probabilities; only with ``loss='log_loss'``.
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities; only with ``loss="log_loss"``.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
         """
         scores, _, _ = self._combined_scores(X)
         if len(self.classes_) == 2:
@@ -174,16 +179,18 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         return softmax(scores, axis=1)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithm of `predict_proba`.
 
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
 
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
         """
         scores, _, _ = self._combined_scores(X)
         if len(self.classes_) == 2:

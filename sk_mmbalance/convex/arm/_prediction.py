@@ -1,5 +1,7 @@
 """Fitted coefficients and predictions of the strong/weak-modality estimators."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -7,16 +9,14 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import ModalityEstimator
-from ..modalities import CheckedModalities, check_modalities
-from .assembly import LinearSide, side_columns, side_present
-from .combination import combine
-
-Array = np.ndarray
+from ...base import ModalityEstimator
+from ...modalities import CheckedModalities, check_modalities
+from ._assembly import LinearSide, side_columns, side_present
+from ._combination import combine
 
 MODES = ("auto", "weak", "strong", "sum", "serial")
 
-# Of the weak and of the strong side.
+#: Of the weak and of the strong side.
 DEFAULT_COSTS = (1.0, 10.0)
 
 
@@ -28,8 +28,8 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
     costs: Any
     weak_modalities_: list[str]
     strong_modalities_: list[str]
-    support_mask_: Array
-    subspace_: Array
+    support_mask_: np.ndarray
+    subspace_: np.ndarray
     _strong_side: LinearSide
     _weak_side: LinearSide
 
@@ -37,40 +37,40 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
 
     # -- fitted coefficients ---------------------------------------------------------------
 
-    def _oriented(self, matrix: Array) -> Array:
+    def _oriented(self, matrix: np.ndarray) -> np.ndarray:
         """Coefficients as scikit-learn has them: (n_outputs, n_features)."""
         return matrix.T
 
     @property
-    def coef_weak_(self) -> Array:
+    def coef_weak_(self) -> np.ndarray:
         """Weak coefficients, (n_outputs, n_weak_features)."""
         check_is_fitted(self, "_weak_side")
         return self._oriented(self._weak_side.coef)
 
     @property
-    def coef_strong_(self) -> Array:
+    def coef_strong_(self) -> np.ndarray:
         """Strong coefficients, (n_outputs, n_strong_features)."""
         check_is_fitted(self, "_strong_side")
         return self._oriented(self._strong_side.coef)
 
     @property
-    def intercept_weak_(self) -> Array:
+    def intercept_weak_(self) -> np.ndarray:
         """Weak intercepts, (n_outputs,)."""
         check_is_fitted(self, "_weak_side")
         return self._weak_side.intercept
 
     @property
-    def intercept_strong_(self) -> Array:
+    def intercept_strong_(self) -> np.ndarray:
         """Strong intercepts, (n_outputs,)."""
         check_is_fitted(self, "_strong_side")
         return self._strong_side.intercept
 
     @property
-    def coef_(self) -> Array:
+    def coef_(self) -> np.ndarray:
         """All coefficients, modalities in the order of `modality_names_`, zeros kept."""
         check_is_fitted(self, "_strong_side")
         widths = {name: int(np.prod(shape)) for name, shape in self.modality_shapes_.items()}
-        parts: dict[str, Array] = {}
+        parts: dict[str, np.ndarray] = {}
         for names, side in (
             (self.weak_modalities_, self._weak_side),
             (self.strong_modalities_, self._strong_side),
@@ -82,7 +82,7 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
 
     # -- prediction ------------------------------------------------------------------------
 
-    def _read_sides(self, X: Any, mode: str) -> tuple[CheckedModalities, Array, Array]:
+    def _read_sides(self, X: Any, mode: str) -> tuple[CheckedModalities, np.ndarray, np.ndarray]:
         """Read `X` for a mode; a side the mode never looks at may be absent or NaN."""
         check_is_fitted(self, "_strong_side")
         weak, strong = tuple(self.weak_modalities_), tuple(self.strong_modalities_)
@@ -105,7 +105,9 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
         weak_seen, strong_seen = side_present(checked, weak), side_present(checked, strong)
         return checked, weak_seen, strong_seen
 
-    def _combined_scores(self, X: Any, mode: str | None = None) -> tuple[Array, Array, Array]:
+    def _combined_scores(
+        self, X: Any, mode: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scores of shape (n_samples, n_outputs) and the sides that each row used."""
         mode = self.predict_with if mode is None else mode
         if mode not in MODES:
@@ -143,7 +145,8 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
         Parameters
         ----------
         X : Modalities, dict, DataFrame or array-like
-        mode : {'auto', 'weak', 'strong', 'sum', 'serial'}, default=None
+            Multimodal input.
+        mode : {"auto", "weak", "strong", "sum", "serial"}, default=None
             None stands for ``predict_with``.
 
         Returns
@@ -162,7 +165,7 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
             per_row=per_row,
         )
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> np.ndarray:
         """Reduce the weak side to its discriminative part.
 
         Parameters
@@ -173,7 +176,7 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            The weak columns in `support_mask_`; with ``penalty='trace'`` the weak columns
+            The weak columns in `support_mask_`; with ``penalty="trace"`` the weak columns
             projected on `subspace_`. With a single modality there is no weak side and nothing
             is selected: all its columns.
         """

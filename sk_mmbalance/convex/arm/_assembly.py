@@ -1,23 +1,23 @@
 """From multimodal input to the plain arrays of the strong/weak-modality problem."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..modalities import CheckedModalities
-from .problem import ARMData, ARMPoint
-
-Array = np.ndarray
+from ...modalities import CheckedModalities
+from ._problem import ARMData, ARMPoint
 
 
-def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> Array:
+def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> np.ndarray:
     """Set the side's modalities next to each other, float64, (n_samples, n_features_of_side)."""
     if not names:
         return np.zeros((checked.n_samples, 0))
     return np.hstack([checked.flat(name) for name in names], dtype=np.float64)
 
 
-def side_present(checked: CheckedModalities, names: tuple[str, ...]) -> Array:
+def side_present(checked: CheckedModalities, names: tuple[str, ...]) -> np.ndarray:
     """Rows that have the side: all of its modalities."""
     if not names:
         return np.zeros(checked.n_samples, dtype=bool)
@@ -28,10 +28,10 @@ def side_present(checked: CheckedModalities, names: tuple[str, ...]) -> Array:
 class LinearSide:
     """One side's predictor in the user's own columns: ``f = X coef + intercept``."""
 
-    coef: Array
-    intercept: Array
+    coef: np.ndarray
+    intercept: np.ndarray
 
-    def scores(self, columns: Array) -> Array:
+    def scores(self, columns: np.ndarray) -> np.ndarray:
         """Scores of shape (n_samples, n_outputs); NaN rows give NaN."""
         return columns @ self.coef + self.intercept
 
@@ -55,21 +55,21 @@ class Assembly:
         What centring took off.
     """
 
-    strong: Array
-    weak: Array
-    targets: Array
-    strong_seen: Array
-    weak_seen: Array
-    labeled: Array
-    weights: Array
-    pair_weights: Array
-    strong_mean: Array
-    weak_mean: Array
-    target_mean: Array
+    strong: np.ndarray
+    weak: np.ndarray
+    targets: np.ndarray
+    strong_seen: np.ndarray
+    weak_seen: np.ndarray
+    labeled: np.ndarray
+    weights: np.ndarray
+    pair_weights: np.ndarray
+    strong_mean: np.ndarray
+    weak_mean: np.ndarray
+    target_mean: np.ndarray
     loss_name: str
     fit_intercept: bool
 
-    def data(self, *, alpha: float, coupling: float, rows: Array | None = None) -> ARMData:
+    def data(self, *, alpha: float, coupling: float, rows: np.ndarray | None = None) -> ARMData:
         """Pose the problem on `rows`, less those that enter no term with these strengths."""
         strong_rows = self.weights * (self.labeled & self.strong_seen)
         weak_rows = self.weights * (self.labeled & self.weak_seen) * (alpha > 0)
@@ -106,15 +106,15 @@ class Assembly:
 
 
 def assemble(
-    strong: Array,
-    weak: Array,
-    targets: Array,
+    strong: np.ndarray,
+    weak: np.ndarray,
+    targets: np.ndarray,
     *,
-    strong_seen: Array,
-    weak_seen: Array,
-    labeled: Array,
-    weights: Array,
-    pair_weights: Array,
+    strong_seen: np.ndarray,
+    weak_seen: np.ndarray,
+    labeled: np.ndarray,
+    weights: np.ndarray,
+    pair_weights: np.ndarray,
     loss_name: str,
     fit_intercept: bool,
     center_targets: bool = False,
@@ -143,7 +143,9 @@ def assemble(
     )
 
 
-def _center(columns: Array, counted: Array, seen: Array, fit_intercept: bool) -> Array:
+def _center(
+    columns: np.ndarray, counted: np.ndarray, seen: np.ndarray, fit_intercept: bool
+) -> np.ndarray:
     mean = np.zeros(columns.shape[1])
     if fit_intercept and counted.any() and columns.shape[1]:
         mean = np.mean(columns, axis=0, where=counted[:, None])
@@ -153,6 +155,6 @@ def _center(columns: Array, counted: Array, seen: Array, fit_intercept: bool) ->
     return mean
 
 
-def _shares(weights: Array) -> Array:
+def _shares(weights: np.ndarray) -> np.ndarray:
     total = float(np.sum(weights))
     return weights / total if total > 0 else weights

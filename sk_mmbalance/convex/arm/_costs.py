@@ -1,5 +1,7 @@
 """A scorer that sets the error against the cost of acquiring the modalities."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,16 +1,18 @@
 """Cross-validation inside an estimator with few labels."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from ..base import Fold, make_folds
-
-Array = np.ndarray
+from ...base import Fold, make_folds
 
 
-def inner_splits(cv: Any, target: Array, *, classifier: bool, groups: Array | None) -> list[Fold]:
+def inner_splits(
+    cv: Any, target: np.ndarray, *, classifier: bool, groups: np.ndarray | None
+) -> list[Fold]:
     """Train and test rows of each split.
 
     An integer `cv` is lowered to the size of the smallest class where that is smaller: with

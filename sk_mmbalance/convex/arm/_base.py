@@ -1,5 +1,7 @@
 """What the strong/weak-modality estimators share in `fit`: parameters, sides, solving."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +12,16 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..exceptions import ScaleWarning
-from ..modalities import CheckedModalities
-from .arm_predict import DEFAULT_COSTS, ARMPrediction
-from .assembly import Assembly, LinearSide, assemble, side_columns, side_present
-from .engine import ARMEngine, Solution
-from .problem import ARMData, ARMPoint, Strengths
-from .sides import resolve_sides, scale_ratio
-from .splits import inner_splits
+from ...exceptions import ScaleWarning
+from ...modalities import CheckedModalities
+from ._assembly import Assembly, LinearSide, assemble, side_columns, side_present
+from ._engine import ARMEngine, Solution
+from ._prediction import DEFAULT_COSTS, ARMPrediction
+from ._problem import ARMData, ARMPoint, Strengths
+from ._sides import resolve_sides, scale_ratio
+from ._splits import inner_splits
 
-Array = np.ndarray
-
-# Standard deviations further apart than this make one ridge strength mean two things.
+#: Standard deviations further apart than this make one ridge strength mean two things.
 _SCALE_LIMIT = 1e3
 
 
@@ -38,11 +38,11 @@ class Rows:
         Class codes, or the targets themselves in regression: what scores are compared with.
     """
 
-    targets: Array
-    labeled: Array
-    weights: Array
-    pair_weights: Array
-    truth: Array
+    targets: np.ndarray
+    labeled: np.ndarray
+    weights: np.ndarray
+    pair_weights: np.ndarray
+    truth: np.ndarray
 
 
 class ARMBase(ARMPrediction):
@@ -84,7 +84,7 @@ class ARMBase(ARMPrediction):
     def _loss_name(self) -> str:
         return getattr(self, "loss", "squared")
 
-    def _score_of(self, scores: Array, truth: Array, weights: Array) -> float:
+    def _score_of(self, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
         """Goodness of a score matrix, larger is better."""
         raise NotImplementedError
 
@@ -110,7 +110,7 @@ class ARMBase(ARMPrediction):
         return costs
 
     def _find_sides(
-        self, checked: CheckedModalities, rows: Rows, groups: Array | None, strong_reg: float
+        self, checked: CheckedModalities, rows: Rows, groups: np.ndarray | None, strong_reg: float
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         def score_alone(name: str) -> float:
             usable = np.flatnonzero(rows.labeled & checked.present_in(name) & (rows.weights > 0))
@@ -132,7 +132,9 @@ class ARMBase(ARMPrediction):
 
         return resolve_sides(self.weak, self.strong, checked.names, score_alone)
 
-    def _fit_alone(self, columns: Array, rows: Rows, train: Array, strong_reg: float) -> LinearSide:
+    def _fit_alone(
+        self, columns: np.ndarray, rows: Rows, train: np.ndarray, strong_reg: float
+    ) -> LinearSide:
         """One modality's own predictor, without a weak side."""
         everywhere = np.ones(len(train), dtype=bool)
         alone = assemble(
@@ -170,7 +172,7 @@ class ARMBase(ARMPrediction):
         )
 
     def _check_rows(
-        self, assembly: Assembly, truth: Array, has_weak: bool, alpha: float, coupling: float
+        self, assembly: Assembly, truth: np.ndarray, has_weak: bool, alpha: float, coupling: float
     ) -> None:
         """Raise where a term of the objective has no rows to stand on."""
         if has_weak and alpha + coupling == 0:
@@ -189,7 +191,7 @@ class ARMBase(ARMPrediction):
                 "none. Set `coupling`=0, or pass such rows (they need no label)."
             )
 
-    def _check_labeled(self, counted: Array, truth: Array, side: str) -> None:
+    def _check_labeled(self, counted: np.ndarray, truth: np.ndarray, side: str) -> None:
         if not counted.any():
             raise ValueError(
                 f"No labelled row has the {side} side; at least one of every class is needed."
@@ -249,7 +251,7 @@ class ARMBase(ARMPrediction):
                 f"'{self._loss_name()}'. Use 'auto' or 'fista'."
             )
         if self.solver not in ("auto", "schur", "fista"):
-            from .cvxpy_model import check_solver
+            from ._cvxpy_model import check_solver
 
             check_solver(self.solver, self._loss_name(), self.penalty, n_outputs)
 
@@ -280,7 +282,11 @@ class ARMBase(ARMPrediction):
         )
 
     def _solve(
-        self, checked: CheckedModalities, rows: Rows, groups: Array | None, values: dict[str, float]
+        self,
+        checked: CheckedModalities,
+        rows: Rows,
+        groups: np.ndarray | None,
+        values: dict[str, float],
     ) -> tuple[dict[str, Any], Assembly, Solution]:
         """Find the sides, solve, and return the fitted attributes without setting any."""
         weak, strong = self._find_sides(checked, rows, groups, values["strong_reg"])

@@ -7,20 +7,20 @@ of the squared loss. The *scalar metric* is plain FISTA: one Lipschitz bound, no
 is for more columns than a Gram matrix can hold.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .accelerated import Blocks, accelerated_descent
-from .certificate import dual_bound, relative_gap, settle_intercepts
-from .grams import Grams
-from .problem import ARMData, ARMPoint, Strengths, objective, score_gradients
-from .schur import Linear, SchurForm
+from ._accelerated import Blocks, accelerated_descent
+from ._certificate import dual_bound, relative_gap, settle_intercepts
+from ._grams import Grams
+from ._problem import ARMData, ARMPoint, Strengths, objective, score_gradients
+from ._schur import Linear, SchurForm
 
-Array = np.ndarray
-
-# How exactly the Gram metric's inner problem is solved, relative to what a step can gain.
+#: How exactly the Gram metric's inner problem is solved, relative to what a step can gain.
 _INNER_ACCURACY = 0.1
 _INNER_MAX_ITER = 2000
 

@@ -15,9 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-Array = np.ndarray
-
-# Numbers of a chunk of rows: 1 MB of them, so that every pass over a chunk finds it in the cache.
+#: Numbers of a chunk of rows: 1 MB of them, so that every pass over a chunk finds it in the cache.
 _CHUNK = 2**17
 
 
@@ -38,9 +36,9 @@ class PoolProblem:
         Whether an expert has a weight for every class.
     """
 
-    logs: Array
-    codes: Array
-    shares: Array
+    logs: np.ndarray
+    codes: np.ndarray
+    shares: np.ndarray
     per_class: bool = False
 
     @property
@@ -54,7 +52,7 @@ class PoolProblem:
         n_experts, _, n_classes = self.logs.shape
         return (n_experts, n_classes) if self.per_class else (n_experts,)
 
-    def rows(self, indices: Array) -> PoolProblem:
+    def rows(self, indices: np.ndarray) -> PoolProblem:
         """Only some rows, their shares summing to 1 again."""
         shares = self.shares[indices]
         return replace(
@@ -64,7 +62,7 @@ class PoolProblem:
             shares=shares / shares.sum(),
         )
 
-    def slope(self, weights: Array) -> tuple[float, Array, Array]:
+    def slope(self, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Loss at `weights`, its gradient over the flattened weights, and the probabilities."""
         loss, gradient = 0.0, np.zeros(weights.size)
         proba = np.empty(self.logs.shape[1:])
@@ -81,7 +79,7 @@ class PoolProblem:
                 gradient += logs.reshape(len(logs), -1) @ residuals.ravel()
         return loss, gradient, proba
 
-    def curvature(self, proba: Array, chosen: Array) -> Array:
+    def curvature(self, proba: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Hessian of the loss over the `chosen` flattened weights, where the pool is `proba`."""
         size = proba.shape[1] * len(self.logs) if self.per_class else len(chosen)
         whole = np.zeros((size, size))
@@ -97,7 +95,7 @@ class PoolProblem:
         step = max(1, _CHUNK // (n_experts * n_classes))
         return [slice(start, start + step) for start in range(0, n_samples, step)]
 
-    def _curve(self, part: slice, proba: Array, chosen: Array) -> Array:
+    def _curve(self, part: slice, proba: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         # With B = sqrt(c p) l both terms are products of a matrix with itself.
         root = np.sqrt(proba)
         scaled = self.logs[chosen, part] * (np.sqrt(self.shares[part])[:, None] * root)
@@ -105,7 +103,7 @@ class PoolProblem:
         flat = scaled.reshape(len(chosen), -1)
         return flat @ flat.T - means @ means.T
 
-    def _curve_per_class(self, part: slice, proba: Array) -> Array:
+    def _curve_per_class(self, part: slice, proba: np.ndarray) -> np.ndarray:
         by_class = self.logs[:, part].transpose(2, 0, 1)  # (n_classes, n_experts, n_rows)
         n_classes, n_experts, n_rows = by_class.shape
         shares = self.shares[part, None]
@@ -118,7 +116,7 @@ class PoolProblem:
         return whole.reshape(n_experts * n_classes, -1)
 
 
-def scores(logs: Array, weights: Array) -> Array:
+def scores(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted sums of log-probabilities, shape (n_samples, n_classes).
 
     `logs` is (n_experts, n_samples, n_classes), `weights` by expert or by expert and class.
@@ -128,7 +126,7 @@ def scores(logs: Array, weights: Array) -> Array:
     return (weights @ logs.reshape(len(logs), -1)).reshape(logs.shape[1:])
 
 
-def softmax_and_loss(scores: Array, codes: Array) -> tuple[Array, Array]:
+def softmax_and_loss(scores: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and log-loss of every row; overwrites `scores`."""
     scores -= scores.max(axis=1, keepdims=True)
     own = scores[np.arange(len(codes)), codes]
