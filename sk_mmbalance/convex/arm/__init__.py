@@ -1,7 +1,8 @@
 """Linear models of a cheap weak side and an expensive strong side, trained together.
 
 The problem is stated as plain arrays (`_problem`), solved by `_engine`, and judged by
-`_certificate` whichever solver ran. cvxpy is imported by `_cvxpy_model` alone, when one of its solvers is used.
+`_certificate` whichever solver ran. cvxpy is imported by `_cvxpy_model` alone, when one of its
+solvers is used.
 """
 
 from ._classifier import ARMClassifier
