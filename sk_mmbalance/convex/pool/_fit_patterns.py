@@ -99,13 +99,14 @@ def fit_pattern_weights(
     >>> from sk_mmbalance.convex import fit_pattern_weights
     >>> rng = np.random.default_rng(0)
     >>> y = rng.integers(0, 3, 500)
-    >>> logits = rng.normal(size=(500, 2, 3))
-    >>> logits[np.arange(500), :, y] += [2, 1]  # the second expert is worse
-    >>> weights = fit_pattern_weights(log_softmax(logits, axis=2), y, np.eye(2, dtype=bool))
+    >>> sure = rng.normal(size=(500, 3)) + 2 * np.eye(3)[y]
+    >>> echo = sure + rng.normal(size=(500, 3))  # says the same, less clearly
+    >>> log_proba = log_softmax(np.stack([sure, echo], axis=1), axis=2)
+    >>> weights = fit_pattern_weights(log_proba, y, uses=np.eye(2, dtype=bool))
     >>> weights.of((True, True)).round(1)
-    array([2.3, 0.9])
+    array([2.2, 0. ])
     >>> weights.of((False, True)).round(1)
-    array([0. , 1.2])
+    array([0., 1.])
     """
     if default not in _DEFAULTS:
         raise ValueError(f"`default` must be one of {list(_DEFAULTS)}; got {default!r}.")
