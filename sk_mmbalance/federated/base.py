@@ -19,8 +19,9 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from torch import nn
 from tqdm.auto import tqdm
 
+from .. import networks
 from ..modalities import CheckedModalities, InputSpec, check_modalities
-from ..neural import parts
+from ..neural import OPTIMIZERS, MultimodalNet, NeuralPredictions, insert_shared
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from .client import ClientTrainer
 from .engine import AfterRound, make_engine
@@ -31,7 +32,7 @@ from .task import Task, load_arrays
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseFederatedClassifier(parts.NeuralPredictions):
+class BaseFederatedClassifier(NeuralPredictions):
     """Base of the federated estimators: everything but the algorithm.
 
     A subclass has its own parameters as fields, and in `_method_class` the algorithm, whose
@@ -82,7 +83,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         ],
         "local_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions(set(parts.OPTIMIZERS))],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_min": [Interval(Real, 0, None, closed="left"), None],
         "lr_hold": [Interval(Integral, 0, None, closed="left")],
@@ -102,9 +103,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "Parameters" in (cls.__doc__ or "") and SHARED_PARAMETERS not in cls.__doc__:  # type: ignore[operator]
-            cls.__doc__ = parts.insert_shared(
-                cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES
-            )
+            cls.__doc__ = insert_shared(cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES)
 
     @property
     def module_(self) -> nn.Module:
@@ -169,8 +168,8 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         classes, codes = self._read_labels(y, checked.n_samples)
         weight = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
         ids = _read_clients(clients, checked.n_samples)
-        device = parts.choose_device(self.device)
-        dtype = parts.choose_dtype(self.dtype, checked, device)
+        device = networks.choose_device(self.device)
+        dtype = networks.choose_dtype(self.dtype, checked, device)
         task = Task(checked.spec.shapes, tuple(classes.tolist()), str(dtype).removeprefix("torch."))
         holdout = self._read_eval_set(eval_set, checked.spec, classes, task)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -218,11 +217,11 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         known, codes = self._read_labels(y, checked.n_samples, classes=known)
         weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
         ids = _read_clients(clients, checked.n_samples)
-        device = parts.choose_device(self.device)
+        device = networks.choose_device(self.device)
         if continued:
             task = self.server_.task
         else:
-            dtype = parts.choose_dtype(self.dtype, checked, device)
+            dtype = networks.choose_dtype(self.dtype, checked, device)
             name = str(dtype).removeprefix("torch.")
             task = Task(checked.spec.shapes, tuple(known.tolist()), name)
         shares = _by_client(task, checked, codes, weight, ids)
@@ -241,7 +240,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
 
     def _read_eval_set(
         self, eval_set: Any, spec: InputSpec, classes: np.ndarray, task: Task
-    ) -> parts.ModalityRows | None:
+    ) -> networks.ModalityRows | None:
         if eval_set is None:
             return None
         if not isinstance(eval_set, tuple) or len(eval_set) != 2:
@@ -260,7 +259,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
     def _run(
         self,
         server: Server,
-        shares: dict[Any, parts.ModalityRows],
+        shares: dict[Any, networks.ModalityRows],
         memories: dict[str, Memory],
         spec: InputSpec,
         classes: np.ndarray,
@@ -303,7 +302,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         memories = memories or {}
         labels = {client: client for client in server.known} if labels is None else labels
         classes = np.asarray(server.task.classes) if classes is None else classes
-        net = _net_for_prediction(server.module(), parts.choose_device(device))
+        net = _net_for_prediction(server.module(), networks.choose_device(device))
         history = _history_frame(server, labels)
         selection = pd.DataFrame(
             server.selection, columns=["round", "client", "modalities", "outcome"]
@@ -393,7 +392,7 @@ def _by_client(
     codes: np.ndarray,
     weight: np.ndarray | None,
     ids: np.ndarray,
-) -> dict[Any, parts.ModalityRows]:
+) -> dict[Any, networks.ModalityRows]:
     """Each client's rows, by its id; clients whose rows all weigh 0 do not exist."""
     kept = np.ones(len(ids), dtype=bool) if weight is None else weight > 0
     shares = {}
@@ -407,8 +406,8 @@ def _by_client(
     return shares
 
 
-def _net_for_prediction(module: nn.Module, device: torch.device) -> parts.MultimodalNet:
-    net = parts.MultimodalNet(
+def _net_for_prediction(module: nn.Module, device: torch.device) -> MultimodalNet:
+    net = MultimodalNet(
         module.to(device),
         criterion=nn.CrossEntropyLoss,
         criterion__reduction="none",

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..neural import parts
+from .. import networks
 from .aggregation import SHARED, split_by_modality
 from .local import Local, correct_rows, restrict, train
 from .messages import Memory, Order, Reply
@@ -29,10 +29,12 @@ class ClientTrainer:
         Where to train.
     """
 
-    def __init__(self, method: Method, task: Task, rows: parts.ModalityRows, device: Any = "cpu"):
+    def __init__(
+        self, method: Method, task: Task, rows: networks.ModalityRows, device: Any = "cpu"
+    ):
         self.method = method
         self.task = task
-        self.device = parts.choose_device(device)
+        self.device = networks.choose_device(device)
         self.rows = _without_weightless(rows)
 
     def modalities(self) -> list[str]:
@@ -121,7 +123,7 @@ class ClientTrainer:
         ), local.memory
 
 
-def _without_weightless(rows: parts.ModalityRows) -> parts.ModalityRows:
+def _without_weightless(rows: networks.ModalityRows) -> networks.ModalityRows:
     """Rows of weight 0 are as good as absent."""
     if rows.weight is None or bool((rows.weight > 0).all()):
         return rows

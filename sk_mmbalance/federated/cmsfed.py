@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from .. import networks
 from ..base import PublishedFormMixin
 from ..exceptions import NoUpdateWarning
-from ..neural import parts
 from .base import BaseFederatedClassifier
 from .local import Local, in_batches, restrict
 from .messages import Arrays, Config, Memory, Order, Reply
@@ -96,7 +96,7 @@ class CMSFed(Method):
         }
         return {}
 
-    def loss(self, local: Local, batch: parts.Batch, extras: dict[str, Tensor]) -> Tensor:
+    def loss(self, local: Local, batch: networks.Batch, extras: dict[str, Tensor]) -> Tensor:
         """CE(H) + gamma P_weak: the weak modality's features go nearer to their prototypes."""
         X, codes = batch
         weight, present = X.get("weight"), X.get("present")
@@ -116,7 +116,7 @@ class CMSFed(Method):
             away = distance_logits(features, means, known)
             losses, counted = prototype_losses(away, codes, known)
             here = counted if present is None else counted & present[name]
-            terms[name] = parts.weighted_mean_loss(losses, weight, here)
+            terms[name] = networks.weighted_mean_loss(losses, weight, here)
             scores[name] = _mean_probability(away.detach(), codes, weight, here)
         least = min(scores.values())
         weak = [name for name, score in scores.items() if score == least]
@@ -348,7 +348,7 @@ def _mean_probability(logits: Tensor, codes: Tensor, weight: Tensor | None, mask
 
 
 @torch.no_grad()
-def _features(module: Any, rows: parts.ModalityRows) -> dict[str, Tensor]:
+def _features(module: Any, rows: networks.ModalityRows) -> dict[str, Tensor]:
     """Embeddings of all rows, in eval mode."""
     module.eval()
     found = [module.encode(X["inputs"], X.get("present")) for X, _ in in_batches(rows)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
 from .messages import Memory, Order
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Local:
     """
 
     module: nn.Module
-    rows: parts.ModalityRows
-    whole: parts.ModalityRows
+    rows: networks.ModalityRows
+    whole: networks.ModalityRows
     used: list[str]
     held: list[str]
     order: Order
@@ -62,7 +62,9 @@ class Local:
         return float(len(self.rows)) if weight is None else float(weight.double().sum())
 
 
-def restrict(rows: parts.ModalityRows, used: list[str], device: torch.device) -> parts.ModalityRows:
+def restrict(
+    rows: networks.ModalityRows, used: list[str], device: torch.device
+) -> networks.ModalityRows:
     """Only some modalities, and only rows that have at least one of them, on `device`."""
     present = None
     if rows.present is not None:
@@ -79,7 +81,7 @@ def restrict(rows: parts.ModalityRows, used: list[str], device: torch.device) ->
     return _to(kept, device)
 
 
-def _to(rows: parts.ModalityRows, device: torch.device) -> parts.ModalityRows:
+def _to(rows: networks.ModalityRows, device: torch.device) -> networks.ModalityRows:
     if device.type == "cpu":
         return rows
     return replace(
@@ -103,7 +105,7 @@ def train(method: Method, local: Local) -> float:
     config: Any = local.order.config
     optimizer = method.make_optimizer(module, float(config["lr"]))
     anchors = [(w, w.detach().clone()) for w in module.parameters()] if method.prox_mu else []
-    batches = parts.RowBatches(rows, method.batch_size, local.device, seed=int(config["seed"]))
+    batches = networks.RowBatches(rows, method.batch_size, local.device, seed=int(config["seed"]))
     mean = float("nan")
     for epoch in range(int(config["epochs"])):
         batches.epoch = epoch
@@ -123,8 +125,8 @@ def train(method: Method, local: Local) -> float:
 
 
 def _shuffled(
-    batches: parts.RowBatches, rows: parts.ModalityRows, extras: dict[str, Tensor]
-) -> Iterator[tuple[parts.Batch, dict[str, Tensor]]]:
+    batches: networks.RowBatches, rows: networks.ModalityRows, extras: dict[str, Tensor]
+) -> Iterator[tuple[networks.Batch, dict[str, Tensor]]]:
     """Batches of an epoch, with the same rows of further tensors."""
     order = batches.order()
     assert order is not None  # local training always shuffles
@@ -142,7 +144,7 @@ def _freeze_batch_statistics(module: nn.Module) -> None:
             part.eval()
 
 
-def in_batches(rows: parts.ModalityRows) -> Iterator[parts.Batch]:
+def in_batches(rows: networks.ModalityRows) -> Iterator[networks.Batch]:
     """All rows in their order, in large batches."""
     for start in range(0, len(rows), _EVALUATE_BATCH):
         yield rows[start : start + _EVALUATE_BATCH]
@@ -150,7 +152,7 @@ def in_batches(rows: parts.ModalityRows) -> Iterator[parts.Batch]:
 
 @torch.no_grad()
 def correct_rows(
-    module: nn.Module, rows: parts.ModalityRows, device: torch.device
+    module: nn.Module, rows: networks.ModalityRows, device: torch.device
 ) -> tuple[tuple[float, float], dict[str, tuple[float, float]]]:
     """Weight of the rows that are classified rightly, and of all rows: fused, and by modality."""
     module.eval()

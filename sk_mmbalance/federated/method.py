@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
+from ..neural import OPTIMIZERS
 from .local import Local
 from .messages import Arrays, Config, Order, Reply
 from .task import Task
@@ -55,19 +56,19 @@ class Method:
 
     # -- both sides ------------------------------------------------------------------------
 
-    def build(self, task: Task) -> parts.MultimodalModule:
+    def build(self, task: Task) -> networks.MultimodalModule:
         """Make the network, with weights drawn at random."""
         built = self._backbones(task)
         backbones = {name: module for name, (module, _) in built.items()}
         dims = {name: size for name, (_, size) in built.items()}
-        fusion = parts.make_fusion("concat", dims, len(task.classes))
-        module = parts.MultimodalModule(
-            backbones, fusion, None, parts.not_ours(self.backbones, backbones)
+        fusion = networks.make_fusion("concat", dims, len(task.classes))
+        module = networks.MultimodalModule(
+            backbones, fusion, None, networks.not_ours(self.backbones, backbones)
         )
         return module.to(task.torch_dtype)
 
     def _backbones(self, task: Task) -> dict[str, tuple[nn.Module, int]]:
-        return parts.make_backbones(
+        return networks.make_backbones(
             self.backbones,
             task.shapes,
             task.torch_dtype,
@@ -94,7 +95,7 @@ class Method:
 
     def make_optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Make a fresh optimiser."""
-        cls, options = parts.OPTIMIZERS[self.optimizer]
+        cls, options = OPTIMIZERS[self.optimizer]
         options = {**options, "weight_decay": self.weight_decay}
         if "momentum" in options:
             options["momentum"] = self.momentum
@@ -110,7 +111,7 @@ class Method:
         """Get ready for local training; return tensors by row that `loss` needs."""
         return {}
 
-    def loss(self, local: Local, batch: parts.Batch, extras: dict[str, Tensor]) -> Tensor:
+    def loss(self, local: Local, batch: networks.Batch, extras: dict[str, Tensor]) -> Tensor:
         """Loss of one batch: here, cross-entropy of the fused prediction."""
         X, codes = batch
         output = local.module(X["inputs"], X.get("present"), unimodal=False)
@@ -157,4 +158,6 @@ def mean_cross_entropy(
     """Weighted mean cross-entropy; rows outside `mask` count in the denominator only."""
     if weight is None and mask is None:
         return F.cross_entropy(logits, codes)
-    return parts.weighted_mean_loss(F.cross_entropy(logits, codes, reduction="none"), weight, mask)
+    return networks.weighted_mean_loss(
+        F.cross_entropy(logits, codes, reduction="none"), weight, mask
+    )

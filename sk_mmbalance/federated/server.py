@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import networks
 from ..exceptions import NoUpdateWarning
-from ..neural import parts
 from .aggregation import SHARED, State, split_by_modality, weighted_means, why_refuse
 from .local import correct_rows, restrict
 from .messages import Config, Failure, Order, Reply, n_bytes
@@ -82,7 +82,7 @@ class Server:
         clients: Sequence[str],
         seed: int = 0,
         n_rounds: int | None = None,
-        holdout: parts.ModalityRows | None = None,
+        holdout: networks.ModalityRows | None = None,
     ):
         self.method = method
         self.task = task
@@ -359,13 +359,13 @@ class Server:
         self._row = {}
         self.phase = "train"
 
-    def _holdout_accuracies(self, rows: parts.ModalityRows) -> dict[str, float]:
+    def _holdout_accuracies(self, rows: networks.ModalityRows) -> dict[str, float]:
         cpu = torch.device("cpu")
         total, own = correct_rows(self.module(), restrict(rows, self.task.names, cpu), cpu)
         figures = {f"{name}__valid_accuracy": _ratio(pair) for name, pair in own.items()}
         return {"valid_accuracy": _ratio(total), **figures}
 
-    def module(self) -> parts.MultimodalModule:
+    def module(self) -> networks.MultimodalModule:
         """Make the network with the global weights."""
         with seeded(self.seed):
             module = self.method.build(self.task)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from .. import networks
 from ..modalities import CheckedModalities, InputSpec, check_modalities
-from ..neural import parts
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Task:
         shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
         return cls(shapes, tuple(about["classes"]), about["dtype"])
 
-    def read(self, X: Any, y: Any, sample_weight: Any = None) -> parts.ModalityRows:
+    def read(self, X: Any, y: Any, sample_weight: Any = None) -> networks.ModalityRows:
         """One client's own rows; it may lack modalities, in some rows or altogether.
 
         Parameters
@@ -117,9 +117,9 @@ class Task:
 
     def rows(
         self, checked: CheckedModalities, codes: np.ndarray, weight: np.ndarray | None
-    ) -> parts.ModalityRows:
+    ) -> networks.ModalityRows:
         """Tensors from input that has been read."""
-        return parts.to_rows(
+        return networks.to_rows(
             checked, codes, weight, dtype=self.torch_dtype, device=torch.device("cpu")
         )
 

@@ -10,8 +10,8 @@ import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from ... import networks
 from ...modalities import CheckedModalities, check_modalities
-from ...neural import parts
 from ..client import ClientTrainer
 from ..task import Task
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
@@ -155,7 +155,9 @@ def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
     """What the server has to know of a client's data to lay out the network: no rows."""
     refuse_undeployable(estimator)
     checked = _read(estimator, data, keep_absent=True)
-    dtype = parts.choose_dtype(estimator.dtype, checked, parts.choose_device(estimator.device))
+    dtype = networks.choose_dtype(
+        estimator.dtype, checked, networks.choose_device(estimator.device)
+    )
     return {
         "shapes": {name: list(shape) for name, shape in checked.spec.shapes.items()},
         "classes": np.unique(np.asarray(data[1])).tolist(),
@@ -171,4 +173,4 @@ def _trainer(estimator: Any, task: Task, data: Any) -> ClientTrainer:
     given = data[2] if len(data) == 3 else None
     weight = estimator._read_weights(given, checked, codes, classes, estimator.class_weight)
     rows = task.rows(checked, codes, weight)
-    return ClientTrainer(estimator._method(), task, rows, parts.choose_device(estimator.device))
+    return ClientTrainer(estimator._method(), task, rows, networks.choose_device(estimator.device))
