@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Order, Server
-from sk_mmbalance.federated.local import Local, restrict
-from sk_mmbalance.federated.task import seeded
+from sk_mmbalance.federated._local import Local, restrict
+from sk_mmbalance.federated._task import seeded
 
 from .conftest import federation, run, same_state
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated.prototypes import (
+from sk_mmbalance.federated._prototypes import (
     accuracy_ratios,
     class_means,
     distance_logits,

@@ -20,7 +20,7 @@ from sk_mmbalance.federated import (
     Server,
     Task,
 )
-from sk_mmbalance.federated.messages import n_bytes
+from sk_mmbalance.federated._messages import n_bytes
 
 from .conftest import federation, run, same_state
 

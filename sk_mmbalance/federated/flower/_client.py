@@ -12,8 +12,8 @@ from flwr.clientapp import ClientApp
 
 from ...modalities import CheckedModalities, check_modalities
 from ...neural import parts
-from ..client import ClientTrainer
-from ..task import Task
+from .._client import ClientTrainer
+from .._task import Task
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
 
 #: Flower's type of message for every kind of order.

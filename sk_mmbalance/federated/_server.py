@@ -23,11 +23,11 @@ import torch
 
 from ..exceptions import NoUpdateWarning
 from ..neural import parts
-from .aggregation import SHARED, State, split_by_modality, weighted_means, why_refuse
-from .local import correct_rows, restrict
-from .messages import Config, Failure, Order, Reply, n_bytes
-from .method import Method
-from .task import Task, arrays_of, load_arrays, seeded
+from ._aggregation import SHARED, State, split_by_modality, weighted_means, why_refuse
+from ._local import correct_rows, restrict
+from ._messages import Config, Failure, Order, Reply, n_bytes
+from ._method import Method
+from ._task import Task, arrays_of, load_arrays, seeded
 
 Replies = Mapping[str, Reply | Failure]
 

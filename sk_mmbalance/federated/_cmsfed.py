@@ -18,11 +18,11 @@ from torch import Tensor
 from ..base import PublishedFormMixin
 from ..exceptions import NoUpdateWarning
 from ..neural import parts
-from .base import BaseFederatedClassifier
-from .local import Local, in_batches, restrict
-from .messages import Arrays, Config, Memory, Order, Reply
-from .method import Method, mean_cross_entropy
-from .prototypes import (
+from ._base import BaseFederatedClassifier
+from ._local import Local, in_batches, restrict
+from ._messages import Arrays, Config, Memory, Order, Reply
+from ._method import Method, mean_cross_entropy
+from ._prototypes import (
     accuracy_ratios,
     class_means,
     distance_logits,
@@ -31,8 +31,8 @@ from .prototypes import (
     prototype_losses,
     unit,
 )
-from .selection import greedy_selection, update_distances
-from .server import Server
+from ._selection import greedy_selection, update_distances
+from ._server import Server
 
 Vectors = dict[str, dict[str, np.ndarray]]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..neural import parts
-from .messages import Reply
+from ._messages import Reply
 
 State = dict[str, np.ndarray]
 

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..neural import parts
-from .local import Local
-from .messages import Arrays, Config, Order, Reply
-from .task import Task
+from ._local import Local
+from ._messages import Arrays, Config, Order, Reply
+from ._task import Task
 
 if TYPE_CHECKING:
-    from .server import Server
+    from ._server import Server
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from ..neural import parts
-from .base import BaseFederatedClassifier
-from .crossmodal import CrossModalModule, class_confidence, class_temperatures, infiltration_loss
-from .local import Local, in_batches
-from .messages import Arrays, Config, Memory
-from .method import Method, mean_cross_entropy
-from .server import Server
-from .task import Task, arrays_of
+from ._base import BaseFederatedClassifier
+from ._crossmodal import CrossModalModule, class_confidence, class_temperatures, infiltration_loss
+from ._local import Local, in_batches
+from ._messages import Arrays, Config, Memory
+from ._method import Method, mean_cross_entropy
+from ._server import Server
+from ._task import Task, arrays_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from ..neural import parts
-from .aggregation import SHARED, split_by_modality
-from .local import Local, correct_rows, restrict, train
-from .messages import Memory, Order, Reply
-from .method import Method
-from .task import Task, arrays_of, load_arrays, seeded
+from ._aggregation import SHARED, split_by_modality
+from ._local import Local, correct_rows, restrict, train
+from ._messages import Memory, Order, Reply
+from ._method import Method
+from ._task import Task, arrays_of, load_arrays, seeded
 
 
 class ClientTrainer:

@@ -21,13 +21,13 @@ from tqdm.auto import tqdm
 
 from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ..neural import parts
+from ._client import ClientTrainer
+from ._engine import AfterRound, make_engine
+from ._messages import Memory
+from ._method import Method
+from ._server import Server
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from .client import ClientTrainer
-from .engine import AfterRound, make_engine
-from .messages import Memory
-from .method import Method
-from .server import Server
-from .task import Task, load_arrays
+from ._task import Task, load_arrays
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..neural import parts
-from .messages import Memory, Order
+from ._messages import Memory, Order
 
 if TYPE_CHECKING:
-    from .method import Method
+    from ._method import Method
 
 _EVALUATE_BATCH = 4096  # no gradients are kept
 
