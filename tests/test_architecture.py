@@ -29,7 +29,8 @@ class Room:
 ROOMS = {
     "__init__": Room(packages=set()),
     "exceptions": Room(packages=set()),
-    "modalities": Room({"exceptions"}),
+    "_sklearn": Room(),
+    "modalities": Room({"exceptions", "_sklearn"}),
     "base": Room({"modalities"}),
     "preprocessing": Room({"base"}),
     "datasets": Room({"modalities"}, ARRAYS | {"tqdm"}),

@@ -15,13 +15,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from ..base import read_groups
+from ..base import hold_out, read_groups, warn_if_unscaled
 from ..modalities import CheckedModalities
 from ._building import NetBuilding
 from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import NeuralPredictions
-from ._scale import warn_if_unscaled
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import (
     LR_SCHEDULES,
@@ -31,11 +30,14 @@ from ._training import (
     choose_device,
     choose_dtype,
 )
-from ._validation import AUTO_EARLY_STOPPING_ROWS, split_off_validation
 from .data import GivenRows
 from .fitted_fusion import FittedFusion, fit_fusion
 from .net import MultimodalNet
 from .weights_file import load_weights, save_weights
+
+#: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
+#: epoch by, and too many to do without.
+AUTO_EARLY_STOPPING_ROWS = 1000
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -215,7 +217,7 @@ class BaseMultimodalClassifier(NetBuilding, NeuralPredictions):
         if not stopping:
             return kept, None
         groups = None if groups is None else groups[kept]
-        train, valid = split_off_validation(codes[kept], groups, self.validation_fraction, seed)
+        train, valid = hold_out(codes[kept], groups, self.validation_fraction, seed)
         return kept[train], kept[valid]
 
     def _train(

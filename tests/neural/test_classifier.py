@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from torch import nn
 
 from sk_mmbalance import Modalities, MultimodalClassifier
-from sk_mmbalance.neural._validation import split_off_validation
+from sk_mmbalance.base import hold_out
 
 from .conftest import blobs, with_missing
 
@@ -469,7 +469,7 @@ def test_largest_group_is_not_held_out(sizes):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     codes = np.arange(len(groups)) % 3
     for seed in range(5):
-        _, valid = split_off_validation(codes, groups, 0.1, seed)
+        _, valid = hold_out(codes, groups, 0.1, seed)
         assert len(valid) == min(sizes)
 
 
@@ -489,11 +489,11 @@ def test_groups_of_another_length_are_refused(n):
 def test_rare_classes_are_always_trained_on():
     codes = np.array([0] * 50 + [1] * 49 + [2])
     for seed in range(20):
-        train, valid = split_off_validation(codes, None, 0.1, seed)
+        train, valid = hold_out(codes, None, 0.1, seed)
         assert set(codes[train]) == {0, 1, 2}
         assert set(codes[valid]) == {0, 1}
     many = np.arange(40) // 2  # twenty classes, two rows each: too many to stratify by
-    train, valid = split_off_validation(many, None, 0.1, 0)
+    train, valid = hold_out(many, None, 0.1, 0)
     assert len(set(many[train])) == 20
     assert len(valid) == 4
 

@@ -1,20 +1,15 @@
-"""The held-out part that early stopping watches."""
+"""A held-out part of the rows: what early stopping watches."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
-#: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
-#: epoch by, and too many to do without.
-AUTO_EARLY_STOPPING_ROWS = 1000
 
-
-def split_off_validation(
-    codes: np.ndarray, groups: Any, fraction: float, seed: int
+def hold_out(
+    codes: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers for training and for validation.
 

@@ -1,0 +1,34 @@
+"""The only importer of scikit-learn's private names.
+
+They may change with any release of scikit-learn: what has to change with them is here.
+"""
+
+from __future__ import annotations
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _CVIterableWrapper as IterableOfSplits
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._set_output import _safe_set_output as safe_set_output
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_method_params as check_method_params
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "BaseComposition",
+    "BaseSearchCV",
+    "Interval",
+    "IterableOfSplits",
+    "StrOptions",
+    "check_feature_names_in",
+    "check_method_params",
+    "check_sample_weight",
+    "fit_context",
+    "routing_enabled",
+    "safe_indexing",
+    "safe_set_output",
+    "validate_parameter_constraints",
+]

@@ -1,0 +1,50 @@
+"""What all estimators share: training rows, what `y` is, folds, and what `fit` remembers."""
+
+from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
+from ._folds import Fold, cut_folds, make_folds
+from ._hold_out import hold_out
+from ._published import PublishedFormMixin
+from ._rows import TrainingRows, cut, read_groups
+from ._scale import warn_if_unscaled
+from ._target import (
+    CLASSES,
+    LABELS,
+    NUMBERS,
+    ClassTarget,
+    LabelTarget,
+    NumberTarget,
+    Target,
+    read_partly_known,
+    read_partly_known_numbers,
+    read_target,
+)
+from ._weights import first_tags, read_weights, weight_params
+
+__all__ = [
+    "CLASSES",
+    "EVERY_ROW",
+    "LABELS",
+    "NUMBERS",
+    "ClassTarget",
+    "Fold",
+    "LabelTarget",
+    "ModalityClassifier",
+    "ModalityEstimator",
+    "ModalityRegressor",
+    "NumberTarget",
+    "PublishedFormMixin",
+    "Target",
+    "TrainingRows",
+    "cut",
+    "cut_folds",
+    "first_tags",
+    "hold_out",
+    "make_folds",
+    "read_groups",
+    "read_partly_known",
+    "read_partly_known_numbers",
+    "read_target",
+    "read_weights",
+    "warn_if_unscaled",
+    "weight_params",
+]

@@ -1,0 +1,223 @@
+"""Bases of all estimators: reading `X` and `y`, and what `fit` remembers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..modalities import CheckedModalities, InputSpec, check_modalities
+from ._rows import TrainingRows, read_groups
+from ._target import (
+    CLASSES,
+    LABELS,
+    NUMBERS,
+    ClassTarget,
+    LabelTarget,
+    Target,
+    read_partly_known,
+    read_partly_known_numbers,
+    read_target,
+)
+from ._weights import read_weights
+
+#: Stands for "every row has its value of `y`", where None may itself mark rows without.
+EVERY_ROW = object()
+
+
+class ModalityEstimator(BaseEstimator):
+    """Base of estimators that take multimodal input.
+
+    A subclass has the constructor parameters ``modalities=None`` (column blocks of a flat table)
+    and ``missing="error"`` (or ``"mask"``). Its `fit` reads what it is given with `_read_training`,
+    works on local variables only, and calls `_become_fitted` at the very end: a failed or
+    interrupted `fit` leaves whatever was there before.
+    """
+
+    modalities: Any
+    missing: str
+
+    #: Whether sparse modalities are accepted and made dense as a whole when they are read.
+    _makes_dense = False
+
+    #: What `y` may be.
+    _kinds: ClassVar[Collection[str]] = ()
+
+    def _read_modalities(
+        self, X: Any, *, reset: bool, accept_sparse: bool = False, keep_all_missing: bool = False
+    ) -> CheckedModalities:
+        """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing."""
+        checked = check_modalities(
+            X,
+            estimator=self,
+            spec=None if reset else self._input_spec,
+            modalities=self.modalities,
+            missing=self.missing,
+            accept_sparse=accept_sparse or self._makes_dense,
+            keep_all_missing=keep_all_missing,
+        )
+        return checked.dense() if self._makes_dense else checked
+
+    def _read_for_prediction(self, X: Any, **options: Any) -> CheckedModalities:
+        check_is_fitted(self)
+        return self._read_modalities(X, reset=False, **options)
+
+    def _read_training(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        *,
+        reset: bool = True,
+        accept_sparse: bool = False,
+        target: Target | None = None,
+        unlabelled: Any = EVERY_ROW,
+        class_weight: Any = None,
+    ) -> TrainingRows:
+        """Read what `fit` was given: the one reader of `X`, `y`, `sample_weight` and `groups`.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups : object
+            As they came.
+        reset : bool
+            Whether this is a new fit; else `X` is held to what `fit` saw.
+        accept_sparse : bool
+            Whether sparse modalities are taken as they are.
+        target : Target, default=None
+            What `y` is, where that is known already; it need not show every class then.
+        unlabelled : object
+            Value of `y` in rows without label, for estimators that use such rows.
+        class_weight : dict, "balanced" or None
+            Weights of classes, multiplied into those of the rows.
+        """
+        checked = self._read_modalities(X, reset=reset, accept_sparse=accept_sparse)
+        n_samples, owner = checked.n_samples, type(self).__name__
+        if target is not None:
+            if y is None:
+                read_target(y, n_samples, self._kinds, owner)  # says what is missing
+            coded = target.encode(y, n_samples)
+        elif unlabelled is not EVERY_ROW and NUMBERS in self._kinds:
+            target, coded = read_partly_known_numbers(y, n_samples, unlabelled, owner)
+        elif unlabelled is not EVERY_ROW:
+            target, coded = read_partly_known(y, n_samples, unlabelled, owner)
+        else:
+            target, coded = read_target(y, n_samples, self._kinds, owner)
+        weight = read_weights(sample_weight, checked, target, coded, class_weight)
+        return TrainingRows.of(checked, target, coded, weight, read_groups(groups, n_samples))
+
+    def _become_fitted(self, spec: InputSpec, **fitted: Any) -> None:
+        """Become fitted, in one step: an interrupt leaves the old state or the new one."""
+        names = (
+            {} if spec.feature_names_in is None else {"feature_names_in_": spec.feature_names_in}
+        )
+        kept = {
+            key: value
+            for key, value in vars(self).items()
+            if key != "feature_names_in_" and key not in fitted
+        }
+        self.__dict__ = {
+            **kept,
+            **fitted,
+            "_input_spec": spec,
+            "modality_names_": list(spec.names),
+            "modality_shapes_": dict(spec.shapes),
+            "n_features_in_": spec.n_features_in,
+            **names,
+        }
+
+    def _remember_modalities(self, checked: CheckedModalities | InputSpec) -> None:
+        """Set the attributes that later calls are held to."""
+        self._become_fitted(checked if isinstance(checked, InputSpec) else checked.spec)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.sparse = self._makes_dense
+        return tags
+
+
+class ModalityClassifier(ClassifierMixin, ModalityEstimator):
+    """Base of multimodal classifiers."""
+
+    _kinds: ClassVar[Collection[str]] = (CLASSES,)
+
+    classes_: np.ndarray
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = LABELS in self._kinds
+        return tags
+
+    def _classes_to_come(self, classes: Any, *, continued: bool) -> np.ndarray:
+        """All labels that `partial_fit` will ever meet: its first call has to name them."""
+        class_weight = getattr(self, "class_weight", None)
+        if isinstance(class_weight, str):
+            raise ValueError(
+                f"`class_weight={class_weight!r}` needs all rows at once and cannot be used with "
+                "partial_fit. Pass a dict of class weights."
+            )
+        if not continued and classes is None:
+            raise ValueError(
+                "`classes` must be given in the first call of partial_fit: later rows may bring "
+                "labels that these rows do not have."
+            )
+        known = self.classes_ if continued else np.unique(classes)
+        if classes is not None and not np.array_equal(np.unique(classes), known):
+            raise ValueError(
+                f"`classes` is {np.unique(classes).tolist()}, but the first call of partial_fit "
+                f"had {known.tolist()}."
+            )
+        if len(known) < 2:
+            raise ValueError(f"`classes` must have at least two classes; got {known.tolist()}.")
+        return known
+
+    def _target_to_come(self, y: Any, known: np.ndarray) -> Target:
+        """What `y` is in `partial_fit`: classes, or where it has several columns, labels."""
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        if LABELS in self._kinds and len(shape) == 2 and shape[1] > 1:
+            return LabelTarget(len(known), np.asarray(y).dtype)
+        return ClassTarget(known)
+
+    # -- to go, room by room, with `_read_training` ---------------------------------------------
+
+    def _read_labels(
+        self, y: Any, n_samples: int, classes: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if classes is not None:
+            classes = np.asarray(classes)
+            return classes, ClassTarget(classes).encode(y, n_samples)
+        target, codes = read_target(y, n_samples, (CLASSES,), type(self).__name__)
+        assert isinstance(target, ClassTarget)
+        return target.classes, codes
+
+    def _read_partial_labels(
+        self, y: Any, n_samples: int, marker: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        target, codes = read_partly_known(y, n_samples, marker, type(self).__name__)
+        return codes >= 0, target.classes, codes
+
+    def _read_weights(
+        self,
+        sample_weight: Any,
+        checked: CheckedModalities,
+        codes: np.ndarray,
+        classes: np.ndarray,
+        class_weight: Any = None,
+    ) -> np.ndarray | None:
+        return read_weights(sample_weight, checked, ClassTarget(classes), codes, class_weight)
+
+
+class ModalityRegressor(RegressorMixin, ModalityEstimator):
+    """Base of multimodal regressors, of one or several columns of numbers."""
+
+    _kinds: ClassVar[Collection[str]] = (NUMBERS,)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,106 @@
+"""Weights of rows and classes, and the way they take into an estimator's `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import compute_class_weight, get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from .._sklearn import BaseSearchCV, check_sample_weight
+from ..modalities import CheckedModalities
+from ._target import ClassTarget, Target
+
+
+def read_weights(
+    sample_weight: Any,
+    checked: CheckedModalities,
+    target: Target,
+    coded: np.ndarray,
+    class_weight: Any = None,
+) -> np.ndarray | None:
+    """Weight of every row in the precision of the data, class weights folded in; None if all 1.
+
+    Rows without label keep their own weight: they have no class.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    shape = np.asarray(sample_weight).shape  # it may be anything that becomes an array
+    if shape and shape != (checked.n_samples,):
+        raise ValueError(
+            f"`sample_weight` must have one weight a row, shape ({checked.n_samples},); got "
+            f"shape {shape}."
+        )
+    if sample_weight is not None and not np.asarray(sample_weight).any():
+        raise ValueError("`sample_weight` is zero for every sample; at least one must be positive.")
+    dtype = np.result_type(np.float32, *(a.dtype for a in checked.arrays.values()))
+    weights = check_sample_weight(
+        sample_weight, coded, dtype=dtype, ensure_non_negative=True, copy=True
+    )
+    if class_weight is None:
+        return weights
+    if not isinstance(target, ClassTarget):
+        raise ValueError(
+            "`class_weight` needs one class a row, and `y` has several labels. Set "
+            "`class_weight=None`, or wrap this classifier: "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+    _refuse_bad_class_weight(class_weight)
+    known = target.is_known(coded)
+    per_class = compute_class_weight(
+        class_weight,
+        classes=target.classes,
+        y=target.labels(coded[known]),
+        sample_weight=np.asarray(sample_weight)[known]
+        if class_weight == "balanced" and sample_weight is not None
+        else None,
+    )
+    weights[known] = weights[known] * per_class[coded[known]].astype(dtype)
+    if not weights.any():
+        raise ValueError("`class_weight` and `sample_weight` leave no row with a positive weight.")
+    return weights
+
+
+def _refuse_bad_class_weight(class_weight: Any) -> None:
+    if not isinstance(class_weight, Mapping):
+        return
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= float(weight) < float("inf")):
+            raise ValueError(
+                f"`class_weight` must hold finite numbers of at least 0; got {weight!r} for class "
+                f"{label!r}."
+            )
+
+
+def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    """Parameters of ``fit`` that hand `sample_weight` to an estimator; empty if it takes none.
+
+    In a pipeline every step that takes weights gets them, so that a weighted fit equals one on
+    repeated rows. For use without metadata routing.
+    """
+    if isinstance(estimator, Pipeline):
+        return {
+            f"{name}__{key}": value
+            for name, step in estimator.steps
+            if hasattr(step, "fit")
+            for key, value in weight_params(step, sample_weight).items()
+        }
+    if isinstance(estimator, BaseSearchCV):  # hands everything on to the estimator it searches
+        return weight_params(estimator.estimator, sample_weight)
+    if hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight"):
+        return {"sample_weight": sample_weight}
+    return {}
+
+
+def first_tags(estimator: Any) -> Any:
+    """Tags of what meets the data first: of a pipeline, its first step. None if there are none."""
+    while isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        if not steps:
+            return None
+        estimator = steps[0]
+    return get_tags(estimator) if hasattr(estimator, "__sklearn_tags__") else None

@@ -1,0 +1,158 @@
+"""What `y` is: classes, several labels, numbers."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from scipy.special import expit, softmax
+
+from sk_mmbalance.base import (
+    CLASSES,
+    LABELS,
+    NUMBERS,
+    ClassTarget,
+    LabelTarget,
+    NumberTarget,
+    read_partly_known_numbers,
+    read_target,
+)
+
+Y = {
+    "classes": np.array(["b", "a", "c", "a"]),
+    "labels": np.array([[1, 0, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]]),
+    "one number": np.array([1.0, 2.5, -3.0, 4.0]),
+    "two numbers": np.array([[1.0, 0.0], [2.5, 1.0], [-3.0, 1.0], [4.0, 7.0]]),
+}
+
+
+def read(name):
+    kinds = (NUMBERS,) if "number" in name else (CLASSES, LABELS)
+    return read_target(Y[name], 4, kinds, "Someone")
+
+
+@pytest.mark.parametrize("name", Y)
+def test_coded_values_lead_back_to_what_was_given(name):
+    target, coded = read(name)
+    np.testing.assert_array_equal(target.labels(coded), Y[name])
+    assert target.labels(coded).dtype == Y[name].dtype
+    np.testing.assert_array_equal(target.encode(Y[name], 4), coded)
+    assert target.is_known(coded).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "n_outputs"),
+    [
+        ("classes", ClassTarget, 3),
+        ("labels", LabelTarget, 3),
+        ("one number", NumberTarget, 1),
+        ("two numbers", NumberTarget, 2),
+    ],
+)
+def test_kind_and_number_of_outputs_are_read_off(name, kind, n_outputs):
+    target, _ = read(name)
+    assert isinstance(target, kind)
+    assert target.n_outputs == n_outputs
+
+
+def test_probabilities_and_predictions_from_outputs():
+    outputs = np.array([[0.1, 2.0, -1.0], [3.0, 0.5, 0.2]])
+    classes = ClassTarget(np.array(["a", "b", "c"]))
+    np.testing.assert_allclose(classes.proba(outputs), softmax(outputs, axis=1))
+    assert classes.decode(outputs).tolist() == ["b", "a"]
+    labels = LabelTarget(3, np.dtype(np.int32))
+    np.testing.assert_allclose(labels.proba(outputs), expit(outputs))
+    assert labels.decode(outputs).tolist() == [[1, 1, 0], [1, 1, 1]]
+    for target in (classes, labels):
+        np.testing.assert_array_equal(target.choose(target.proba(outputs)), target.decode(outputs))
+    with pytest.raises(TypeError, match="numbers has no probabilities"):
+        NumberTarget(1, True).proba(outputs)
+
+
+def test_numbers_are_standardised_by_weighted_mean_and_spread_and_given_back():
+    target, coded = read("two numbers")
+    weight = np.array([1.0, 2.0, 1.0, 3.0])
+    standard, z = target.standardised(coded, weight)
+    repeated = np.repeat(np.arange(4), weight.astype(int))
+    np.testing.assert_allclose(z[repeated].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(z[repeated].std(axis=0), 1)
+    np.testing.assert_allclose(standard.decode(z), Y["two numbers"])
+    np.testing.assert_allclose(standard.encode(Y["two numbers"], 4), z)
+    again, z_again = standard.standardised(z, weight)  # standardised numbers are standardised anew
+    np.testing.assert_allclose(z_again, z)
+    np.testing.assert_allclose(again.centre, standard.centre)
+
+
+def test_a_constant_column_is_only_centred():
+    y = np.full(5, 0.1)
+    target, coded = read_target(y, 5, (NUMBERS,), "Someone")
+    standard, z = target.standardised(coded, None)
+    np.testing.assert_allclose(z, 0, atol=1e-15)
+    np.testing.assert_allclose(standard.decode(z), y)
+
+
+def test_predictions_of_numbers_are_double_precision_and_as_flat_as_the_target():
+    flat, _ = read("one number")
+    assert flat.decode(np.ones((2, 1), np.float32)).shape == (2,)
+    assert flat.decode(np.ones((2, 1), np.float32)).dtype == np.float64
+    wide, _ = read("two numbers")
+    assert wide.decode(np.ones((2, 2))).shape == (2, 2)
+
+
+def test_strata_are_the_classes_and_sets_of_labels_with_rare_ones_together():
+    target, coded = read("classes")
+    np.testing.assert_array_equal(target.strata(coded), coded)
+    y = np.array([[1, 0], [1, 0], [0, 1], [0, 0], [1, 1], [1, 1]])
+    target, coded = read_target(y, 6, (CLASSES, LABELS), "Someone")
+    found = target.strata(coded)
+    assert found[0] == found[1] != found[4] == found[5]
+    assert found[2] == found[3] not in (found[0], found[4])
+    assert read("one number")[0].strata(read("one number")[1]) is None
+
+
+def test_sparse_indicators_are_read():
+    target, coded = read_target(csr_array(Y["labels"]), 4, (CLASSES, LABELS), "Someone")
+    np.testing.assert_array_equal(coded, Y["labels"])
+    assert isinstance(target, LabelTarget)
+
+
+@pytest.mark.parametrize(
+    ("y", "kinds", "message"),
+    [
+        (Y["labels"], (CLASSES,), r"one column of class labels; got shape \(4, 3\).*MultiOutput"),
+        (
+            Y["labels"] + [0, 1, 2],
+            (CLASSES, LABELS),
+            "matrix of 0 and 1; got shape .*MultiOutput",
+        ),
+        (np.ones(4), (CLASSES,), "at least two classes"),
+        (np.ones(4), (CLASSES, LABELS), "at least two classes"),
+        ([0.0, 1.0, np.nan, 2.0], (NUMBERS,), "contains NaN"),
+        (np.ones((4, 2, 2)), (NUMBERS,), "dim"),
+        (np.ones(3), (NUMBERS,), "3 values for 4 samples"),
+        (None, (NUMBERS,), "requires y to be passed"),
+    ],
+)
+def test_what_cannot_be_a_target_is_refused(y, kinds, message):
+    with pytest.raises(ValueError, match=message):
+        read_target(y, 4, kinds, "Someone")
+
+
+def test_later_targets_are_held_to_the_first():
+    labels, _ = read("labels")
+    with pytest.raises(ValueError, match="indicator matrix of 3 columns"):
+        labels.encode(Y["labels"][:, :2], 4)
+    numbers, _ = read("two numbers")
+    with pytest.raises(ValueError, match="`y` must have 2 columns as in fit; got 1"):
+        numbers.encode(Y["one number"], 4)
+    classes, _ = read("classes")
+    with pytest.raises(ValueError, match=r"labels \['z'\] that are not among the classes"):
+        classes.encode(np.array(["a", "z", "a", "b"]), 4)
+
+
+@pytest.mark.parametrize("marker", [np.nan, -1.0])
+def test_rows_without_numbers_are_not_known(marker):
+    y = np.array([[1.0, 2.0], [marker, marker], [3.0, 4.0]])
+    target, coded = read_partly_known_numbers(y, 3, marker, "Someone")
+    assert target.is_known(coded).tolist() == [True, False, True]
+    y[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinity in rows that are not marked"):
+        read_partly_known_numbers(y, 3, marker, "Someone")
