@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
-
+from .._sklearn import Interval
 from ._base import BaseFederatedClassifier
 from ._method import Method
 
