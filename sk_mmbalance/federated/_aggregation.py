@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..neural import parts
+from .. import networks
 from ._state_dicts import State
 
 #: Block of what all participants train: the fusion.
@@ -37,7 +37,7 @@ def split_by_modality(keys: Iterable[str], names: Iterable[str]) -> dict[str, li
     >>> split_by_modality(["backbones.m_face.0.weight", "fusion.bias"], ["face"])
     {'': ['fusion.bias'], 'face': ['backbones.m_face.0.weight']}
     """
-    by_key = {parts.safe_key(name): name for name in names}
+    by_key = {networks.safe_key(name): name for name in names}
     blocks: dict[str, list[str]] = {SHARED: [], **{name: [] for name in sorted(by_key.values())}}
     for key in keys:
         path = key.split(".")

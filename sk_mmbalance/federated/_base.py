@@ -13,10 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from .. import networks
 from .._sklearn import Interval, StrOptions, fit_context
 from ..base import ClassTarget, TrainingRows, warn_if_unscaled
 from ..modalities import InputSpec, check_modalities
-from ..neural import parts
+from ..neural import OPTIMIZERS, NeuralPredictions, insert_shared
 from ._client import ClientTrainer
 from ._clients import ByLabel, read_clients, shares_of
 from ._engine import make_engine
@@ -32,7 +33,7 @@ from ._task import Task
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseFederatedClassifier(parts.NeuralPredictions):
+class BaseFederatedClassifier(NeuralPredictions):
     """Base of the federated estimators: everything but the algorithm.
 
     A subclass has its own parameters as fields, and in `_method_class` the algorithm, whose
@@ -83,7 +84,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         ],
         "local_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions(set(parts.OPTIMIZERS))],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_min": [Interval(Real, 0, None, closed="left"), None],
         "lr_hold": [Interval(Integral, 0, None, closed="left")],
@@ -103,9 +104,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "Parameters" in (cls.__doc__ or "") and SHARED_PARAMETERS not in cls.__doc__:  # type: ignore[operator]
-            cls.__doc__ = parts.insert_shared(
-                cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES
-            )
+            cls.__doc__ = insert_shared(cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES)
 
     @property
     def module_(self) -> nn.Module:
@@ -174,7 +173,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         target: Any = given.target
         ids = read_clients(clients, given.n_given)
         warn_if_unscaled(given.checked)
-        device = parts.choose_device(self.device)
+        device = networks.choose_device(self.device)
         task = self._task(given, target, device)
         holdout = self._read_eval_set(eval_set, given, task)
         seed = self._new_seed()
@@ -226,7 +225,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
             class_weight=self.class_weight,
         )
         ids = read_clients(clients, given.n_given)
-        device = parts.choose_device(self.device)
+        device = networks.choose_device(self.device)
         if continued:
             task, spec, kept = self.server_.task, self._input_spec, self._memories
         else:
@@ -248,13 +247,13 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _task(self, given: TrainingRows, target: ClassTarget, device: torch.device) -> Task:
-        dtype = parts.choose_dtype(self.dtype, given.checked, device)
+        dtype = networks.choose_dtype(self.dtype, given.checked, device)
         classes = tuple(target.classes.tolist())
         return Task(given.checked.spec.shapes, classes, str(dtype).removeprefix("torch."))
 
     def _read_eval_set(
         self, eval_set: Any, given: TrainingRows, task: Task
-    ) -> parts.ModalityRows | None:
+    ) -> networks.ModalityRows | None:
         if eval_set is None:
             return None
         if not isinstance(eval_set, tuple) or len(eval_set) != 2:
@@ -273,7 +272,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
     def _run(
         self,
         server: Server,
-        shares: dict[Any, parts.ModalityRows],
+        shares: dict[Any, networks.ModalityRows],
         memories: dict[str, Memory],
         spec: InputSpec,
         target: ClassTarget,
@@ -320,7 +319,7 @@ class BaseFederatedClassifier(parts.NeuralPredictions):
         self._become_fitted(
             task.spec if spec is None else spec,
             classes_=(task.target if target is None else target).classes,
-            net_=GlobalNetwork(server.module(), parts.choose_device(device)),
+            net_=GlobalNetwork(server.module(), networks.choose_device(device)),
             _memories=memories,
             _labels=labels,
             **fitted_attributes(server, memories, labels),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..neural import parts
+from .. import networks
 from ._aggregation import SHARED, split_by_modality
 from ._local import Local
 from ._measuring import correct_rows, counts_of
@@ -31,10 +31,12 @@ class ClientTrainer:
         Where to train.
     """
 
-    def __init__(self, method: Method, task: Task, rows: parts.ModalityRows, device: Any = "cpu"):
+    def __init__(
+        self, method: Method, task: Task, rows: networks.ModalityRows, device: Any = "cpu"
+    ):
         self.method = method
         self.task = task
-        self.device = parts.choose_device(device)
+        self.device = networks.choose_device(device)
         self.rows = rows
 
     def modalities(self) -> list[str]:

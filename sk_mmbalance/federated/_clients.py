@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 
+from .. import networks
 from ..base import TrainingRows
-from ..neural import parts
 from ._task import Task
 
 
@@ -27,7 +27,7 @@ def read_clients(clients: Any, n_samples: int) -> np.ndarray:
 
 def shares_of(
     given: TrainingRows, clients: np.ndarray, task: Task
-) -> dict[Any, parts.ModalityRows]:
+) -> dict[Any, networks.ModalityRows]:
     """Each client's rows, by its id; `clients` has one for every row that the user gave."""
     ids = clients[given.given]
     shares = {}

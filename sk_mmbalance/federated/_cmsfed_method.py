@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..neural import parts
+from .. import networks
 from ._local import Local
 from ._losses import mean_credit, mean_cross_entropy
 from ._messages import Arrays, Config, Order, Reply
@@ -88,7 +88,7 @@ class CMSFed(Method):
         }
         return {}
 
-    def loss(self, local: Local, batch: parts.Batch, extras: dict[str, Tensor]) -> Tensor:
+    def loss(self, local: Local, batch: networks.Batch, extras: dict[str, Tensor]) -> Tensor:
         """CE(H) + gamma P_weak: the weak modality's features go nearer to their prototypes."""
         X, codes = batch
         weight, present = X.get("weight"), X.get("present")
@@ -108,7 +108,7 @@ class CMSFed(Method):
             away = distance_logits(features, means, known)
             losses, counted = prototype_losses(away, codes, known)
             here = counted if present is None else counted & present[name]
-            terms[name] = parts.weighted_mean_loss(losses, weight, here)
+            terms[name] = networks.weighted_mean_loss(losses, weight, here)
             score = mean_credit(away.detach(), codes, weight, here)
             scores[name] = float("inf") if score is None else score
         least = min(scores.values())
@@ -296,7 +296,7 @@ def _sent_prototypes(
 
 
 @torch.no_grad()
-def _features(module: Any, rows: parts.ModalityRows) -> dict[str, Tensor]:
+def _features(module: Any, rows: networks.ModalityRows) -> dict[str, Tensor]:
     """Embeddings of all rows, in eval mode."""
     module.eval()
     found = [module.encode(X["inputs"], X.get("present")) for X, _ in in_batches(rows)]

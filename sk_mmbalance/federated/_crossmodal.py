@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
 
 
-class CrossModalModule(parts.MultimodalModule):
+class CrossModalModule(networks.MultimodalModule):
     """Two projectors and a classifier per modality behind the encoders.
 
     A row's slot of modality m in the fusion holds ``S_m z_m`` if the row has m, else the mean of
@@ -46,8 +46,10 @@ class CrossModalModule(parts.MultimodalModule):
     ):
         heads = {m: nn.Linear(width, n_classes) for m in sorted(dims)}
         super().__init__(backbones, fusion, heads, copied)
-        self.own = parts.ByModality({m: _project(dims[m], width, projector) for m in sorted(dims)})
-        self.infiltration = parts.ByModality(
+        self.own = networks.ByModality(
+            {m: _project(dims[m], width, projector) for m in sorted(dims)}
+        )
+        self.infiltration = networks.ByModality(
             {m: _project(dims[m], width, projector) for m in sorted(dims)}
         )
 
@@ -56,16 +58,16 @@ class CrossModalModule(parts.MultimodalModule):
         embeddings: dict[str, Tensor],
         present: Mapping[str, Tensor] | None = None,
         unimodal: bool = True,
-    ) -> parts.MultimodalOutput:
+    ) -> networks.MultimodalOutput:
         """Logits of the fusion H and (if asked for) of each modality's own branch."""
         own = {m: self.own[m](z) for m, z in embeddings.items()}
         logits = self.fusion(self.slots(embeddings, own, present), None)[0]
         if not unimodal:
-            return parts.MultimodalOutput(logits, {})
+            return networks.MultimodalOutput(logits, {})
         if len(self.names) == 1:  # nothing trains the classifier of an only modality
-            return parts.MultimodalOutput(logits, dict.fromkeys(embeddings, logits))
+            return networks.MultimodalOutput(logits, dict.fromkeys(embeddings, logits))
         assert self.heads is not None
-        return parts.MultimodalOutput(logits, {m: self.heads[m](own[m]) for m in own})
+        return networks.MultimodalOutput(logits, {m: self.heads[m](own[m]) for m in own})
 
     def slots(
         self,

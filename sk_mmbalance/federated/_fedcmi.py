@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import networks
 from .._sklearn import Interval, StrOptions
-from ..neural import parts
 from ._base import BaseFederatedClassifier
 from ._crossmodal import CrossModalModule
 from ._infiltration import class_confidence, class_temperatures, infiltration_loss
@@ -51,8 +51,8 @@ class FedCMI(Method):
         slots = dict.fromkeys(dims, self.feature_dim)
         return CrossModalModule(
             backbones,
-            parts.make_fusion("concat", slots, n_classes),
-            parts.not_ours(self.backbones, backbones),
+            networks.make_fusion("concat", slots, n_classes),
+            networks.not_ours(self.backbones, backbones),
             dims,
             n_classes,
             self.feature_dim,
@@ -91,7 +91,7 @@ class FedCMI(Method):
         }
         return found
 
-    def loss(self, local: Local, batch: parts.Batch, extras: dict[str, Tensor]) -> Tensor:
+    def loss(self, local: Local, batch: networks.Batch, extras: dict[str, Tensor]) -> Tensor:
         """CE(H) + self_weight sum_m CE(s_m) + infiltration_weight L_inf.
 
         Rows with a single modality contribute to the first term only.
@@ -143,7 +143,7 @@ class FedCMI(Method):
             losses = infiltration_loss(teacher[dominant], module.infiltrated(weak, z[weak]), scale)
             here, there = taught[dominant], taught[weak]
             both = None if here is None or there is None else here & there
-            terms.append(parts.weighted_mean_loss(losses, weight, both))
+            terms.append(networks.weighted_mean_loss(losses, weight, both))
         return torch.stack(terms).mean()
 
     def report(self, local: Local) -> tuple[Arrays, Config]:
@@ -167,7 +167,7 @@ def _personal(key: str) -> bool:
 
 
 @torch.no_grad()
-def _own_logits(module: nn.Module, rows: parts.ModalityRows) -> dict[str, Tensor]:
+def _own_logits(module: nn.Module, rows: networks.ModalityRows) -> dict[str, Tensor]:
     """Logits s_m of every row, in eval mode."""
     module.eval()
     found = [module(X["inputs"], X.get("present")).unimodal for X, _ in in_batches(rows)]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..neural import parts
+from .. import networks
 from ._messages import Memory, Order
 from ._rows import total_weight
 
@@ -40,8 +40,8 @@ class Local:
     """
 
     module: nn.Module
-    rows: parts.ModalityRows
-    whole: parts.ModalityRows
+    rows: networks.ModalityRows
+    whole: networks.ModalityRows
     used: list[str]
     held: list[str]
     order: Order

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..neural import parts
+from .. import networks
 
 
 def mean_cross_entropy(
@@ -15,7 +15,9 @@ def mean_cross_entropy(
     """Weighted mean cross-entropy; rows outside `mask` count in the denominator only."""
     if weight is None and mask is None:
         return F.cross_entropy(logits, codes)
-    return parts.weighted_mean_loss(F.cross_entropy(logits, codes, reduction="none"), weight, mask)
+    return networks.weighted_mean_loss(
+        F.cross_entropy(logits, codes, reduction="none"), weight, mask
+    )
 
 
 def credit(logits: Tensor, codes: Tensor) -> Tensor:

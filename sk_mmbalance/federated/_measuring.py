@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
 from ._messages import Config, Failure, Reply
 from ._refusal import why_not_measured
 from ._rows import in_batches
@@ -17,7 +17,7 @@ from ._task import Task
 
 @torch.no_grad()
 def correct_rows(
-    module: nn.Module, rows: parts.ModalityRows, device: torch.device
+    module: nn.Module, rows: networks.ModalityRows, device: torch.device
 ) -> tuple[tuple[float, float], dict[str, tuple[float, float]]]:
     """Weight of the rows that are classified rightly, and of all rows: fused, and by modality."""
     module.eval()

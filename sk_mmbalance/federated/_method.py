@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
+from ..neural import OPTIMIZERS
 from ._local import Local
 from ._losses import mean_cross_entropy
 from ._messages import Arrays, Config, Order, Reply
@@ -50,19 +51,19 @@ class Method:
 
     # -- both sides ------------------------------------------------------------------------
 
-    def build(self, task: Task) -> parts.MultimodalModule:
+    def build(self, task: Task) -> networks.MultimodalModule:
         """Make the network, with weights drawn at random."""
         built = self._backbones(task)
         backbones = {name: module for name, (module, _) in built.items()}
         dims = {name: size for name, (_, size) in built.items()}
-        fusion = parts.make_fusion("concat", dims, len(task.classes))
-        module = parts.MultimodalModule(
-            backbones, fusion, None, parts.not_ours(self.backbones, backbones)
+        fusion = networks.make_fusion("concat", dims, len(task.classes))
+        module = networks.MultimodalModule(
+            backbones, fusion, None, networks.not_ours(self.backbones, backbones)
         )
         return module.to(task.torch_dtype)
 
     def _backbones(self, task: Task) -> dict[str, tuple[nn.Module, int]]:
-        return parts.make_backbones(
+        return networks.make_backbones(
             self.backbones,
             task.shapes,
             task.torch_dtype,
@@ -89,7 +90,7 @@ class Method:
 
     def make_optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Make a fresh optimiser."""
-        cls, options = parts.OPTIMIZERS[self.optimizer]
+        cls, options = OPTIMIZERS[self.optimizer]
         options = {**options, "weight_decay": self.weight_decay}
         if "momentum" in options:
             options["momentum"] = self.momentum
@@ -105,7 +106,7 @@ class Method:
         """Get ready for local training; return tensors by row that `loss` needs."""
         return {}
 
-    def loss(self, local: Local, batch: parts.Batch, extras: dict[str, Tensor]) -> Tensor:
+    def loss(self, local: Local, batch: networks.Batch, extras: dict[str, Tensor]) -> Tensor:
         """Loss of one batch: here, cross-entropy of the fused prediction."""
         X, codes = batch
         output = local.module(X["inputs"], X.get("present"), unimodal=False)

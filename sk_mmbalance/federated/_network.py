@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..neural import parts
+from .. import networks
 from ._rows import EVALUATE_BATCH
 
 
@@ -24,30 +24,30 @@ class GlobalNetwork:
         Where to run it. What was pickled on a GPU comes back on the CPU where there is none.
     """
 
-    def __init__(self, module: parts.MultimodalModule, device: Any = "cpu"):
+    def __init__(self, module: networks.MultimodalModule, device: Any = "cpu"):
         self.device = torch.device(device)
         self.module_ = module.to(self.device)
 
     def evaluate_rows(
-        self, rows: parts.ModalityRows, unimodal: bool = True
-    ) -> parts.MultimodalOutput:
+        self, rows: networks.ModalityRows, unimodal: bool = True
+    ) -> networks.MultimodalOutput:
         """Fused and unimodal logits of all rows, in main memory."""
         found = self._run(
             rows, lambda X: self.module_(X["inputs"], X.get("present"), unimodal=unimodal)
         )
         own = _joined([part.unimodal for part in found])
-        return parts.MultimodalOutput(torch.cat([part.logits for part in found]).cpu(), own)
+        return networks.MultimodalOutput(torch.cat([part.logits for part in found]).cpu(), own)
 
-    def embed_rows(self, rows: parts.ModalityRows) -> dict[str, Tensor]:
+    def embed_rows(self, rows: networks.ModalityRows) -> dict[str, Tensor]:
         """Embeddings of all rows, in main memory."""
         return _joined(
             self._run(rows, lambda X: self.module_.encode(X["inputs"], X.get("present")))
         )
 
-    def _run(self, rows: parts.ModalityRows, step: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    def _run(self, rows: networks.ModalityRows, step: Callable[[dict[str, Any]], Any]) -> list[Any]:
         self.module_.eval()
         with torch.inference_mode():
-            return [step(X) for X, _ in parts.RowBatches(rows, EVALUATE_BATCH, self.device)]
+            return [step(X) for X, _ in networks.RowBatches(rows, EVALUATE_BATCH, self.device)]
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "device": str(self.device)}

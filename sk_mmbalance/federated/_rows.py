@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import torch
 
-from ..neural import parts
+from .. import networks
 
 #: Rows at a time where no gradients are kept.
 EVALUATE_BATCH = 4096
 
 
-def restrict(rows: parts.ModalityRows, used: list[str], device: torch.device) -> parts.ModalityRows:
+def restrict(
+    rows: networks.ModalityRows, used: list[str], device: torch.device
+) -> networks.ModalityRows:
     """Only some modalities, and only rows that have at least one of them, on `device`."""
     present = None
     if rows.present is not None:
@@ -30,7 +32,7 @@ def restrict(rows: parts.ModalityRows, used: list[str], device: torch.device) ->
     return _to(kept, device)
 
 
-def _to(rows: parts.ModalityRows, device: torch.device) -> parts.ModalityRows:
+def _to(rows: networks.ModalityRows, device: torch.device) -> networks.ModalityRows:
     if device.type == "cpu":
         return rows
     return replace(
@@ -44,12 +46,12 @@ def _to(rows: parts.ModalityRows, device: torch.device) -> parts.ModalityRows:
     )
 
 
-def total_weight(rows: parts.ModalityRows) -> float:
+def total_weight(rows: networks.ModalityRows) -> float:
     """Sum of the weights of the rows: n_k."""
     return float(len(rows)) if rows.weight is None else float(rows.weight.double().sum())
 
 
-def in_batches(rows: parts.ModalityRows) -> Iterator[parts.Batch]:
+def in_batches(rows: networks.ModalityRows) -> Iterator[networks.Batch]:
     """All rows in their order, in large batches."""
     for start in range(0, len(rows), EVALUATE_BATCH):
         yield rows[start : start + EVALUATE_BATCH]

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import networks
 from ..exceptions import NoUpdateWarning
-from ..neural import parts
 from ._aggregation import SHARED, split_by_modality, weighted_means
 from ._measuring import correct_rows, pooled_accuracies, ratio
 from ._messages import Config, Failure, Order, Reply, n_bytes
@@ -86,7 +86,7 @@ class Server:
         clients: Sequence[str],
         seed: int = 0,
         n_rounds: int | None = None,
-        holdout: parts.ModalityRows | None = None,
+        holdout: networks.ModalityRows | None = None,
     ):
         self.method = method
         self.task = task
@@ -373,13 +373,13 @@ class Server:
         row = row | {"seconds": time.perf_counter() - self._started}
         self.__dict__.update(history=[*self.history, row], _row={}, phase="train")
 
-    def _holdout_accuracies(self, rows: parts.ModalityRows) -> dict[str, float]:
+    def _holdout_accuracies(self, rows: networks.ModalityRows) -> dict[str, float]:
         cpu = torch.device("cpu")
         total, own = correct_rows(self.module(), restrict(rows, self.task.names, cpu), cpu)
         figures = {f"{name}__valid_accuracy": ratio(*pair) for name, pair in own.items()}
         return {"valid_accuracy": ratio(*total), **figures}
 
-    def module(self) -> parts.MultimodalModule:
+    def module(self) -> networks.MultimodalModule:
         """Make the network with the global weights."""
         with seeded(self.seed):
             module = self.method.build(self.task)

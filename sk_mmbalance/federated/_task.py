@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import networks
 from ..base import ClassTarget, TrainingRows, read_weights
 from ..modalities import InputSpec, check_modalities
-from ..neural import parts
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Task:
         *,
         modalities: Any = None,
         class_weight: Any = None,
-    ) -> parts.ModalityRows:
+    ) -> networks.ModalityRows:
         """One client's own rows; it may lack modalities, in some rows or altogether.
 
         Parameters
@@ -127,9 +127,9 @@ class Task:
         weight = read_weights(sample_weight, checked, target, coded, class_weight)
         return self.rows(TrainingRows.of(checked, target, coded, weight))
 
-    def rows(self, given: TrainingRows) -> parts.ModalityRows:
+    def rows(self, given: TrainingRows) -> networks.ModalityRows:
         """Tensors of rows that have been read."""
-        return parts.to_rows(
+        return networks.to_rows(
             given.checked,
             given.y,
             given.weight,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..neural import parts
+from .. import networks
 from ._local import Local
 from ._method import Method
 
@@ -23,7 +23,7 @@ def train(method: Method, local: Local) -> float:
     config: Any = local.order.config
     optimizer = method.make_optimizer(module, float(config["lr"]))
     anchors = [(w, w.detach().clone()) for w in module.parameters()] if method.prox_mu else []
-    batches = parts.RowBatches(rows, method.batch_size, local.device, seed=int(config["seed"]))
+    batches = networks.RowBatches(rows, method.batch_size, local.device, seed=int(config["seed"]))
     mean = float("nan")
     for epoch in range(int(config["epochs"])):
         batches.epoch = epoch
@@ -43,8 +43,8 @@ def train(method: Method, local: Local) -> float:
 
 
 def _shuffled(
-    batches: parts.RowBatches, rows: parts.ModalityRows, extras: dict[str, Tensor]
-) -> Iterator[tuple[parts.Batch, dict[str, Tensor]]]:
+    batches: networks.RowBatches, rows: networks.ModalityRows, extras: dict[str, Tensor]
+) -> Iterator[tuple[networks.Batch, dict[str, Tensor]]]:
     """Batches of an epoch, with the same rows of further tensors."""
     order = batches.order()
     assert order is not None  # local training always shuffles

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ..base import ModalityClassifier
 from ..modalities import CheckedModalities
-from .data import ModalityRows, to_rows
+from ..networks import ModalityRows, to_rows
 from .fitted_fusion import FittedFusion
 from .net import MultimodalNet
 

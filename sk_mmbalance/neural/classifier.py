@@ -17,19 +17,13 @@ from torch import nn
 
 from ..base import hold_out, read_groups, warn_if_unscaled
 from ..modalities import CheckedModalities
+from ..networks import choose_device, choose_dtype
 from ._building import NetBuilding
 from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import NeuralPredictions
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from ._training import (
-    LR_SCHEDULES,
-    OPTIMIZERS,
-    TrainingPlan,
-    choose_batch_size,
-    choose_device,
-    choose_dtype,
-)
+from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
 from .data import GivenRows
 from .fitted_fusion import FittedFusion, fit_fusion
 from .net import MultimodalNet

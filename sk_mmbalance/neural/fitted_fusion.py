@@ -23,8 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..convex import fit_opinion_pool
-from .data import ModalityRows
-from .module import MultimodalOutput
+from ..networks import ModalityRows, MultimodalOutput
 from .net import MultimodalNet
 
 Pattern = tuple[bool, ...]

@@ -27,11 +27,16 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from torch import Tensor
 
 from ..exceptions import DivergenceError
+from ..networks import (
+    Batch,
+    EpochLog,
+    ModalityRows,
+    MultimodalOutput,
+    RowBatches,
+    mean_criterion,
+    unimodal_losses,
+)
 from ._training import clear_gradients, start_momentum
-from .data import Batch, ModalityRows, RowBatches
-from .epoch_log import EpochLog
-from .losses import mean_criterion, unimodal_losses
-from .module import MultimodalOutput
 from .remix import RemixedBatches, Remixing, begin_epoch, remixed_loss
 
 _PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory

@@ -18,10 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..exceptions import CollapseWarning
-from .data import Batch, RowBatches, _mix, _to_device
-from .epoch_log import EpochLog
-from .losses import mean_criterion, unimodal_losses
-from .module import MultimodalOutput
+from ..networks import (
+    Batch,
+    EpochLog,
+    MultimodalOutput,
+    RowBatches,
+    mean_criterion,
+    mix_seeds,
+    to_device,
+    unimodal_losses,
+)
 from .uncertainty import assign, uncertainty
 
 #: A modality is as good as untrained below this share of its rows (below half its fair share,
@@ -120,7 +126,7 @@ class RemixedBatches(RowBatches):
         pieces = [(name, start, stop) for name, bounds in self._subsets() for start, stop in bounds]
         if self.plan.order == "sequential" or self.seed is None:
             return pieces
-        generator = torch.Generator().manual_seed(_mix(_mix(self.seed, self.epoch), 1))
+        generator = torch.Generator().manual_seed(mix_seeds(mix_seeds(self.seed, self.epoch), 1))
         return [pieces[i] for i in torch.randperm(len(pieces), generator=generator).tolist()]
 
     def _shuffled(self) -> Tensor:
@@ -142,7 +148,7 @@ class RemixedBatches(RowBatches):
             if numbers is None:
                 X, y = rows[start:stop]
             else:
-                X, y = _to_device(rows[numbers[start:stop]], self.device)
+                X, y = to_device(rows[numbers[start:stop]], self.device)
             X["assigned"] = (name,)
             yield X, y
 
@@ -150,7 +156,7 @@ class RemixedBatches(RowBatches):
         order = self._shuffled().to(assigned.device)
         for start, stop in self.bounds(len(self.rows)):
             chosen = order[start:stop]
-            X, y = _to_device(self.rows[chosen], self.device)
+            X, y = to_device(self.rows[chosen], self.device)
             owner = assigned[chosen].to(self.device)
             X["present"] = {name: owner == k for k, name in enumerate(self.names)}
             X["assigned"] = tuple(self.names)

@@ -10,8 +10,8 @@ import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from ... import networks
 from ...modalities import check_modalities
-from ...neural import parts
 from .._client import ClientTrainer
 from .._task import Task
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
@@ -155,7 +155,9 @@ def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
         accept_sparse=True,
         keep_absent=True,
     ).dense()
-    dtype = parts.choose_dtype(estimator.dtype, checked, parts.choose_device(estimator.device))
+    dtype = networks.choose_dtype(
+        estimator.dtype, checked, networks.choose_device(estimator.device)
+    )
     return {
         "shapes": {name: list(shape) for name, shape in checked.spec.shapes.items()},
         "classes": np.unique(np.asarray(data[1])).tolist(),
@@ -169,4 +171,4 @@ def _trainer(estimator: Any, task: Task, data: Any) -> ClientTrainer:
         modalities=estimator.modalities,
         class_weight=estimator.class_weight,
     )
-    return ClientTrainer(estimator._method(), task, rows, parts.choose_device(estimator.device))
+    return ClientTrainer(estimator._method(), task, rows, networks.choose_device(estimator.device))

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data import Batch
 from .module import MultimodalOutput
+from .rows import Batch
 
 _FLUSH_EVERY = 32  # batches kept before they are reduced together: few kernels, little memory
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from sk_mmbalance.neural._keys import ByModality
-from sk_mmbalance.neural.fusions import FUSIONS, make_fusion
-from sk_mmbalance.neural.module import MultimodalModule
+from sk_mmbalance.networks.fusions import FUSIONS, make_fusion
+from sk_mmbalance.networks.keys import ByModality
+from sk_mmbalance.networks.module import MultimodalModule
 
 SHAPES = {"a": 4, "b": 3}
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._keys import ByModality
+from .keys import ByModality
 
 Embeddings = dict[str, Tensor]
 Presence = dict[str, Tensor] | None

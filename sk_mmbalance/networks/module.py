@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._keys import ByModality
+from .keys import ByModality
 
 
 class MultimodalOutput(NamedTuple):
@@ -38,7 +38,7 @@ class MultimodalModule(nn.Module):
     backbones : mapping of str to Module
         Network of each modality.
     fusion : Module
-        See `sk_mmbalance.neural.fusions`.
+        See `sk_mmbalance.networks.fusions`.
     heads : mapping of str to Module, default=None
         Auxiliary classifier of each modality.
     copied : collection of str, default=()
