@@ -18,27 +18,43 @@ from .fusions import (
     weighted_mean,
 )
 from .keys import ByModality, safe_key
-from .losses import mean_criterion, unimodal_losses, weighted_mean_loss
 from .module import MultimodalModule, MultimodalOutput
 from .rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
+from .target_loss import (
+    NUMBER_LOSSES,
+    ClassLoss,
+    LabelLoss,
+    NumberLoss,
+    TargetLoss,
+    criterion_settings,
+    mean_criterion,
+    unimodal_losses,
+    weighted_mean_loss,
+)
 
 __all__ = [
     "BACKBONES",
     "FUSIONS",
+    "NUMBER_LOSSES",
     "Batch",
     "ByModality",
+    "ClassLoss",
     "ConcatFusion",
     "Embeddings",
     "EpochLog",
     "Fused",
+    "LabelLoss",
     "LateFusion",
     "ModalityRows",
     "MultimodalModule",
     "MultimodalOutput",
+    "NumberLoss",
     "Presence",
     "RowBatches",
+    "TargetLoss",
     "choose_device",
     "choose_dtype",
+    "criterion_settings",
     "make_backbones",
     "make_fusion",
     "mean_criterion",

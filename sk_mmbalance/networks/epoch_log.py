@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .module import MultimodalOutput
@@ -26,10 +27,13 @@ class EpochLog:
     ----------
     names : list of str
         The modalities.
+    criterion : TargetLoss
+        Says what the figures of a row are.
     """
 
-    def __init__(self, names: list[str]):
+    def __init__(self, names: list[str], criterion: Any):
         self.names = names
+        self.criterion = criterion
         self._sums: dict[str, Tensor] = {}
         self._loss: list[Tensor] = []
         self._kept: list[tuple[Tensor, dict[str, Tensor], Batch, dict[str, Tensor]]] = []
@@ -99,7 +103,9 @@ class EpochLog:
         self._kept.clear()
 
     def _measure_fused(self, logits: Tensor, codes: Tensor, weight: Tensor | None) -> None:
-        right = (logits.argmax(dim=1) == codes).to(logits.dtype)
+        right = self.criterion.hits(logits, codes)
+        if right is None:
+            return
         self._add_up("|accuracy", right.sum() if weight is None else (weight * right).sum())
         self._add_up("|weight", right.new_tensor(len(right)) if weight is None else weight.sum())
 
@@ -117,12 +123,8 @@ class EpochLog:
         if mask is not None:
             weight = torch.where(mask, weight, torch.zeros_like(weight))
             logits, log_p = logits.masked_fill(~mask[:, None], 0), None
-        log_p = F.log_softmax(logits, dim=1) if log_p is None else log_p
-        log_p = log_p.gather(1, codes[:, None])[:, 0]
-        right = (logits.argmax(dim=1) == codes).to(weight.dtype)
-        self._add_up(f"{name}|accuracy", (weight * right).sum())
-        self._add_up(f"{name}|confidence", (weight * log_p.exp()).sum())
-        self._add_up(f"{name}|cross_entropy", -(weight * log_p).sum())
+        for what, values in self.criterion.figures(logits, codes, log_p).items():
+            self._add_up(f"{name}|{what}", (weight * values).sum())
         self._add_up(f"{name}|weight", weight.sum())
 
     def _add_up(self, key: str, value: Tensor) -> None:
@@ -140,14 +142,15 @@ class EpochLog:
             start = f"{name}__{prefix}" if name else prefix
             mean = {
                 what: sums[f"{name}|{what}"] / total if total else float("nan")
-                for what in ("accuracy", "confidence", "cross_entropy")
+                for what in ("accuracy", "confidence", "loss")
                 if f"{name}|{what}" in sums
             }
             if not mean:
                 continue
-            figures[f"{start}_accuracy"] = mean["accuracy"]
+            if "accuracy" in mean:
+                figures[f"{start}_accuracy"] = mean["accuracy"]
             if name:
-                figures[f"{start}_loss"] = mean["cross_entropy"]
+                figures[f"{start}_loss"] = mean["loss"]
                 own = f"{name}__confidence" if prefix == "train" else f"{start}_confidence"
                 figures[own] = mean["confidence"]
         return figures

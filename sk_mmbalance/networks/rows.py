@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from ..modalities import CheckedModalities
 
-#: One batch, in skorch's form: what the network sees, and the class of every row.
+#: One batch, in skorch's form: what the network sees, and the coded target of every row.
 Batch = tuple[dict[str, Any], Tensor]
 
 
@@ -39,8 +39,8 @@ class ModalityRows(Dataset):
     ----------
     inputs : dict of str to Tensor of shape (n_samples, ...), or SparseInput
         The modalities.
-    codes : Tensor of int64 of shape (n_samples,)
-        Class of every row, as a position in ``classes_``.
+    codes : Tensor of int64 of shape (n_samples,), or of floats of shape (n_samples, n_outputs)
+        Coded target of every row: the position of a class in ``classes_``, or labels or numbers.
     present : dict of str to Tensor of bool, or None
         Rows that have the modality; None when no row lacks any.
     weight : Tensor of shape (n_samples,), or None
@@ -107,11 +107,17 @@ def to_rows(
         }
     return ModalityRows(
         inputs,
-        torch.from_numpy(codes.astype(np.int64)).to(home),
+        _coded(codes, dtype, home),
         present,
         None if weight is None else _tensor(weight, dtype, home),
         resident,
     )
+
+
+def _coded(codes: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if codes.ndim == 1:
+        return torch.from_numpy(codes.astype(np.int64)).to(device)
+    return torch.from_numpy(np.ascontiguousarray(codes)).to(device=device, dtype=dtype)
 
 
 def _room_on(device: torch.device) -> float:

@@ -104,7 +104,9 @@ class MultimodalNet(NeuralNet):
         weight = X.get("weight")
         loss = mean_criterion(self.criterion_, y_pred.logits, y_true, weight)
         if training and self.unimodal_weight:
-            own = unimodal_losses(y_pred.unimodal, y_true, weight, X.get("present"))
+            own = unimodal_losses(
+                self.criterion_, y_pred.unimodal, y_true, weight, X.get("present")
+            )
             loss = loss + self.unimodal_weight * sum(own.values())
         return loss
 
@@ -169,7 +171,7 @@ class MultimodalNet(NeuralNet):
             of_remixing = begin_epoch(self, iterator)
         remixed = of_remixing.get("remixed", False)
         events = self._wants_batch_events()
-        log = EpochLog(self._module().names)
+        log = EpochLog(self._module().names, self.criterion_)
         self._set_training(training)
         n_batches = len(iterator)
         for batch in iterator:

@@ -198,7 +198,7 @@ def begin_epoch(net: Any, batches: RemixedBatches) -> dict[str, Any]:
 def _look_at_all_rows(net: Any, batches: RemixedBatches) -> tuple[Tensor, dict[str, float]]:
     """Uncertainty ``(n_samples, n_modalities)`` and figures, from the model as it stands."""
     plan, names = batches.plan, batches.names
-    log = EpochLog(names)
+    log = EpochLog(names, net.criterion_)
     scores = []
     for X, y in net.get_iterator(batches.rows, training=False):
         output = net.evaluate((X, y))
@@ -234,7 +234,10 @@ def remixed_loss(net: Any, plan: Remixing, output: MultimodalOutput, batch: Batc
         gamma = plan.gamma_of(name)
         if gamma and name in output.unimodal:
             own = {name: output.unimodal[name]}
-            loss = loss + gamma * unimodal_losses(own, y, weight, X.get("present"))[name]
+            loss = (
+                loss
+                + gamma * unimodal_losses(net.criterion_, own, y, weight, X.get("present"))[name]
+            )
     return loss
 
 
