@@ -172,15 +172,24 @@ class ModalityEstimator(BaseEstimator):
 
     def _remember_modalities(self, checked: CheckedModalities | InputSpec) -> None:
         """Set the attributes that later calls are held to."""
-        spec = checked if isinstance(checked, InputSpec) else checked.spec
-        self._input_spec = spec
-        self.modality_names_ = list(spec.names)
-        self.modality_shapes_ = dict(spec.shapes)
-        self.n_features_in_ = spec.n_features_in
-        if spec.feature_names_in is not None:
-            self.feature_names_in_ = spec.feature_names_in
-        elif hasattr(self, "feature_names_in_"):
+        state = self._of_modalities(checked)
+        if "feature_names_in_" not in state and hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+        self.__dict__.update(state)
+
+    @staticmethod
+    def _of_modalities(checked: CheckedModalities | InputSpec) -> dict[str, Any]:
+        """Fitted attributes that say what the input was."""
+        spec = checked if isinstance(checked, InputSpec) else checked.spec
+        state = {
+            "_input_spec": spec,
+            "modality_names_": list(spec.names),
+            "modality_shapes_": dict(spec.shapes),
+            "n_features_in_": spec.n_features_in,
+        }
+        if spec.feature_names_in is not None:
+            state["feature_names_in_"] = spec.feature_names_in
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -14,11 +14,19 @@ from .fusions import (
     Fused,
     LateFusion,
     Presence,
+    SharedHead,
     make_fusion,
     weighted_mean,
 )
 from .keys import ByModality, safe_key
-from .losses import mean_criterion, unimodal_losses, weighted_mean_loss
+from .losses import (
+    credit,
+    doubt,
+    mean_criterion,
+    mean_where,
+    unimodal_losses,
+    weighted_mean_loss,
+)
 from .module import MultimodalModule, MultimodalOutput
 from .rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
 
@@ -37,11 +45,15 @@ __all__ = [
     "MultimodalOutput",
     "Presence",
     "RowBatches",
+    "SharedHead",
     "choose_device",
     "choose_dtype",
+    "credit",
+    "doubt",
     "make_backbones",
     "make_fusion",
     "mean_criterion",
+    "mean_where",
     "mix_seeds",
     "not_ours",
     "safe_key",

@@ -1,4 +1,4 @@
-"""Losses that several methods share."""
+"""Losses and credits of rows, and their means: all that depends on what the target is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | Non
     return (weight * losses).sum() / weight.sum()
 
 
+def mean_where(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
+    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here` alone, denominator and all."""
+    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
+    return (share * torch.where(here, losses, 0)).sum() / share.sum()
+
+
 def mean_criterion(
     criterion: nn.Module, logits: Tensor, codes: Tensor, weight: Tensor | None
 ) -> Tensor:
@@ -35,19 +41,27 @@ def mean_criterion(
 
 
 def unimodal_losses(
+    criterion: nn.Module,
     logits: Mapping[str, Tensor],
     codes: Tensor,
     weight: Tensor | None = None,
     present: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Cross-entropy of every modality's own logits over the rows that have it."""
-    if weight is None and present is None:
-        return {name: F.cross_entropy(z, codes) for name, z in logits.items()}
+    """Criterion of every modality's own logits, averaged over the rows that have it."""
+    if present is None:
+        return {name: mean_criterion(criterion, z, codes, weight) for name, z in logits.items()}
     return {
-        name: weighted_mean_loss(
-            F.cross_entropy(z, codes, reduction="none"),
-            weight,
-            None if present is None else present[name],
-        )
+        name: weighted_mean_loss(criterion(z, codes), weight, present[name])
         for name, z in logits.items()
     }
+
+
+def credit(logits: Tensor, codes: Tensor) -> Tensor:
+    """How right each row's output is, in [0, 1]: the probability of the true class."""
+    return F.softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+
+
+def doubt(logits: Tensor) -> Tensor:
+    """How unsure each row's output is: the entropy of its probabilities."""
+    log_p = F.log_softmax(logits, dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1)

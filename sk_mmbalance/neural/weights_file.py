@@ -22,7 +22,7 @@ _FORMAT = "sk_mmbalance weights 1"
 def save_weights(estimator: Any, file: Any) -> None:
     """Write a fitted estimator's weights, classes and input specification."""
     check_is_fitted(estimator)
-    module = estimator.net_._module()
+    module = estimator.net_.network
     classes = estimator.classes_
     spec = estimator._input_spec
     about = {
