@@ -74,16 +74,6 @@ class ModalityRows(Dataset):
         return X, self.codes[rows]
 
     @property
-    def X(self) -> ModalityRows:
-        """The rows themselves: where skorch's scoring callbacks look for the input."""
-        return self
-
-    @property
-    def y(self) -> Tensor:
-        """The classes: where skorch's scoring callbacks look for the target."""
-        return self.codes
-
-    @property
     def n_values(self) -> int:
         """Number of values of one row, over all modalities."""
         shapes = [

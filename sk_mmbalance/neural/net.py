@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import ClassifierTags
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
+from skorch.dataset import Dataset
 from torch import Tensor, nn
 
 from ..balancing import Balancing, hooks_of
@@ -80,8 +82,6 @@ class MultimodalNet(FollowingNet):
         As in `skorch.NeuralNet`.
     """
 
-    _estimator_type = "classifier"  # scoring callbacks want to know
-
     def __init__(
         self,
         *args: Any,
@@ -116,6 +116,11 @@ class MultimodalNet(FollowingNet):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
 
     # -- the step --------------------------------------------------------------------------
 
@@ -429,8 +434,14 @@ class MultimodalNet(FollowingNet):
     # -- stopping --------------------------------------------------------------------------
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the net's own hook, then the callbacks'; tell early stopping from Ctrl-C."""
+        """Call the net's own hook, then the callbacks'; tell early stopping from Ctrl-C.
+
+        Callbacks that score see rows in skorch's form, which tells them where the classes are.
+        """
         getattr(self, method_name)(self, **cb_kwargs)
+        for key in ("dataset_train", "dataset_valid"):
+            if isinstance(rows := cb_kwargs.get(key), ModalityRows):
+                cb_kwargs[key] = Dataset(rows, rows.codes, length=len(rows))
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
