@@ -34,6 +34,7 @@ _HOMES = {
 }
 
 _ROOMS = (
+    "balancing",
     "base",
     "convex",
     "datasets",

@@ -29,6 +29,17 @@ NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
+def probability_of_truth(logits: Tensor, codes: Tensor) -> Tensor:
+    """Probability of the true class, of shape (batch,)."""
+    return F.softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy of the probabilities, of shape (batch,)."""
+    log_p = F.log_softmax(logits, dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1)
+
+
 class ClassLoss(nn.CrossEntropyLoss):
     """Cross-entropy of one class a row.
 
@@ -37,12 +48,11 @@ class ClassLoss(nn.CrossEntropyLoss):
 
     def credit(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Probability of the true class, of shape (batch,)."""
-        return F.softmax(outputs, dim=1).gather(1, y[:, None])[:, 0]
+        return probability_of_truth(outputs, y)
 
     def doubt(self, outputs: Tensor) -> Tensor | None:
         """Entropy, of shape (batch,)."""
-        log_p = F.log_softmax(outputs, dim=1)
-        return -(log_p.exp() * log_p).sum(dim=1)
+        return entropy(outputs)
 
     def hits(self, outputs: Tensor, y: Tensor) -> Tensor | None:
         """Whether the most probable class is the true one, as 0 and 1 of shape (batch,)."""
@@ -194,6 +204,12 @@ def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | Non
     if weight is None:
         return losses.mean()
     return (weight * losses).sum() / weight.sum()
+
+
+def mean_where(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
+    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here` alone, denominator and all."""
+    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
+    return (share * torch.where(here, losses, 0)).sum() / share.sum()
 
 
 def mean_criterion(

@@ -47,6 +47,10 @@ max_epochs : int, default=50
 batch_size : int or "auto", default="auto"
     Rows per step of the optimiser. "auto" is 64, and 256 from 5000 rows on (those trained on,
     without the ones held out; in `partial_fit` those of the call).
+predict_batch_size : int or "auto", default="auto"
+    Rows per batch where nothing is trained: in prediction, and on held-out rows. "auto" is 4096,
+    fewer where rows are large (images): as many as have four million values, but not fewer than
+    `batch_size`.
 lr : float, default=1e-3
     Learning rate.
 lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
@@ -78,12 +82,16 @@ compile : bool, default=False
 callbacks : list of skorch callbacks, default=None
     More callbacks; they are copied for every fit.
 net_params : dict, default=None
-    More arguments of the skorch net, such as ``{"criterion__label_smoothing": 0.1}``.
+    More arguments of the skorch net: ``batch_size, criterion, lr, optimizer,
+    predict_nonlinearity``, and what begins with ``criterion__, optimizer__, callbacks__`` or
+    ``compile__``, such as ``{"criterion__label_smoothing": 0.1}``. Others are refused.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. What shapes
-    the network or the optimiser is as in the first fit; `lr`, `lr_schedule`, `batch_size`,
-    `callbacks` and early stopping may change. The same rows are held out again; fusion weights are
-    fitted again on them, and kept as they are where none are held out.
+    Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. These may
+    change: `lr`, `lr_schedule`, `batch_size`, `predict_batch_size`, `callbacks`, `class_weight`,
+    `amp`, early stopping, `fusion_weights`, `cv`, `remix_after`, and parameters of a balancing
+    method that do not shape the network. Any other that differs from the first fit is refused; so
+    it is in `partial_fit`. The same rows are held out again; fusion weights are fitted again on
+    them, and kept as they are where none are held out.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
     the same bits on one CPU with one number of threads. torch's global state is left alone.

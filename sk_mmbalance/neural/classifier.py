@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -15,13 +16,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import LRScheduler
 from torch import nn
 
+from ..balancing import Balancing
 from ..base import ClassTarget, hold_out, read_groups, warn_if_unscaled
 from ..modalities import CheckedModalities
 from ..networks import choose_device, choose_dtype
 from ._building import NetBuilding
+from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
 from ._history import history_frame
 from ._prediction import ClassifierPredictions
+from ._presets import take_parameters, value_of
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
 from .data import GivenRows
@@ -38,9 +42,10 @@ AUTO_EARLY_STOPPING_ROWS = 1000
 class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
     """Base of the neural estimators: everything but the loss.
 
-    A method is a subclass with its own parameters as fields, its net in `_net_class`, and what
-    the net needs of the parameters in `_net_options`. The parameters of this class are described
-    in ``_shared_docs.py``, which every subclass's docstring shows.
+    How training is balanced is a value (see `sk_mmbalance.balancing`), which a subclass holds as
+    a parameter or, as a preset, has the parameters of: ``preset_of=Method``, with what it calls
+    otherwise in ``called``. The parameters of this class are described in ``_shared_docs.py``,
+    which every subclass's docstring shows.
     """
 
     modalities: Any = None
@@ -54,6 +59,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
     cv: Any = None
     max_epochs: int = 50
     batch_size: Any = "auto"
+    predict_batch_size: Any = "auto"
     lr: float = 1e-3
     lr_schedule: Any = None
     optimizer: Any = "adamw"
@@ -84,6 +90,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         "remix_after": [Interval(Integral, 0, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "predict_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES)), LRScheduler, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -103,10 +110,26 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         "verbose": ["verbose"],
     }
 
-    def __init_subclass__(cls, **kwargs: Any):
+    #: of a preset, its method, and the names under which it has the method's parameters
+    _preset_of: ClassVar[type[Balancing] | None] = None
+    _called: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(
+        cls,
+        preset_of: type[Balancing] | None = None,
+        called: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ):
         super().__init_subclass__(**kwargs)
-        if "Parameters" in (cls.__doc__ or "") and SHARED_PARAMETERS not in cls.__doc__:  # type: ignore[operator]
-            cls.__doc__ = insert_shared(cls.__doc__ or "", SHARED_PARAMETERS, SHARED_ATTRIBUTES)
+        doc = cls.__dict__.get("__doc__") or ""
+        if preset_of is not None:
+            known = set(cls._parameter_constraints)
+            doc = insert_shared(doc, take_parameters(cls, preset_of, called or {}, known), "")
+        if "Parameters" in doc:
+            cls.__doc__ = insert_shared(doc, SHARED_PARAMETERS, SHARED_ATTRIBUTES)
+
+    def _value(self) -> Balancing | None:
+        return None if self._preset_of is None else value_of(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -136,6 +159,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
             The fitted estimator.
         """
         continued = self.warm_start and hasattr(self, "net_")
+        self._check_parameters(continued)
         checked = self._read_modalities(X, reset=not continued, accept_sparse=True)
         classes, codes = self._read_labels(y, checked.n_samples)
         if continued and not np.array_equal(classes, self.classes_):
@@ -182,6 +206,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
             The fitted estimator.
         """
         continued = hasattr(self, "net_")
+        self._check_parameters(continued)
         known = self._classes_to_come(classes, continued=continued)
         checked = self._read_modalities(X, reset=not continued, accept_sparse=True)
         known, codes = self._read_labels(y, checked.n_samples, classes=known)
@@ -196,6 +221,13 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         net, interrupted = self._train(given, kept, None, plan, continued)
         fusion = self._earlier_fusion(continued)  # no rows are held out here
         return self._finish(given, net, seed, n_done, interrupted, fusion)
+
+    def _check_parameters(self, continued: bool) -> None:
+        """Refuse, before any row is read, what goes with nothing else or cannot change now."""
+        self._side()
+        self._methods()
+        if continued:
+            refuse_changes(self, self._first_parameters)
 
     def _new_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -224,6 +256,8 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
     ) -> tuple[MultimodalNet, bool]:
         """Return the net after training, and whether Ctrl-C ended it."""
         device = choose_device(self.device)
+        for method in self._methods():
+            method.check_training(list(given.checked.names), valid is not None)
         if continued:
             dtype = next(self.net_.module_.parameters()).dtype
         else:
@@ -240,6 +274,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
                 shapes, n_classes = given.checked.spec.shapes, len(given.classes)
                 module = self._make_module(shapes, n_classes, dtype)
                 net = self._make_net(module, device, plan, valid is not None)
+                net.n_classes = n_classes
             watched = None if valid is None else given.rows(valid, dtype, device)
             interrupted = net.train(given.rows(train, dtype, device), watched, plan.n_epochs)
         return net, interrupted
@@ -253,7 +288,7 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
     ) -> bool:
         """Whether fusion weights are fitted; "auto" trains no further networks for that."""
         if self.fusion_weights == "auto":
-            return valid is not None and net._module().heads is not None
+            return valid is not None and net.network.heads is not None
         trains_folds = valid is None or self.cv is not None
         return self.fusion_weights == "fit" and not (interrupted and trains_folds)
 
@@ -266,10 +301,10 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         plan: TrainingPlan,
     ) -> FittedFusion | None:
         """Fusion weights from rows that the net, or nets trained like it, have not seen."""
-        names = net._module().names
+        names = net.network.names
         if len(names) == 1:
             return None
-        dtype, device = next(net._module().parameters()).dtype, torch.device(net.device)
+        dtype, device = next(net.network.parameters()).dtype, torch.device(net.device)
         held_out = []
         if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
             held_out = [(net, given.rows(valid, dtype, device))]
@@ -294,7 +329,8 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         fusion: FittedFusion | None,
     ) -> Any:
         if len(net.history) > n_done:
-            self._remember(given.checked, given.classes, net, seed, fusion)
+            first = self._first_parameters if n_done else None
+            self._remember(given.checked, given.classes, net, seed, fusion, first)
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -306,17 +342,30 @@ class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
         net: MultimodalNet,
         seed: int,
         fusion: FittedFusion | None = None,
+        first_parameters: dict[str, Any] | None = None,
     ) -> None:
-        self.classes_ = classes
-        self._target = ClassTarget(classes)
-        self.net_ = net
-        self._seed = seed
-        self._fitted_fusion = fusion
-        self.fusion_weights_ = None if fusion is None else fusion.table()
-        self.temperatures_ = None if fusion is None else fusion.temperatures()
-        self.n_iter_ = len(net.history)
-        self.history_ = history_frame(net.history, list(checked.names))
-        self._remember_modalities(checked)
+        """Become fitted, in one step: whoever interrupts it finds the old fit or the new one."""
+        said: dict[str, Any] = {}
+        for method in net.methods:
+            said.update(method.fitted(net))
+        self._become_fitted(
+            checked.spec,
+            classes_=classes,
+            net_=net,
+            n_iter_=len(net.history),
+            history_=history_frame(net.history, list(checked.names)),
+            fusion_weights_=None if fusion is None else fusion.table(),
+            temperatures_=None if fusion is None else fusion.temperatures(),
+            _target=ClassTarget(classes),
+            _seed=seed,
+            _first_parameters=first_parameters or remember_parameters(self),
+            _fitted_fusion=fusion,
+            **self._said_by_methods(said),
+        )
+
+    def _said_by_methods(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Fitted attributes from what the balancing methods have to say."""
+        return {f"{name}_": value for name, value in said.items()}
 
     # -- files -----------------------------------------------------------------------------
 

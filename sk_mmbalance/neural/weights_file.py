@@ -14,19 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 from ..modalities import CheckedModalities
 from ..modalities._checked import InputSpec
 from ..networks import choose_device
+from ._training import TrainingPlan, choose_batch_size
 from .fitted_fusion import FittedFusion
 
-_FORMAT = "sk_mmbalance weights 1"
+_FORMAT = "sk_mmbalance weights 2"
 
 
 def save_weights(estimator: Any, file: Any) -> None:
     """Write a fitted estimator's weights, classes and input specification."""
     check_is_fitted(estimator)
-    module = estimator.net_._module()
+    module = estimator.net_.network
     classes = estimator.classes_
     spec = estimator._input_spec
     about = {
         "class": type(estimator).__name__,
+        "seed": estimator._seed,
         "dtype": str(next(module.parameters()).dtype).removeprefix("torch."),
         "classes": classes.tolist(),
         "classes_dtype": classes.dtype.str if classes.dtype != object else "object",
@@ -76,15 +78,31 @@ def load_weights(estimator: Any, file: Any) -> Any:
         {name: tuple(names) for name, names in about["feature_names"].items()},
     )
     classes = np.asarray(about["classes"], dtype=about["classes_dtype"])
-    net = _rebuild(estimator, spec, len(classes), getattr(torch, about["dtype"]), tensors)
+    _refuse_another_input(estimator, spec, classes)
+    dtype = getattr(torch, about["dtype"])
+    net = _rebuild(estimator, spec, len(classes), dtype, tensors, about["seed"])
     nothing = CheckedModalities({}, np.ones((0, len(spec.shapes)), dtype=bool), spec)
     for row in about["history"]:  # epochs are counted on from there
         net.history.new_epoch()
         net.history[-1].update(row)
     fusion = about.get("fusion")
     fusion = None if fusion is None else FittedFusion.from_plain(fusion)
-    estimator._remember(nothing, classes, net, seed=0, fusion=fusion)
+    # what was held out before is held out again, should training go on
+    estimator._remember(nothing, classes, net, seed=about["seed"], fusion=fusion)
     return estimator
+
+
+def _refuse_another_input(estimator: Any, spec: InputSpec, classes: np.ndarray) -> None:
+    """Refuse to replace what was learnt from other modalities, or of other classes."""
+    if not hasattr(estimator, "net_"):
+        return
+    known = estimator._input_spec
+    if known.shapes != spec.shapes or not np.array_equal(estimator.classes_, classes):
+        raise ValueError(
+            f"`file` holds weights for modalities of shapes {dict(spec.shapes)} and classes "
+            f"{classes.tolist()}, but this estimator was fitted on {dict(known.shapes)} and "
+            f"{estimator.classes_.tolist()}. Load them into an unfitted one (sklearn.base.clone)."
+        )
 
 
 def _rebuild(
@@ -93,9 +111,8 @@ def _rebuild(
     n_classes: int,
     dtype: torch.dtype,
     tensors: dict[str, torch.Tensor],
+    seed: int,
 ) -> Any:
-    from ._training import TrainingPlan, choose_batch_size
-
     module = estimator._make_module(spec.shapes, n_classes, dtype)
     try:
         module.load_state_dict(tensors)
@@ -105,5 +122,7 @@ def _rebuild(
             f"parameters it was trained with ({error})."
         ) from error
     device = choose_device(estimator.device)
-    plan = TrainingPlan(0, 1, choose_batch_size(estimator.batch_size, n_rows=0))
-    return estimator._make_net(module, device, plan, validating=False)
+    plan = TrainingPlan(seed, 1, choose_batch_size(estimator.batch_size, n_rows=0))
+    net = estimator._make_net(module, device, plan, validating=False)
+    net.n_classes = n_classes
+    return net

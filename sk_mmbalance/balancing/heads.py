@@ -63,7 +63,8 @@ class GrowingHeads(nn.Module):
         super().__init__()
         self.dims = {name: dims[name] for name in sorted(dims)}
         self.width = width
-        self.set_fusion(combine, weights)
+        self.combine = combine
+        self.set_weights(weights)
         self.train_new = train_new
         self.n_heads_init = (
             dict(n_heads) if isinstance(n_heads, Mapping) else dict.fromkeys(self.dims, n_heads)
@@ -83,9 +84,8 @@ class GrowingHeads(nn.Module):
         for name in self.dims:
             self._resize(name, self.n_heads_init[name])
 
-    def set_fusion(self, combine: str, weights: Mapping[str, float] | None) -> None:
-        """Choose how the modalities' logits are fused."""
-        self.combine = combine
+    def set_weights(self, weights: Mapping[str, float] | None) -> None:
+        """Choose the weights of the modalities in the fusion; None weighs them equally."""
         self.weights = dict.fromkeys(self.dims, 1.0) if weights is None else dict(weights)
 
     # -- growing ---------------------------------------------------------------------------
