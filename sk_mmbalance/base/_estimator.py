@@ -47,17 +47,28 @@ class ModalityEstimator(BaseEstimator):
     _kinds: ClassVar[Collection[str]] = ()
 
     def _read_modalities(
-        self, X: Any, *, reset: bool, accept_sparse: bool = False, keep_all_missing: bool = False
+        self,
+        X: Any,
+        *,
+        reset: bool,
+        accept_sparse: bool = False,
+        keep_all_missing: bool = False,
+        only: Collection[str] | None = None,
+        missing: str | None = None,
     ) -> CheckedModalities:
-        """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing."""
+        """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing.
+
+        With `only` other modalities are not looked at. `missing` stands in for the parameter.
+        """
         checked = check_modalities(
             X,
             estimator=self,
             spec=None if reset else self._input_spec,
             modalities=self.modalities,
-            missing=self.missing,
+            missing=self.missing if missing is None else missing,
             accept_sparse=accept_sparse or self._makes_dense,
             keep_all_missing=keep_all_missing,
+            only=only,
         )
         return checked.dense() if self._makes_dense else checked
 
