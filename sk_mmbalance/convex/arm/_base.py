@@ -171,10 +171,10 @@ class ARMBase(ARMPrediction):
 
     # -- solving ---------------------------------------------------------------------------
 
-    def _engine(self, data: ARMData) -> ARMEngine:
+    def _engine(self, data: ARMData, auto: str = "auto") -> ARMEngine:
         return ARMEngine(
             data,
-            solver=self.solver,
+            solver=auto if self.solver == "auto" else self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
             solver_options=self.solver_options,

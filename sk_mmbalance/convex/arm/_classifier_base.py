@@ -14,6 +14,7 @@ from ...base import ClassTarget, ModalityClassifier, TrainingRows
 from ._assembly import Assembly
 from ._base import ARMBase
 from ._combination import DeferralRule, predicted_codes, tune_deferral
+from ._fold import FoldFit
 from ._losses import code_targets
 from ._prediction import MODES
 from ._rows import ARMRows
@@ -106,10 +107,16 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         strong_scores = np.full_like(rows.targets, np.nan)
         held = np.zeros(len(usable), dtype=bool)
         for train, test in rows.splits(self.cv, rows.counted, with_rest=True):
-            data = assembly.data(alpha=values["alpha"], coupling=values["coupling"], rows=train)
-            engine = self._engine(data)
-            strengths, _ = self._strengths(engine, **values)
-            strong, weak = assembly.sides(engine.solve(strengths).point)
+            fold = FoldFit(
+                assembly,
+                rows,
+                train,
+                alpha=values["alpha"],
+                coupling=values["coupling"],
+                make_engine=self._engine,
+                strengths_of=self._strengths,
+            )
+            strong, weak = fold.sides(**values)
             weak_scores[test] = weak.scores(assembly.weak[test] + assembly.weak_mean)
             strong_scores[test] = strong.scores(assembly.strong[test] + assembly.strong_mean)
             held[test] = True

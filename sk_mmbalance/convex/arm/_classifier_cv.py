@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -19,8 +20,7 @@ from ._base import ARMBase
 from ._classifier import ARMClassifier
 from ._classifier_base import ARMClassifierBase
 from ._combination import combine
-from ._engine import ARMEngine
-from ._problem import ARMPoint
+from ._fold import FoldFit
 from ._rows import ARMRows
 
 #: Couplings worth trying; the log-loss's scores are larger, and 1 or more flattens them.
@@ -314,22 +314,18 @@ class ARMClassifierCV(ARMClassifierBase):
         described: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores on `test` and numbers of weak columns kept, of every candidate."""
-        alpha = max(c["alpha"] for c in candidates)
-        coupling = max(c["coupling"] for c in candidates)
-        data = assembly.data(alpha=alpha, coupling=coupling, rows=train)
-        engine = ARMEngine(
-            data,
-            solver="own" if self.solver == "auto" else self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            solver_options=self.solver_options,
+        fold = FoldFit(
+            assembly,
+            rows,
+            train,
+            alpha=max(c["alpha"] for c in candidates),
+            coupling=max(c["coupling"] for c in candidates),
+            make_engine=partial(self._engine, auto="own"),
+            strengths_of=self._strengths,
         )
         scores, kept = np.zeros(len(candidates)), np.zeros(len(candidates))
-        start: ARMPoint | None = None
         for place, candidate in enumerate(candidates):
-            strengths, _ = self._strengths(engine, **candidate)
-            start = engine.solve(strengths, start).point
-            strong, weak = assembly.sides(start)
+            strong, weak = fold.sides(**candidate)
             scores[place] = self._score_sides(assembly, rows, test, strong, weak, described)
             kept[place] = np.sum(np.any(weak.coef != 0, axis=1))
         return scores, kept

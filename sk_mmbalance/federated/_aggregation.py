@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from .. import networks
-from .messages import Reply
-
-State = dict[str, np.ndarray]
+from ._state_dicts import State
 
 #: Block of what all participants train: the fusion.
 SHARED = ""
@@ -46,43 +44,6 @@ def split_by_modality(keys: Iterable[str], names: Iterable[str]) -> dict[str, li
         own = path[0] != "fusion" and len(path) > 1 and path[1] in by_key
         blocks[by_key[path[1]] if own else SHARED].append(key)
     return blocks
-
-
-def why_refuse(reply: Reply, state: State, due: Sequence[str], asked: Sequence[str]) -> str | None:
-    """Say why a reply must not be aggregated; None if it may.
-
-    Parameters
-    ----------
-    reply : Reply
-        What came.
-    state : dict of str to ndarray
-        The global state that was sent.
-    due : sequence of str
-        Keys that the reply has to bring.
-    asked : sequence of str
-        Modalities that the client was asked to train.
-    """
-    n = reply.config.get("n")
-    if not isinstance(n, int | float) or isinstance(n, bool) or not 0 < n < float("inf"):
-        return f"weight n is {n!r}, not a positive number"
-    used = reply.config.get("modalities")
-    if not isinstance(used, list) or not used or not set(used) <= set(asked):
-        return f"trained {used!r}, was asked for {list(asked)}"
-    model = reply.arrays.get("model", {})
-    if set(model) != set(due):
-        odd = sorted(set(model) ^ set(due))[:3]
-        return f"model has other entries than were asked for: {odd}"
-    for key, value in model.items():
-        if value.shape != state[key].shape or value.dtype != state[key].dtype:
-            return (
-                f"{key} has shape {value.shape} and type {value.dtype}, expected "
-                f"{state[key].shape} and {state[key].dtype}"
-            )
-    for group, named in reply.arrays.items():
-        for key, value in named.items():
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
-                return f"{group}/{key} has NaN or infinite values"
-    return None
 
 
 def weighted_means(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from .. import networks
-from ..modalities import CheckedModalities, InputSpec, check_modalities
+from ..base import ClassTarget, TrainingRows, read_weights
+from ..modalities import InputSpec, check_modalities
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,11 @@ class Task:
         return torch.float64 if self.dtype == "float64" else torch.float32
 
     @property
+    def target(self) -> ClassTarget:
+        """What labels are: one of the classes."""
+        return ClassTarget(np.asarray(self.classes))
+
+    @property
     def spec(self) -> InputSpec:
         """What input is held to."""
         shapes = dict(self.shapes)
@@ -79,69 +83,56 @@ class Task:
         shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
         return cls(shapes, tuple(about["classes"]), about["dtype"])
 
-    def read(self, X: Any, y: Any, sample_weight: Any = None) -> networks.ModalityRows:
+    def read(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        modalities: Any = None,
+        class_weight: Any = None,
+    ) -> networks.ModalityRows:
         """One client's own rows; it may lack modalities, in some rows or altogether.
 
         Parameters
         ----------
-        X : Modalities, dict or DataFrame
-            The client's modalities; a modality it does not have is left out or all NaN.
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The client's modalities; a modality it does not have is left out or all NaN. Sparse
+            ones are made dense.
         y : array-like of shape (n_samples,)
             Labels among `classes`; not every class has to occur.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. Their sum is the client's weight in the federation.
+            Weights of the rows. Their sum is the client's weight in the federation; rows of
+            weight 0 are as good as absent.
+        modalities : dict of str to columns, default=None
+            Column blocks of a flat table, as in the estimators.
+        class_weight : dict, default=None
+            Weights of the classes, multiplied into the sample weights.
 
         Returns
         -------
         ModalityRows
             For `ClientTrainer`.
+
+        Raises
+        ------
+        ValueError
+            If a label is not among `classes`, no row has weight, or `X` is not of these shapes.
         """
-        checked = check_modalities(X, spec=self.spec, missing="mask")
-        y = np.asarray(y)
-        classes = np.asarray(self.classes)
-        unknown = np.setdiff1d(y, classes)
-        if y.shape != (checked.n_samples,) or len(unknown):
-            raise ValueError(
-                f"`y` must be one label of {classes.tolist()} for each of the {checked.n_samples} "
-                f"rows of `X`; got shape {y.shape}"
-                + (f" with unknown labels {unknown.tolist()}." if len(unknown) else ".")
-            )
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        if weight is not None and (
-            weight.shape != y.shape or not (np.isfinite(weight) & (weight >= 0)).all()
-        ):
-            raise ValueError(
-                "`sample_weight` must be one finite number of at least 0 for each row of `X`."
-            )
-        return self.rows(checked, np.searchsorted(classes, y), weight)
+        checked = check_modalities(
+            X, spec=self.spec, modalities=modalities, missing="mask", accept_sparse=True
+        ).dense()
+        target = self.target
+        coded = target.encode(y, checked.n_samples)
+        weight = read_weights(sample_weight, checked, target, coded, class_weight)
+        return self.rows(TrainingRows.of(checked, target, coded, weight))
 
-    def rows(
-        self, checked: CheckedModalities, codes: np.ndarray, weight: np.ndarray | None
-    ) -> networks.ModalityRows:
-        """Tensors from input that has been read."""
+    def rows(self, given: TrainingRows) -> networks.ModalityRows:
+        """Tensors of rows that have been read."""
         return networks.to_rows(
-            checked, codes, weight, dtype=self.torch_dtype, device=torch.device("cpu")
+            given.checked,
+            given.y,
+            given.weight,
+            dtype=self.torch_dtype,
+            device=torch.device("cpu"),
         )
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Whatever torch draws inside is drawn from `seed`, and nobody else's numbers change."""
-    cuda = device is not None and device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        if cuda:
-            torch.manual_seed(seed)
-        else:  # torch.manual_seed would look for every kind of accelerator, which takes longer
-            torch.default_generator.manual_seed(seed)
-        yield
-
-
-def arrays_of(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """A state dict as numpy arrays of their own."""
-    return {key: np.array(value.detach().cpu().numpy()) for key, value in state.items()}
-
-
-def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays into a module's state."""
-    # np.array: what came over a wire may be read-only, which torch warns of
-    module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in arrays.items()})

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
 import torch
-from sklearn.base import _fit_context
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from tqdm.auto import tqdm
 
 from .. import networks
-from ..modalities import CheckedModalities, InputSpec, check_modalities
-from ..neural import OPTIMIZERS, MultimodalNet, NeuralPredictions, insert_shared
+from .._sklearn import Interval, StrOptions, fit_context
+from ..base import ClassTarget, TrainingRows, warn_if_unscaled
+from ..modalities import InputSpec, check_modalities
+from ..neural import OPTIMIZERS, ClassifierPredictions, insert_shared
+from ._client import ClientTrainer
+from ._clients import ByLabel, read_clients, shares_of
+from ._engine import make_engine
+from ._fitted import fitted_attributes
+from ._messages import Memory
+from ._method import Method
+from ._network import GlobalNetwork
+from ._progress import progress
+from ._server import Server
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from .client import ClientTrainer
-from .engine import AfterRound, make_engine
-from .messages import Memory
-from .method import Method
-from .server import Server
-from .task import Task, load_arrays
+from ._state_dicts import load_arrays
+from ._task import Task
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseFederatedClassifier(NeuralPredictions):
+class BaseFederatedClassifier(ClassifierPredictions):
     """Base of the federated estimators: everything but the algorithm.
 
     A subclass has its own parameters as fields, and in `_method_class` the algorithm, whose
@@ -122,18 +123,22 @@ class BaseFederatedClassifier(NeuralPredictions):
         given["hidden_layer_sizes"] = tuple(self.hidden_layer_sizes)
         for name in ("dropout_rate", "straggler_rate"):
             if callable(given[name]) and labels is not None:
-                given[name] = _ByLabel(given[name], labels)
+                given[name] = ByLabel(given[name], labels)
         return self._method_class(**given)
 
     def _own_attributes(
-        self, server: Server, memories: dict[str, Memory], labels: dict[str, Any]
+        self, task: Task, kept: Any, memories: Mapping[str, Memory], labels: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return fitted attributes of the method's own."""
+        """Return fitted attributes of the method's own.
+
+        `kept` is what it has kept at the server, `memories` what clients have, and `labels` are
+        clients by their ids there.
+        """
         return {}
 
     # -- fitting ---------------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -164,22 +169,20 @@ class BaseFederatedClassifier(NeuralPredictions):
         self
             The fitted estimator.
         """
-        checked = self._read_modalities(X, reset=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weight = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
-        ids = _read_clients(clients, checked.n_samples)
+        given = self._read_training(X, y, sample_weight, class_weight=self.class_weight)
+        target: Any = given.target
+        ids = read_clients(clients, given.n_given)
+        warn_if_unscaled(given.checked)
         device = networks.choose_device(self.device)
-        dtype = networks.choose_dtype(self.dtype, checked, device)
-        task = Task(checked.spec.shapes, tuple(classes.tolist()), str(dtype).removeprefix("torch."))
-        holdout = self._read_eval_set(eval_set, checked.spec, classes, task)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        shares = _by_client(task, checked, codes, weight, ids)
+        task = self._task(given, target, device)
+        holdout = self._read_eval_set(eval_set, given, task)
+        seed = self._new_seed()
+        shares = shares_of(given, ids, task)
         labels = {str(label): label for label in shares}
-        method = self._method(labels)
-        server = Server(method, task, list(labels), seed, holdout=holdout)
-        return self._run(server, shares, {}, checked.spec, classes, labels, device)
+        server = Server(self._method(labels), task, list(labels), seed, holdout=holdout)
+        return self._run(server, shares, {}, given.checked.spec, target, labels, device)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -212,34 +215,44 @@ class BaseFederatedClassifier(NeuralPredictions):
             The fitted estimator.
         """
         continued = hasattr(self, "server_")
-        known = self._classes_to_come(classes, continued=continued)
-        checked = self._read_modalities(X, reset=not continued)
-        known, codes = self._read_labels(y, checked.n_samples, classes=known)
-        weight = self._read_weights(sample_weight, checked, codes, known, self.class_weight)
-        ids = _read_clients(clients, checked.n_samples)
+        target = ClassTarget(self._classes_to_come(classes, continued=continued))
+        given = self._read_training(
+            X,
+            y,
+            sample_weight,
+            reset=not continued,
+            target=target,
+            class_weight=self.class_weight,
+        )
+        ids = read_clients(clients, given.n_given)
         device = networks.choose_device(self.device)
         if continued:
-            task = self.server_.task
+            task, spec, kept = self.server_.task, self._input_spec, self._memories
         else:
-            dtype = networks.choose_dtype(self.dtype, checked, device)
-            name = str(dtype).removeprefix("torch.")
-            task = Task(checked.spec.shapes, tuple(known.tolist()), name)
-        shares = _by_client(task, checked, codes, weight, ids)
+            warn_if_unscaled(given.checked)
+            task, spec, kept = self._task(given, target, device), given.checked.spec, {}
+        shares = shares_of(given, ids, task)
         now = {str(label): label for label in shares}
         labels = {**self._labels, **now} if continued else now
+        method = self._method(labels)
         if continued:
             server = copy.deepcopy(self.server_)
-            server.method = self._method(labels)
+            server.method = method
             server.resume(list(now), n_rounds=1)
         else:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            server = Server(self._method(labels), task, list(now), seed, n_rounds=1)
-        kept = self._memories if continued else {}
-        spec = self._input_spec if continued else checked.spec
-        return self._run(server, shares, kept, spec, known, labels, device)
+            server = Server(method, task, list(now), self._new_seed(), n_rounds=1)
+        return self._run(server, shares, kept, spec, target, labels, device)
+
+    def _new_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _task(self, given: TrainingRows, target: ClassTarget, device: torch.device) -> Task:
+        dtype = networks.choose_dtype(self.dtype, given.checked, device)
+        classes = tuple(target.classes.tolist())
+        return Task(given.checked.spec.shapes, classes, str(dtype).removeprefix("torch."))
 
     def _read_eval_set(
-        self, eval_set: Any, spec: InputSpec, classes: np.ndarray, task: Task
+        self, eval_set: Any, given: TrainingRows, task: Task
     ) -> networks.ModalityRows | None:
         if eval_set is None:
             return None
@@ -248,13 +261,13 @@ class BaseFederatedClassifier(NeuralPredictions):
         checked = check_modalities(
             eval_set[0],
             estimator=self,
-            spec=spec,
+            spec=given.checked.spec,
             modalities=self.modalities,
             missing=self.missing,
             accept_sparse=True,
         ).dense()
-        _, codes = self._read_labels(eval_set[1], checked.n_samples, classes=classes)
-        return task.rows(checked, codes, None)
+        codes = given.target.encode(eval_set[1], checked.n_samples)
+        return task.rows(TrainingRows.of(checked, given.target, codes))
 
     def _run(
         self,
@@ -262,7 +275,7 @@ class BaseFederatedClassifier(NeuralPredictions):
         shares: dict[Any, networks.ModalityRows],
         memories: dict[str, Memory],
         spec: InputSpec,
-        classes: np.ndarray,
+        target: ClassTarget,
         labels: dict[str, Any],
         device: torch.device,
     ) -> Any:
@@ -274,7 +287,7 @@ class BaseFederatedClassifier(NeuralPredictions):
         before = server.round
         interrupted = False
         try:
-            with _progress(type(self).__name__, server.n_left, bool(self.verbose)) as show:
+            with progress(type(self).__name__, server.n_left, bool(self.verbose)) as show:
                 engine.run(server, show)
             memories = engine.memories()
         except KeyboardInterrupt:  # the last whole round stays
@@ -284,7 +297,7 @@ class BaseFederatedClassifier(NeuralPredictions):
         finally:
             engine.close()
         if not interrupted or server.round > before:
-            self._adopt(server, memories, spec, classes, labels, device)
+            self._adopt(server, memories, spec, target, labels, device)
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -294,36 +307,26 @@ class BaseFederatedClassifier(NeuralPredictions):
         server: Server,
         memories: dict[str, Memory] | None = None,
         spec: InputSpec | None = None,
-        classes: np.ndarray | None = None,
+        target: ClassTarget | None = None,
         labels: dict[str, Any] | None = None,
         device: Any = "cpu",
     ) -> Any:
         """Become fitted with what a server has; defaults are for a server that ran elsewhere."""
         memories = memories or {}
         labels = {client: client for client in server.known} if labels is None else labels
-        classes = np.asarray(server.task.classes) if classes is None else classes
-        net = _net_for_prediction(server.module(), networks.choose_device(device))
-        history = _history_frame(server, labels)
-        selection = pd.DataFrame(
-            server.selection, columns=["round", "client", "modalities", "outcome"]
-        )
-        selection["client"] = [labels[client] for client in selection["client"]]
-        own = self._own_attributes(server, memories, labels)
+        task = server.task
         server.holdout = None  # rows do not stay with the estimator
-        self.classes_ = classes
-        self.clients_ = np.asarray(list(labels.values()))
-        self.net_ = net
-        self.server_ = server
-        self.n_rounds_ = server.round
-        self.history_ = history
-        self.selection_log_ = selection
-        self.plan_ = [{labels[c]: list(m) for c, m in plan.items()} for plan in server.plans]
-        self.personal_ = {labels[c]: m["personal"] for c, m in memories.items() if "personal" in m}
-        self._memories = memories
-        self._labels = labels
-        for name, value in own.items():
-            setattr(self, name, value)
-        self._remember_modalities(server.task.spec if spec is None else spec)
+        target = task.target if target is None else target
+        self._become_fitted(
+            task.spec if spec is None else spec,
+            classes_=target.classes,
+            _target=target,
+            net_=GlobalNetwork(server.module(), networks.choose_device(device)),
+            _memories=memories,
+            _labels=labels,
+            **fitted_attributes(server, memories, labels),
+            **self._own_attributes(task, server.method_state, memories, labels),
+        )
         return self
 
     def for_client(self, client: Any) -> Any:
@@ -345,89 +348,3 @@ class BaseFederatedClassifier(NeuralPredictions):
         other = copy.deepcopy(self)
         load_arrays(other.net_.module_, {**self.server_.state, **self.personal_.get(client, {})})
         return other
-
-
-@contextmanager
-def _progress(title: str, n_rounds: int, wanted: bool) -> Iterator[AfterRound | None]:
-    """Bar over rounds, as what is called after each; none if not wanted.
-
-    A bar of tqdm that shows nothing would still start a thread that stays.
-    """
-    if not wanted:
-        yield None
-        return
-    with tqdm(total=n_rounds, desc=title, unit="round") as bar:
-
-        def show(server: Server) -> None:
-            bar.set_postfix(accuracy=server.history[-1].get("accuracy"))
-            bar.update()
-
-        yield show
-
-
-@dataclass(frozen=True)
-class _ByLabel:
-    """A callable of (round, client) that is given the client's label for its id."""
-
-    rate: Callable[[int, Any], float]
-    labels: dict[str, Any]
-
-    def __call__(self, number: int, client: str) -> float:
-        return self.rate(number, self.labels[client])
-
-
-def _read_clients(clients: Any, n_samples: int) -> np.ndarray:
-    if clients is None:
-        return np.zeros(n_samples, dtype=int)
-    clients = column_or_1d(clients)
-    if len(clients) != n_samples:
-        raise ValueError(f"`clients` has {len(clients)} values for {n_samples} samples in `X`.")
-    assert_all_finite(clients, input_name="clients")
-    return clients
-
-
-def _by_client(
-    task: Task,
-    checked: CheckedModalities,
-    codes: np.ndarray,
-    weight: np.ndarray | None,
-    ids: np.ndarray,
-) -> dict[Any, networks.ModalityRows]:
-    """Each client's rows, by its id; clients whose rows all weigh 0 do not exist."""
-    kept = np.ones(len(ids), dtype=bool) if weight is None else weight > 0
-    shares = {}
-    for label in np.unique(ids[kept]):
-        own = np.flatnonzero((ids == label) & kept)
-        rows = replace(checked.rows(own), on_disk=False)  # indexing has read them into memory
-        own_weight = None if weight is None else weight[own]
-        shares[label.item() if isinstance(label, np.generic) else label] = task.rows(
-            rows, codes[own], own_weight
-        )
-    return shares
-
-
-def _net_for_prediction(module: nn.Module, device: torch.device) -> MultimodalNet:
-    net = MultimodalNet(
-        module.to(device),
-        criterion=nn.CrossEntropyLoss,
-        criterion__reduction="none",
-        train_split=None,
-        device=str(device),
-        verbose=0,
-    )
-    return net.initialize()
-
-
-def _history_frame(server: Server, labels: dict[str, Any]) -> pd.DataFrame:
-    rows = []
-    for record in server.history:
-        row = dict(record)
-        row["clients"] = [labels[client] for client in record["clients"]]
-        for name in ("modalities", "skipped", "client_accuracy"):
-            if name in record:
-                row[name] = {labels[client]: value for client, value in record[name].items()}
-        rows.append(row)
-    frame = pd.DataFrame(rows)
-    first = ["round", "clients", "modalities", "skipped", "lr", "train_loss", "accuracy"]
-    first = [name for name in first if name in frame]
-    return frame[[*first, *(name for name in frame if name not in first)]]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from .. import networks
-from .aggregation import SHARED, split_by_modality
-from .local import Local, correct_rows, restrict, train
-from .messages import Memory, Order, Reply
-from .method import Method
-from .task import Task, arrays_of, load_arrays, seeded
+from ._aggregation import SHARED, split_by_modality
+from ._local import Local
+from ._measuring import correct_rows, counts_of
+from ._messages import Memory, Order, Reply
+from ._method import Method
+from ._rows import restrict, total_weight
+from ._state_dicts import arrays_of, load_arrays, seeded
+from ._task import Task
+from ._training import train
 
 
 class ClientTrainer:
@@ -35,7 +37,7 @@ class ClientTrainer:
         self.method = method
         self.task = task
         self.device = networks.choose_device(device)
-        self.rows = _without_weightless(rows)
+        self.rows = rows
 
     def modalities(self) -> list[str]:
         """Modalities of which at least one row has something."""
@@ -44,8 +46,7 @@ class ClientTrainer:
 
     def weight(self) -> float:
         """Sum of the weights of the rows: n_k."""
-        weight = self.rows.weight
-        return float(len(self.rows)) if weight is None else float(weight.double().sum())
+        return total_weight(self.rows)
 
     def handle(self, order: Order, memory: Memory | None = None) -> tuple[Reply, Memory]:
         """Carry out an order.
@@ -83,17 +84,8 @@ class ClientTrainer:
         )
 
     def _evaluate(self, module: Any) -> Reply:
-        held = self.modalities()
-        rows = restrict(self.rows, held, self.device)
-        total, own = correct_rows(module, rows, self.device)
-        config: Any = {
-            "n": total[1],
-            "correct": total[0],
-            "modalities": held,
-            "own_n": [own[name][1] for name in held],
-            "own_correct": [own[name][0] for name in held],
-        }
-        return Reply(config=config)
+        rows = restrict(self.rows, self.modalities(), self.device)
+        return Reply(config=counts_of(*correct_rows(module, rows, self.device)))
 
     def _train(self, module: Any, order: Order, memory: Memory) -> tuple[Reply, Memory]:
         asked: Any = order.config["modalities"]
@@ -121,13 +113,3 @@ class ClientTrainer:
         return Reply(
             arrays, {"n": n, "modalities": list(used), "loss": loss, **config}
         ), local.memory
-
-
-def _without_weightless(rows: networks.ModalityRows) -> networks.ModalityRows:
-    """Rows of weight 0 are as good as absent."""
-    if rows.weight is None or bool((rows.weight > 0).all()):
-        return rows
-    kept = torch.nonzero(rows.weight > 0)[:, 0]
-    if not len(kept):
-        raise ValueError("`sample_weight` is zero for every row of a client.")
-    return rows.take(kept)

@@ -7,22 +7,20 @@ one from the same words. State lives in the `Server` and in a client's memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import networks
 from ..neural import OPTIMIZERS
-from .local import Local
-from .messages import Arrays, Config, Order, Reply
-from .task import Task
-
-if TYPE_CHECKING:
-    from .server import Server
+from ._local import Local
+from ._losses import mean_cross_entropy
+from ._messages import Arrays, Config, Order, Reply
+from ._round_view import RoundView
+from ._task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +48,6 @@ class Method:
     dropout_rate: float | Callable[[int, Any], float] = 0.0
     straggler_rate: float | Callable[[int, Any], float] = 0.0
     evaluate_every: int = 1
-
-    #: whether every client is visited once before the first round
-    probes: ClassVar[bool] = False
 
     # -- both sides ------------------------------------------------------------------------
 
@@ -123,41 +118,39 @@ class Method:
 
     # -- at the server ---------------------------------------------------------------------
 
-    def start(self, server: Server) -> Any:
-        """State of the method at the server before the first round."""
+    def start(self) -> Any:
+        """What the method keeps at the server before the first round."""
         return None
 
-    def plan(self, server: Server) -> dict[str, list[str]]:
+    def to_probe(self, view: RoundView) -> list[str]:
+        """Clients to be visited before rounds begin; here, none."""
+        return []
+
+    def probe_rate(self) -> float:
+        """Learning rate of the one epoch of such a visit."""
+        return self.lr
+
+    def absorb_probes(self, view: RoundView, replies: Mapping[str, Reply]) -> Any:
+        """Return what to keep, after the visits; nothing is aggregated."""
+        return view.kept
+
+    def plan(self, view: RoundView) -> dict[str, list[str]]:
         """Clients of this round, in order of choice, and the modalities that each shall train.
 
         Here, uniformly without replacement, and all that a client holds.
         """
-        clients = server.clients
-        rng = server.rng("plan", server.round)
-        chosen = rng.choice(len(clients), self.n_chosen(len(clients)), replace=False)
-        return {clients[i]: server.held[clients[i]] for i in chosen}
+        clients = view.clients
+        chosen = view.rng().choice(len(clients), self.n_chosen(len(clients)), replace=False)
+        return {clients[i]: view.held[clients[i]] for i in chosen}
 
-    def enclose(self, server: Server, client: str) -> Arrays:
+    def enclose(self, view: RoundView, client: str) -> Arrays:
         """Groups of arrays that an order to train brings beside the model."""
         return {}
 
-    def why_refuse(self, server: Server, reply: Reply, order: Order) -> str | None:
+    def why_refuse(self, view: RoundView, reply: Reply, order: Order) -> str | None:
         """Say what is wrong with the method's own part of a reply; None if nothing is."""
         return None
 
-    def absorb_probes(self, server: Server, replies: dict[str, Reply]) -> None:
-        """Take in what clients found on their first visit."""
-
-    def absorb(self, server: Server, replies: dict[str, Reply]) -> None:
-        """Take in good replies of a round, after their weights have been aggregated."""
-
-
-def mean_cross_entropy(
-    logits: Tensor, codes: Tensor, weight: Tensor | None, mask: Tensor | None = None
-) -> Tensor:
-    """Weighted mean cross-entropy; rows outside `mask` count in the denominator only."""
-    if weight is None and mask is None:
-        return F.cross_entropy(logits, codes)
-    return networks.weighted_mean_loss(
-        F.cross_entropy(logits, codes, reduction="none"), weight, mask
-    )
+    def absorb(self, view: RoundView, replies: Mapping[str, Reply]) -> Any:
+        """Return what to keep, after a round's good replies; the server averages the weights."""
+        return view.kept

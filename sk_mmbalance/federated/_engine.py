@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import MissingDependencyError
-from .client import ClientTrainer
-from .messages import Failure, Memory, Order, Reply, copy_arrays
-from .server import Server
+from ._client import ClientTrainer
+from ._messages import Failure, Memory, Order, Reply, copy_arrays
+from ._server import Server
 
 AfterRound = Callable[[Server], Any]
 

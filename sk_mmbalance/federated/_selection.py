@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -37,6 +39,44 @@ def update_distances(updates: list[list[np.ndarray]], metric: str = "euclidean")
         total += 1 - unit @ unit.T
     np.fill_diagonal(total, 0)
     return np.maximum(total, 0)
+
+
+def distance_table(
+    vectors: Mapping[str, Mapping[str, np.ndarray]],
+    clients: Sequence[str],
+    names: Sequence[str],
+    counted: np.ndarray,
+    metric: str,
+) -> np.ndarray:
+    """Distances between the clients that are counted; zeros elsewhere.
+
+    Parameters
+    ----------
+    vectors : dict of client to dict of str to ndarray
+        What each client changed in the encoder of each modality; one that a client lacks has not
+        been moved by it.
+    clients : sequence of str
+        Rows and columns of the table.
+    names : sequence of str
+        Modalities that are looked at.
+    counted : ndarray of bool of shape (n_clients,)
+        Clients that stand in the table.
+    metric : {"euclidean", "cosine"}
+        As in `update_distances`.
+
+    Returns
+    -------
+    ndarray of shape (n_clients, n_clients)
+        The distances.
+    """
+    table = np.zeros((len(clients), len(clients)))
+    where = np.flatnonzero(counted)
+    if len(where):
+        own = [vectors[clients[int(i)]] for i in where]
+        sizes = {m: len(u) for update in own for m, u in update.items()}
+        updates = [[u.get(m, np.zeros(sizes[m])) for m in names if m in sizes] for u in own]
+        table[np.ix_(where, where)] = update_distances(updates, metric)
+    return table
 
 
 def greedy_selection(

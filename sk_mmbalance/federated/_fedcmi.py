@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Integral, Real
@@ -10,18 +11,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from .. import networks
-from .base import BaseFederatedClassifier
-from .crossmodal import CrossModalModule, class_confidence, class_temperatures, infiltration_loss
-from .local import Local, in_batches
-from .messages import Arrays, Config, Memory
-from .method import Method, mean_cross_entropy
-from .server import Server
-from .task import Task, arrays_of
+from .._sklearn import Interval, StrOptions
+from ._base import BaseFederatedClassifier
+from ._crossmodal import CrossModalModule
+from ._infiltration import class_confidence, class_temperatures, infiltration_loss
+from ._local import Local
+from ._losses import mean_credit, mean_cross_entropy
+from ._messages import Arrays, Config, Memory
+from ._method import Method
+from ._rows import in_batches
+from ._state_dicts import arrays_of
+from ._task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +131,9 @@ class FedCMI(Method):
     ) -> Tensor:
         """L_inf of a batch: its dominant modality teaches every other one."""
         module: Any = local.module
-        score = {m: _score(own[m].detach(), codes, weight, taught[m]) for m in own}
+        score = {m: mean_credit(own[m].detach(), codes, weight, taught[m]) or 0.0 for m in own}
         # of equals the later one is dominant: "a if score_a > score_b else b"
-        dominant = max(reversed(list(own)), key=lambda m: float(score[m]))
+        dominant = max(reversed(list(own)), key=score.__getitem__)
         terms = []
         for weak in own:
             if weak == dominant:
@@ -169,15 +172,6 @@ def _own_logits(module: nn.Module, rows: networks.ModalityRows) -> dict[str, Ten
     module.eval()
     found = [module(X["inputs"], X.get("present")).unimodal for X, _ in in_batches(rows)]
     return {name: torch.cat([part[name] for part in found]) for name in found[0]}
-
-
-def _score(logits: Tensor, codes: Tensor, weight: Tensor | None, mask: Tensor | None) -> Tensor:
-    """Mean probability of the true class over the rows that have the modality."""
-    right = F.softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
-    share = torch.ones_like(right) if weight is None else weight
-    if mask is not None:
-        share = torch.where(mask, share, torch.zeros_like(share))
-    return (share * right).sum() / share.sum().clamp_min(torch.finfo(share.dtype).tiny)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -270,7 +264,7 @@ class FedCMIClassifier(BaseFederatedClassifier):
     }
 
     def _own_attributes(
-        self, server: Server, memories: dict[str, Memory], labels: dict[str, Any]
+        self, task: Task, kept: Any, memories: Mapping[str, Memory], labels: Mapping[str, Any]
     ) -> dict[str, Any]:
         found = {
             labels[client]: {

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval
-
-from .base import BaseFederatedClassifier
-from .method import Method
+from .._sklearn import Interval
+from ._base import BaseFederatedClassifier
+from ._method import Method
 
 
 @dataclass(frozen=True, kw_only=True)

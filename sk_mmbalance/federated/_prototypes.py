@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -126,37 +126,3 @@ def merge_prototypes(
         means = np.where(known[:, None], means, old[0])
         known = known | old[1]
     return means.astype(sent[0][0].dtype), known
-
-
-def accuracy_ratios(
-    accuracies: Mapping[str, Mapping[str, float]], names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """How far each modality is ahead, for every client.
-
-    With two modalities it is the published ratio: ``rho = A_a / A_b`` under a, and ``1 / rho``
-    under b. With more, ``A_m`` over the mean of the client's accuracies. A client with a single
-    modality has 1.
-
-    Parameters
-    ----------
-    accuracies : dict of client to dict of str to float
-        A_m of the modalities that each client has.
-    names : sequence of str
-        All modalities.
-    """
-    found = {}
-    for client, own in accuracies.items():
-        if len(own) < 2:
-            found[client] = dict.fromkeys(own, 1.0)
-        elif len(names) == 2:
-            a, b = names
-            rho = max(own[a], _LEAST) / max(own[b], _LEAST)
-            found[client] = {a: rho, b: 1 / rho}
-        else:
-            mean = max(float(np.mean(list(own.values()))), _LEAST)
-            found[client] = {name: max(value, _LEAST) / mean for name, value in own.items()}
-    return found
-
-
-#: An accuracy of nought counts as this: ratios stay finite.
-_LEAST = 1e-6

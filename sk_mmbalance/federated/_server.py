@@ -23,11 +23,15 @@ import torch
 
 from .. import networks
 from ..exceptions import NoUpdateWarning
-from .aggregation import SHARED, State, split_by_modality, weighted_means, why_refuse
-from .local import correct_rows, restrict
-from .messages import Config, Failure, Order, Reply, n_bytes
-from .method import Method
-from .task import Task, arrays_of, load_arrays, seeded
+from ._aggregation import SHARED, split_by_modality, weighted_means
+from ._measuring import correct_rows, pooled_accuracies, ratio
+from ._messages import Config, Failure, Order, Reply, n_bytes
+from ._method import Method
+from ._refusal import why_not_described, why_refuse
+from ._round_view import RoundView
+from ._rows import restrict
+from ._state_dicts import State, arrays_of, load_arrays, seeded
+from ._task import Task
 
 Replies = Mapping[str, Reply | Failure]
 
@@ -98,11 +102,14 @@ class Server:
         with seeded(seed):
             module = method.build(task)
         self.state: State = arrays_of(module.state_dict())
-        self.parameter_keys = [key for key, _ in module.named_parameters()]
         self.blocks = split_by_modality(self.state, task.names)
+        trained = {key for key, _ in module.named_parameters()}
+        self._parameters = {
+            name: [key for key in self.blocks[name] if key in trained] for name in task.names
+        }
         self.known: list[str] = []
         self.clients: list[str] = []
-        self.method_state = method.start(self)
+        self.method_state = method.start()
         self.resume(clients, n_rounds)
 
     def resume(self, clients: Sequence[str], n_rounds: int | None = None) -> None:
@@ -131,13 +138,23 @@ class Server:
 
     def settle(self) -> None:
         """Go back to the last whole round, after an interruption."""
-        if self.phase == "evaluate":  # the weights are there, only the figures are not
+        if len(self.history) < self.round:  # the weights are there, only the figures are not
             self._close_round()
         self.plans = self.plans[: self.round]
 
-    def note(self, **values: Any) -> None:
-        """Add values of the method's own to the record of this round."""
-        self._row |= values
+    def view(self) -> RoundView:
+        """What the hooks of the method see."""
+        return RoundView(
+            round=self.round,
+            task=self.task,
+            clients=self.clients,
+            held=self.held,
+            weights=self.weights,
+            model=self.state,
+            parameters=self._parameters,
+            kept=self.method_state,
+            seed=(self.seed, _STREAMS["plan"], self.round),
+        )
 
     def rng(self, stream: str, *numbers: int) -> np.random.Generator:
         """Random numbers of one purpose and round, independent of all others."""
@@ -154,7 +171,7 @@ class Server:
         if self.phase == "describe":
             self._sent = {client: Order("describe") for client in self.clients}
         elif self.phase == "probe":
-            self._sent = {client: self._probe(client) for client in self._unprobed()}
+            self._sent = {c: self._probe(c) for c in self.method.to_probe(self.view())}
         elif self.phase == "train":
             self._sent = self._training_orders()
         elif self.phase == "evaluate":
@@ -164,20 +181,17 @@ class Server:
             self._sent = {}
         return dict(self._sent)
 
-    def _unprobed(self) -> list[str]:
-        return [client for client in self.clients if client not in self.method_state.probed]
-
     def _probe(self, client: str) -> Order:
-        lr = getattr(self.method, "probe_lr", None)
-        lr = self.method.lr if lr is None else lr
+        lr = self.method.probe_rate()
         config = self._training_config("probe", client, self.held[client], 0, lr, 1)
         return Order("probe", {"model": self.state}, config)
 
     def _training_orders(self) -> dict[str, Order]:
         self._started = time.perf_counter()
         lr, epochs = self.method.rate(self.round), self.method.local_epochs
-        self._row = {"round": self.round + 1, "lr": lr}
-        plan = self.method.plan(self)
+        view = self.view()
+        plan = self.method.plan(view)
+        self._row = {"round": self.round + 1, "lr": lr, **view.notes}
         self.plans.append({client: list(names) for client, names in plan.items()})
         self._fate: dict[str, str] = {}
         orders = {}
@@ -186,9 +200,8 @@ class Server:
                 self._fate[client] = "dropped"
                 continue
             config = self._training_config("train", client, names, self.round, lr, epochs)
-            orders[client] = Order(
-                "train", {"model": self.state, **self.method.enclose(self, client)}, config
-            )
+            arrays = {"model": self.state, **self.method.enclose(view, client)}
+            orders[client] = Order("train", arrays, config)
         return orders
 
     def _training_config(
@@ -221,7 +234,7 @@ class Server:
         if self.phase == "describe":
             self._count_early(down, up)
             self._take_descriptions(answers)
-            self.phase = "probe" if self.method.probes and self._unprobed() else "train"
+            self.phase = "probe" if self.method.to_probe(self.view()) else "train"
         elif self.phase == "probe":
             self._count_early(down, up)
             self._take_probes(answers)
@@ -231,18 +244,11 @@ class Server:
                 "bytes_down": down + self._early_bytes[0],
                 "bytes_up": up + self._early_bytes[1],
             }
-            self._early_bytes = [0, 0]
             self._take_updates(answers)
-            self.round += 1
-            every = self.method.evaluate_every
-            due = every and (self.round % every == 0 or self.round >= self._until)
-            if due:
-                self.phase = "evaluate"
-            else:
+            if self.phase != "evaluate":
                 self._close_round()
         elif self.phase == "evaluate":
-            self._row["bytes_evaluation"] = down + up
-            self._take_accuracies(answers)
+            self._row |= {"bytes_evaluation": down + up, **pooled_accuracies(answers, self.task)}
             self._close_round()
         if self.phase == "train" and self.round >= self._until:
             self.phase = "finished"
@@ -252,7 +258,7 @@ class Server:
 
     def _take_descriptions(self, answers: Replies) -> None:
         for client, answer in answers.items():
-            reason = _why_not_described(answer, self.task)
+            reason = why_not_described(answer, self.task)
             if reason is not None:
                 self.absent[client] = reason
                 warnings.warn(
@@ -268,31 +274,39 @@ class Server:
             raise RuntimeError(f"No client can take part: {self.absent}.")
 
     def _take_probes(self, answers: Replies) -> None:
-        good = {}
-        for client, answer in answers.items():
-            reason = self._why_refuse(client, answer)
-            if reason is None:
-                good[client] = answer
-        self.method.absorb_probes(self, good)  # type: ignore[arg-type]
+        view = self.view()
+        good = {
+            client: answer
+            for client, answer in answers.items()
+            if isinstance(answer, Reply) and self._why_refuse(view, client, answer) is None
+        }
+        self.method_state = self.method.absorb_probes(view, good)
+        for client in self.method.to_probe(self.view()):
+            warnings.warn(
+                f"Client {client!r} could not be probed and will not be chosen.",
+                NoUpdateWarning,
+                stacklevel=6,
+            )
 
     def _take_updates(self, answers: Replies) -> None:
+        view = self.view()
         good: dict[str, Reply] = {}
         for client, answer in answers.items():
             if self._strikes("straggler", self.method.straggler_rate, client):
                 self._fate[client] = "late"
                 continue
-            reason = self._why_refuse(client, answer)
+            reason = self._why_refuse(view, client, answer)
             if reason is None and isinstance(answer, Reply):
                 self._fate[client] = "aggregated"
                 good[client] = answer
             else:
                 what = "failed" if isinstance(answer, Failure) else "refused"
                 self._fate[client] = f"{what}: {reason}"
+        state, kept = self.state, self.method_state
         if good:
             updates = [(_weight(r), r.arrays["model"]) for r in good.values()]
-            before, self.state = self.state, weighted_means(self.state, updates)
-            self.received = before
-            self.method.absorb(self, good)
+            state = weighted_means(self.state, updates)
+            kept = self.method.absorb(view, good)
         else:
             fates = {client: self._fate[client] for client in self.plans[-1]}
             warnings.warn(
@@ -300,9 +314,20 @@ class Server:
                 NoUpdateWarning,
                 stacklevel=6,
             )
-        self._log_training(good)
+        done, every = self.round + 1, self.method.evaluate_every
+        due = every and (done % every == 0 or done >= self._until)
+        # in one step: an interrupt leaves the round before or this one, whole
+        self.__dict__.update(
+            state=state,
+            method_state=kept,
+            round=done,
+            selection=[*self.selection, *self._fates()],
+            phase="evaluate" if due else "train",
+            _row=self._row | self._trained(good),
+            _early_bytes=[0, 0],
+        )
 
-    def _why_refuse(self, client: str, answer: Reply | Failure) -> str | None:
+    def _why_refuse(self, view: RoundView, client: str, answer: Reply | Failure) -> str | None:
         if isinstance(answer, Failure):
             return answer.reason
         order = self._sent[client]
@@ -312,58 +337,47 @@ class Server:
             own = [key for name in used for key in self.blocks.get(name, [])]
             due = [*self.blocks[SHARED], *own]
             return why_refuse(answer, self.state, due, asked) or self.method.why_refuse(
-                self, answer, order
+                view, answer, order
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return f"malformed reply ({type(error).__name__}: {error})"
 
-    def _log_training(self, good: Mapping[str, Reply]) -> None:
+    def _trained(self, good: Mapping[str, Reply]) -> dict[str, Any]:
+        """What a round's record says of the training."""
         trained = {c: list(r.config["modalities"]) for c, r in good.items()}  # type: ignore[arg-type]
         total = sum(_weight(reply) for reply in good.values())
         losses = [_weight(r) * float(r.config.get("loss", np.nan)) for r in good.values()]  # type: ignore[arg-type]
-        self._row |= {
+        return {
             "clients": list(good),
             "modalities": trained,
             "skipped": {c: fate for c, fate in self._fate.items() if fate != "aggregated"},
             "train_loss": sum(losses) / total if total else float("nan"),
         }
-        for client, names in self.plans[-1].items():
-            record = {"round": self.round + 1, "client": client, "modalities": list(names)}
-            self.selection.append(record | {"outcome": self._fate[client]})
 
-    def _take_accuracies(self, answers: Replies) -> None:
-        right = total = 0.0
-        by_client: dict[str, float] = {}
-        own = {name: [0.0, 0.0] for name in self.task.names}
-        for client, answer in answers.items():
-            if _why_not_measured(answer, self.task) is not None:
-                continue  # what a client says of itself is a figure in a table, no more
-            found: Any = answer.config  # type: ignore[union-attr]
-            right, total = right + found["correct"], total + found["n"]
-            by_client[client] = found["correct"] / found["n"]
-            for name, hits, n in zip(
-                found["modalities"], found["own_correct"], found["own_n"], strict=True
-            ):
-                own[name][0] += hits
-                own[name][1] += n
-        self._row["accuracy"] = right / total if total else float("nan")
-        for name, (hits, n) in own.items():
-            self._row[f"{name}__accuracy"] = hits / n if n else float("nan")
-        self._row["client_accuracy"] = by_client
+    def _fates(self) -> list[dict[str, Any]]:
+        """What became of every client that was planned for the round."""
+        return [
+            {
+                "round": self.round + 1,
+                "client": client,
+                "modalities": list(names),
+                "outcome": self._fate[client],
+            }
+            for client, names in self.plans[-1].items()
+        ]
 
     def _close_round(self) -> None:
+        row = self._row
         if self.holdout is not None:
-            self._row |= self._holdout_accuracies(self.holdout)
-        self._row["seconds"] = time.perf_counter() - self._started
-        self.history.append(self._row)
-        self._row = {}
-        self.phase = "train"
+            row = row | self._holdout_accuracies(self.holdout)
+        row = row | {"seconds": time.perf_counter() - self._started}
+        self.__dict__.update(history=[*self.history, row], _row={}, phase="train")
 
     def _holdout_accuracies(self, rows: networks.ModalityRows) -> dict[str, float]:
         cpu = torch.device("cpu")
         total, own = correct_rows(self.module(), restrict(rows, self.task.names, cpu), cpu)
-        figures = {f"{name}__valid_accuracy": _ratio(pair) for name, pair in own.items()}
-        return {"valid_accuracy": _ratio(total), **figures}
+        figures = {f"{name}__valid_accuracy": ratio(*pair) for name, pair in own.items()}
+        return {"valid_accuracy": ratio(*total), **figures}
 
     def module(self) -> networks.MultimodalModule:
         """Make the network with the global weights."""
@@ -375,37 +389,3 @@ class Server:
 
 def _weight(reply: Reply) -> float:
     return float(reply.config["n"])  # type: ignore[arg-type]
-
-
-def _ratio(pair: tuple[float, float]) -> float:
-    return pair[0] / pair[1] if pair[1] else float("nan")
-
-
-def _why_not_described(answer: Reply | Failure, task: Task) -> str | None:
-    if isinstance(answer, Failure):
-        return answer.reason
-    n, names = answer.config.get("n"), answer.config.get("modalities")
-    if not isinstance(n, int | float) or not 0 < n < float("inf"):
-        return f"weight n is {n!r}, not a positive number"
-    if not isinstance(names, list) or not names or not set(names) <= set(task.names):
-        return f"has modalities {names!r}, expected some of {task.names}"
-    return None
-
-
-def _why_not_measured(answer: Reply | Failure, task: Task) -> str | None:
-    """Say why an answer to an evaluate order cannot be counted; None if it can."""
-    if isinstance(answer, Failure):
-        return answer.reason
-    about = answer.config
-    names, hits, totals = (about.get(k) for k in ("modalities", "own_correct", "own_n"))
-    if not all(isinstance(part, list) for part in (names, hits, totals)):
-        return "no figures of single modalities"
-    if not len(names) == len(hits) == len(totals) or not set(names) <= set(task.names):  # type: ignore[arg-type]
-        return f"figures of modalities {names!r}, expected some of {task.names}"
-    pairs = [(about.get("correct"), about.get("n")), *zip(hits, totals, strict=True)]  # type: ignore[arg-type]
-    for correct, n in pairs:
-        if not (isinstance(correct, int | float) and isinstance(n, int | float)):
-            return f"{correct!r} of {n!r} rows is no count"
-        if not 0 <= correct <= n * (1 + 1e-9) < float("inf"):  # NaN fails this as well
-            return f"{correct!r} of {n!r} rows is no count"
-    return None if about["n"] else "no rows"
