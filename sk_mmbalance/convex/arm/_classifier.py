@@ -90,7 +90,11 @@ class ARMClassifier(ARMClassifierBase):
     max_iter : int, default=10000
         Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``.
+        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``. A number of
+        folds is stratified, keeps groups together if `groups` are given to `fit`, and is lowered
+        to the size of the largest class. A class that a fold does not train on is not predicted
+        there. Splits of your own count the rows as you gave them, repeated ones as often as they
+        come.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0

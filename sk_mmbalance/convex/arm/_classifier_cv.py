@@ -67,8 +67,9 @@ class ARMClassifierCV(ARMClassifierBase):
     scoring : str or callable, default=None
         None is accuracy (weighted by `sample_weight`); else a scorer of scikit-learn.
     cv : int, splitter or iterable, default=5
-        Used for the choice, for ``weak="auto"`` and for the serial thresholds. Where there is
-        one candidate only, nothing is cross-validated for the choice.
+        Used for the choice, for ``weak="auto"`` and for the serial thresholds, as in
+        `ARMClassifier`. Where there is one candidate only, nothing is cross-validated for the
+        choice.
     n_jobs : int, default=None
         Folds in parallel.
     modalities, missing, loss, penalty, weak_reg_scale, l1_ratio, fit_intercept, class_weight, \
