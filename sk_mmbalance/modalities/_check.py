@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def check_modalities(
     accept_sparse: bool = False,
     keep_all_missing: bool = False,
     keep_absent: bool = False,
+    only: Collection[str] | None = None,
 ) -> CheckedModalities:
     """Read any accepted form of multimodal input as numeric arrays by name.
 
@@ -53,6 +55,9 @@ def check_modalities(
         Whether a row may lack every modality.
     keep_absent : bool, default=False
         Whether, in `fit`, all rows may lack a modality, as at one of several clients.
+    only : collection of str, default=None
+        Names of the modalities that are looked at, where not all are used. Others count as missing
+        in every row, whatever stands there.
 
     Returns
     -------
@@ -71,12 +76,13 @@ def check_modalities(
     forms = read_forms(
         X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=accept_sparse
     )
-    raw = forms.values
+    raw = {n: value for n, value in forms.values.items() if only is None or n in only}
     lacking = [] if spec is None else [name for name in spec.names if name not in raw]
-    if lacking and missing != "mask":
+    needed = lacking if only is None else [name for name in lacking if name in only]
+    if needed and (missing != "mask" or not raw):
         raise MissingModalityError(
-            f"`X` lacks modality {', '.join(map(repr, lacking))} seen in fit; got {list(raw)}. "
-            "Pass it, or fit with `missing='mask'`."
+            f"`X` lacks modality {', '.join(map(repr, needed))} seen in fit; got "
+            f"{list(forms.values)}. Pass it, or fit with `missing='mask'`."
         )
     arrays = {name: _numeric(name, raw[name], estimator, accept_sparse) for name in sorted(raw)}
     _refuse_unequal_lengths(arrays)
@@ -90,7 +96,15 @@ def check_modalities(
             dtype = np.result_type(*(a.dtype for a in arrays.values()))
             arrays[name] = np.full((n_samples, *spec.shapes[name]), np.nan, dtype=dtype)
         arrays = {name: arrays[name] for name in spec.names}
-    present = np.column_stack([_presence(name, arrays[name], missing) for name in arrays])
+    unseen = set() if only is None else set(arrays) - set(only)
+    present = np.column_stack(
+        [
+            np.zeros(n_samples, dtype=bool)
+            if name in unseen
+            else _presence(name, arrays[name], missing)
+            for name in arrays
+        ]
+    )
     if missing == "mask":
         _refuse_empty_rows(present, keep_all_missing)
         if fitting and not keep_absent:

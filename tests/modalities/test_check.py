@@ -248,3 +248,24 @@ def test_named_input_is_held_to_the_names_in_modalities():
         check_modalities(GOOD | {"gait": VOICE}, modalities=blocks)
     with pytest.raises(TypeError, match="`modalities` must map"):
         check_modalities(GOOD, modalities=["face"])
+
+
+# -- only some of the modalities ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("voice", [np.full((6, 1), np.inf), np.full((6, 1), "?"), FACE])
+def test_modalities_that_are_not_used_are_not_looked_at(voice):
+    spec = check_modalities(GOOD).spec
+    checked = check_modalities({"face": FACE, "voice": voice}, spec=spec, only=["face"])
+    assert checked.names == ("face", "voice")
+    np.testing.assert_array_equal(checked.arrays["face"], FACE)
+    assert checked.present.tolist() == [[True, False]] * 6
+    absent = check_modalities({"face": FACE}, spec=spec, only=["face"])
+    np.testing.assert_array_equal(absent.present, checked.present)
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_modalities_that_are_used_alone_must_be_there(missing):
+    spec = check_modalities(GOOD).spec
+    with pytest.raises(MissingModalityError, match="lacks modality 'face' seen in fit; got"):
+        check_modalities({"voice": VOICE}, spec=spec, missing=missing, only=["face"])
