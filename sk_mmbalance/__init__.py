@@ -25,6 +25,7 @@ _HOMES = {
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "MultimodalRegressor": "neural",
     "NegativeLearningClassifier": "neural",
     "OpinionPoolClassifier": "ensemble",
     "SerialFusionClassifier": "serial",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ..base import PublishedFormMixin
+from ..base import CLASSES, LABELS, NUMBERS, PublishedFormMixin
 from ..networks import Batch, ModalityRows, MultimodalOutput, RowBatches
 from .protocol import Net
 
@@ -42,6 +42,8 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     _published_side: ClassVar[Mapping[str, Any]] = {}
     #: Parameters that shape the network, and stay what they are while training goes on.
     _fixed: ClassVar[frozenset[str]] = frozenset()
+    #: Kinds of targets that it can learn.
+    _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS, NUMBERS)
     #: Whether the method works on batches that hold a part of each row's modalities.
     _takes_parts: ClassVar[bool] = False
     #: Whether the modalities are measured on every batch.
@@ -103,6 +105,15 @@ class Balancing(PublishedFormMixin, BaseEstimator):
             wanted = "above 0" if positive else f"'auto' or {self._unimodal_weight}"
             raise ValueError(
                 f"{called} needs `unimodal_weight` to be {wanted}; got {unimodal_weight!r}."
+            )
+
+    def check_target(self, kind: str) -> None:
+        """Refuse a kind of target ("classes", "labels", "numbers") that the method cannot learn."""
+        if kind not in self._kinds:
+            raise ValueError(
+                f"`balancing` {type(self).__name__}() works with {' and '.join(self._kinds)}, and "
+                f"`y` holds {kind}. Use another method, or (for several labels) one estimator a "
+                "column: sklearn.multioutput.MultiOutputClassifier."
             )
 
     def check_network(self, names: list[str], compiled: bool) -> None:
@@ -180,7 +191,7 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     def begin_pass(self, net: Net, batches: RowBatches) -> dict[str, Any]:
         """Before a pass over the training rows; gives figures for the history.
 
-        With "train_accuracy" among them, the pass itself is not measured.
+        With losses of modalities ("face__train_loss") among them, the pass itself is not measured.
         """
         return {}
 

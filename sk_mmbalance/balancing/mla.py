@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
+from ..base import CLASSES
 from ..networks import (
     Batch,
     MultimodalOutput,
@@ -105,6 +106,15 @@ class MLA(Balancing):
         """The same network, trained by all modalities at once."""
         joint = MLA(projection="none", entropy_fusion=self.entropy_fusion, update="joint")
         return {"balancing": joint}
+
+    def check_target(self, kind: str) -> None:
+        """Refuse to weigh by the entropy of what has none."""
+        super().check_target(kind)
+        if self.entropy_fusion and kind != CLASSES:
+            raise ValueError(
+                f"`balancing` MLA(entropy_fusion=True) needs one class a row, and `y` holds {kind}."
+                " Set entropy_fusion=False."
+            )
 
     def check_net(self, net: Net) -> None:
         """Refuse an optimiser that cannot take a step a modality."""

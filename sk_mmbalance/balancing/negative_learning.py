@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, weighted_mean_loss
 from .base import Balancing
 from .guidance import Roles, find_roles, guidance_loss
@@ -91,6 +92,7 @@ class NegativeLearning(Balancing):
         "negative": [StrOptions({"cross_entropy", "renormalised"})],
         "require_correct": ["boolean"],
     }
+    _kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
     _fusion: ClassVar[str] = "late"
     _fusions: ClassVar[frozenset[str] | None] = frozenset({"late"})
     _other_unimodal_weights: ClassVar[str] = "positive"

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from ..base import NUMBERS
 from ..exceptions import CollapseWarning
 from ..networks import (
     Batch,
@@ -219,17 +220,33 @@ class DataRemixing(Balancing):
             if self.predictor == "mask" and net.network.has_own_logits:
                 own = {m: net.evaluate((_only(X, m), y), unimodal=False).logits for m in names}
                 output = MultimodalOutput(output.logits, own)
-            # what the figures and the scores have in common is computed once
-            log_p = {name: F.log_softmax(output.unimodal[name], dim=1) for name in names}
+            log_p = {}
+            if y.ndim == 1:  # what the figures and the scores have in common is computed once
+                log_p = {name: F.log_softmax(output.unimodal[name], dim=1) for name in names}
             log.add(torch.zeros((), device=y.device), output, (X, y), log_p=log_p)
-            each = [
-                uncertainty(output.unimodal[m], y, self.criterion, self.temperature, log_p[m])
-                for m in names
-            ]
+            each = [self._unsure(net, output.unimodal[m], y, log_p.get(m)) for m in names]
             scores.append(torch.stack(each, dim=1))
         figures = log.summary("train")
         del figures["train_loss"]
         return torch.cat(scores).to(batches.rows.codes.device), figures
+
+    def _unsure(self, net: Net, outputs: Tensor, y: Tensor, log_p: Tensor | None) -> Tensor:
+        """How unsure a modality is about each row; for several labels or numbers, as they say."""
+        if log_p is not None:
+            return uncertainty(outputs, y, self.criterion, self.temperature, log_p)
+        if self.criterion == "label":
+            return net.criterion_(outputs, y)
+        return net.criterion_.doubt(outputs / self.temperature)
+
+    def check_target(self, kind: str) -> None:
+        """Refuse to ask numbers how sure they are."""
+        super().check_target(kind)
+        if self.criterion == "entropy" and kind == NUMBERS:
+            raise ValueError(
+                "Data remixing by entropy (`remix_after`, or `balancing` DataRemixing()) needs "
+                "probabilities, and `y` holds numbers. Use DataRemixing(criterion='label'), which "
+                "goes by the loss of a row."
+            )
 
     def part_loss(self, net: Net, output: MultimodalOutput, batch: Batch) -> Tensor:
         """Criterion of the fused logits, and gamma times that of the assigned modality's own."""

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
+from ..base import CLASSES
 from ..networks import (
     Batch,
     MultimodalOutput,
@@ -203,6 +204,7 @@ class SustainedBoosting(Balancing):
         "max_heads": None,
         "head_patience": None,
     }
+    _kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
     _fusion: ClassVar[str] = "late"
     _fusions: ClassVar[frozenset[str] | None] = frozenset({"late"})
     _unimodal_weight: ClassVar[float] = 0.0

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
+from ..base import CLASSES
 from ..networks import (
     Batch,
     ByModality,
@@ -142,6 +143,15 @@ class UMT(Balancing):
                 embedding, logits = _ask(net, state.networks[name], rows, name)
                 extras[f"{name}|teacher"], extras[f"{name}|teacher_logits"] = embedding, logits
         return replace(rows, extras=extras)
+
+    def check_target(self, kind: str) -> None:
+        """Refuse to compare the probabilities of what has none."""
+        super().check_target(kind)
+        if self.logit_weight and kind != CLASSES:
+            raise ValueError(
+                f"`balancing` UMT(logit_weight={self.logit_weight}) needs one class a row, and `y` "
+                f"holds {kind}. Set logit_weight=0.0."
+            )
 
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the distances to the teachers."""

@@ -166,29 +166,22 @@ def log_proba(target: Target, outputs: Tensor) -> Tensor:
 
 
 def criterion_settings(
-    target: Target, coded: Any = None, weight: Any = None, loss: str = "squared_error"
+    target: Target, loss: str = "squared_error", scale: float = 1.0
 ) -> dict[str, Any]:
-    """Skorch's settings for the criterion of a target.
-
-    Parameters
-    ----------
-    target : Target
-        What `y` is.
-    coded, weight : ndarray
-        Standardised numbers of the training rows, and their weights or None; only for numbers.
-    loss : str
-        Which loss of numbers.
-    """
+    """Skorch's settings for the criterion of a target; `loss` and `scale` are of numbers."""
     if target.kind == CLASSES:
         return {"criterion": ClassLoss, "criterion__reduction": "none"}
     if target.kind == LABELS:
         return {"criterion": LabelLoss}
+    return {"criterion": NumberLoss, "criterion__loss": loss, "criterion__scale": scale}
+
+
+def loss_of_a_constant(coded: Any, weight: Any, loss: str) -> float:
+    """Mean loss of predicting 0, the mean of standardised numbers; 1 where that loses nothing."""
     numbers = torch.as_tensor(coded, dtype=torch.float64)
-    constant = NumberLoss(loss=loss)(torch.zeros_like(numbers), numbers)
-    share = torch.ones_like(constant) if weight is None else torch.as_tensor(weight).double()
-    scale = float((share * constant).sum() / share.sum())
-    # a constant column loses nothing: any scale will do
-    return {"criterion": NumberLoss, "criterion__loss": loss, "criterion__scale": scale or 1.0}
+    losses = NumberLoss(loss=loss)(torch.zeros_like(numbers), numbers)
+    share = torch.ones_like(losses) if weight is None else torch.as_tensor(weight).double()
+    return float((share * losses).sum() / share.sum()) or 1.0
 
 
 def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | None = None) -> Tensor:

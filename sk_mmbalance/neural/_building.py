@@ -14,7 +14,6 @@ from torch import nn
 
 from ..balancing import Balancing, DataRemixing
 from ..networks import (
-    ClassLoss,
     LateFusion,
     MultimodalModule,
     make_backbones,
@@ -93,7 +92,7 @@ class NetBuilding:
     # -- modules and nets ------------------------------------------------------------------
 
     def _make_module(
-        self, shapes: dict[str, tuple[int, ...]], n_classes: int, dtype: torch.dtype
+        self, shapes: dict[str, tuple[int, ...]], n_outputs: int, dtype: torch.dtype
     ) -> MultimodalModule:
         methods = self._methods()
         for method in methods:
@@ -108,19 +107,19 @@ class NetBuilding:
         )
         dims = {name: size for name, (_, size) in built.items()}
         self._check_fusion_weights(sorted(dims))
-        fusion = self._make_fusion(methods, dims, n_classes)
+        fusion = self._make_fusion(methods, dims, n_outputs)
         heads = None
         wanted = self._side()[1] > 0
         for method in methods:
             wanted = method.wants_heads(wanted)
         if wanted and not isinstance(fusion, LateFusion):
-            heads = {name: nn.Linear(dims[name], n_classes) for name in sorted(dims)}
+            heads = {name: nn.Linear(dims[name], n_outputs) for name in sorted(dims)}
         backbones = {name: module for name, (module, _) in built.items()}
         copied = not_ours(self.backbones, sorted(dims))
         module = MultimodalModule(backbones, fusion, heads, copied)
         for method in methods:
             with torch.random.fork_rng(devices=[]):  # a method's draws change nobody else's
-                state = method.make_state(module, dims, n_classes)
+                state = method.make_state(module, dims, n_outputs)
             if state is not None:
                 module.running[type(method).__name__] = state
         module.to(dtype)
@@ -134,7 +133,7 @@ class NetBuilding:
         return module
 
     def _make_fusion(
-        self, methods: list[Balancing], dims: Mapping[str, int], n_classes: int
+        self, methods: list[Balancing], dims: Mapping[str, int], n_outputs: int
     ) -> nn.Module:
         """Fusion of a method's own, or else that of the estimator."""
         choice, weights = self._side()[0], self._late_weights()
@@ -145,11 +144,11 @@ class NetBuilding:
                 "fitted: fusion_weights='fit'."
             )
         for method in methods:
-            own = method.make_fusion(dims, n_classes, weights)
+            own = method.make_fusion(dims, n_outputs, weights)
             if own is not None:
                 return own
         options = {"weights": weights} if choice == "late" else {}
-        return make_fusion(choice, dims, n_classes, dropout=self.dropout, **options)
+        return make_fusion(choice, dims, n_outputs, dropout=self.dropout, **options)
 
     def _late_weights(self) -> Any:
         """Weights that the late fusion is trained with: those given, else equal ones."""
@@ -176,10 +175,10 @@ class NetBuilding:
         device: torch.device,
         plan: TrainingPlan,
         validating: bool,
+        criterion: Mapping[str, Any],
     ) -> MultimodalNet:
         settings: dict[str, Any] = {
-            "criterion": ClassLoss,
-            "criterion__reduction": "none",
+            **criterion,
             "lr": self.lr,
             "batch_size": plan.batch_size,
             "max_epochs": plan.n_epochs,

@@ -63,13 +63,12 @@ weight_decay : float, default=1e-4
 early_stopping : bool or "auto", default="auto"
     Whether to hold out a part, stop when its loss has not improved for `n_iter_no_change`
     epochs, and go back to the best epoch. "auto" does so from 1000 rows on.
-validation_fraction : float, default=0.1
+validation_fraction : float, splitter or list of one (train, test), default=0.1
     Share of the rows that early stopping holds out (stratified; whole groups if `fit` is given
-    `groups`).
+    `groups`), or what cuts them off: the first split is taken. Validation rows of your own go to
+    `fit` as `X_val` and `y_val`.
 n_iter_no_change : int, default=10
     Patience of early stopping.
-class_weight : dict or "balanced", default=None
-    Weights of the classes, multiplied into the sample weights.
 dtype : {"auto", "float32", "float64"}, default="auto"
     Precision. "auto" is that of the input on a CPU (float64 stays float64) and float32 on a
     GPU; "float32" is the faster one.
@@ -100,8 +99,6 @@ verbose : int, default=0
 """
 
 SHARED_ATTRIBUTES = """
-classes_ : ndarray of shape (n_classes,)
-    Class labels.
 modality_names_ : list of str
     Modalities seen in `fit`, sorted.
 modality_shapes_ : dict of str to tuple of int
@@ -131,4 +128,20 @@ temperatures_ : dict of str to float or None
     Where fusion weights were fitted, the temperature that each modality's own logits need when
     they stand alone; above 1 for an over-confident modality, infinite for one that is worth
     nothing, NaN where fewer than five held-out rows have it.
+"""
+
+CLASSIFIER_PARAMETERS = """
+class_weight : dict or "balanced", default=None
+    Weights of the classes, multiplied into the sample weights.
+"""
+
+CLASSIFIER_ATTRIBUTES = """
+classes_ : ndarray of shape (n_classes,)
+    Class labels; with several labels a row, their numbers.
+"""
+
+REGRESSOR_PARAMETERS = """
+loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+    Loss of a standardised number; "huber" is squared up to one standard deviation of the column,
+    and linear beyond. Several columns count alike.
 """

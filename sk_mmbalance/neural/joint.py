@@ -1,47 +1,20 @@
-"""`MultimodalClassifier`: joint training, the baseline of every balancing method."""
+"""Joint training, the baseline of every balancing method: for classes, labels and numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
-
-from ..balancing import Balancing
-from ..networks import FUSIONS
+from ..base import CLASSES, LABELS
+from ._choices import BalancingChoice
 from .classifier import BaseMultimodalClassifier
+from .regressor import BaseMultimodalRegressor
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class FusionClassifier(BaseMultimodalClassifier):
-    """Base of the estimators whose fusion and loss per modality are the user's choice."""
-
-    fusion: Any = "auto"
-    unimodal_weight: Any = "auto"
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseMultimodalClassifier._parameter_constraints,
-        "fusion": [StrOptions({*FUSIONS, "auto"}), type, nn.Module],
-        "unimodal_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-    }
-
-    def _side(self) -> tuple[Any, float]:
-        """Return fusion and `unimodal_weight`, "auto" resolved and refused where they clash."""
-        value = self._value() or Balancing()
-        value.check_side(self.fusion, self.unimodal_weight)
-        fusion, weight = self.fusion, self.unimodal_weight
-        return (
-            value._fusion if isinstance(fusion, str) and fusion == "auto" else fusion,
-            value._unimodal_weight if weight == "auto" else weight,
-        )
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class MultimodalClassifier(FusionClassifier):
-    """A network per modality, fused and trained jointly.
+class MultimodalClassifier(BalancingChoice, BaseMultimodalClassifier):
+    """A network per modality, fused and trained jointly, for classes or several labels a row.
 
     The baseline of the balancing methods: one cross-entropy on the fused prediction, and one more
     per modality unless ``unimodal_weight=0``, which is plain joint training. Plainly trained, a
@@ -101,38 +74,61 @@ default="auto"
     True
     """
 
-    balancing: Any = None
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMultimodalClassifier._parameter_constraints,
+        **BalancingChoice._choice_constraints,
+    }
+    _kinds: ClassVar[Collection[str]] = (CLASSES, LABELS)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MultimodalRegressor(BalancingChoice, BaseMultimodalRegressor):
+    """A network per modality, fused and trained jointly, for one or several numbers a row.
+
+    The regressor beside `MultimodalClassifier`: one loss on the fused prediction, and one more per
+    modality unless ``unimodal_weight=0``.
+
+    Parameters
+    ----------
+    fusion : {"concat", "sum", "late", "gated", "film", "transformer"}, type or torch.nn.Module, \
+default="auto"
+        How embeddings become numbers; see `MultimodalClassifier`.
+    unimodal_weight : float or "auto", default="auto"
+        Weight of the sum of the modalities' own losses, from a linear head on each embedding
+        ("late" has these heads already). 0 trains no such heads. "auto" is what `balancing` asks
+        for, and 1 without.
+    balancing : Balancing, default=None
+        A balancing method that numbers can carry, such as ``OGM()``: see
+        `sk_mmbalance.balancing`. None trains without.
+
+    Attributes
+    ----------
+    balancing_ : Bunch or None
+        What the balancing method has to say after training, where it has.
+
+    See Also
+    --------
+    sk_mmbalance.LateFusionRegressor : One scikit-learn regressor per modality.
+    sk_mmbalance.MultimodalClassifier : For classes and labels.
+
+    Notes
+    -----
+    Numbers are standardised inside, by the weighted mean and spread of the rows trained on, and
+    given back in the units of `y`. Fusion weights are not fitted for numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_mmbalance import Modalities, MultimodalRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X = 20 * X  # to features of about 1
+    >>> X = Modalities(body=X[:, :4], blood=X[:, 4:])
+    >>> model = MultimodalRegressor(max_epochs=20, random_state=0).fit(X[:300], y[:300])
+    >>> bool(model.score(X[300:], y[300:]) > 0.4)
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **FusionClassifier._parameter_constraints,
-        "balancing": [Balancing, None],
+        **BaseMultimodalRegressor._parameter_constraints,
+        **BalancingChoice._choice_constraints,
     }
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters; those of the balancing method as ``balancing__alpha``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the estimator, and of what it holds.
-
-        Returns
-        -------
-        self
-            The estimator.
-        """
-        nested = [name for name in params if name.startswith("balancing__")]
-        if nested and params.get("balancing", self.balancing) is None:
-            raise ValueError(
-                f"`balancing` is None, which has no parameters such as `{nested[0]}`. Set a method "
-                "with it (balancing=OGM()); a search over several methods takes a list of grids, "
-                "with the method in each: [{'balancing': [None]}, {'balancing': [OGM()], "
-                "'balancing__alpha': [0.1, 0.3]}]."
-            )
-        return super().set_params(**params)
-
-    def _value(self) -> Balancing | None:
-        return self.balancing
-
-    def _said_by_methods(self, said: dict[str, Any]) -> dict[str, Any]:
-        return {"balancing_": Bunch(**said) if said else None}

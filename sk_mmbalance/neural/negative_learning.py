@@ -105,7 +105,7 @@ class NegativeLearningClassifier(
               already; None without `lipschitz`.
         """
         checked, rows = self._rows_for_prediction(X)
-        _, codes = self._read_labels(y, checked.n_samples, classes=self.classes_)
+        codes = self._target.encode(y, checked.n_samples)
         output = self.net_.evaluate_rows(rows)
         names = list(checked.names)
         fitted = self._fitted_fusion

@@ -307,7 +307,8 @@ class MultimodalNet(FollowingNet):
         begun: dict[str, Any] = {}
         for method in self._hooks["begin_pass"] if training else ():
             begun.update(method.begin_pass(self, iterator))
-        measured = "train_accuracy" in begun  # by the method, and better than the pass could
+        # by the method, and better than the pass could
+        measured = any(key.endswith("__train_loss") for key in begun)
         events = self._wants_batch_events()
         log = EpochLog(self.network.names, self.criterion_)
         self._set_training(training)

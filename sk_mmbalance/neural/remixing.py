@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..balancing import DataRemixing
 from ..base import PublishedFormMixin
-from .joint import FusionClassifier
+from ._choices import FusionChoice
+from .classifier import BaseMultimodalClassifier
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DataRemixingClassifier(
     PublishedFormMixin,
-    FusionClassifier,
+    FusionChoice,
+    BaseMultimodalClassifier,
     preset_of=DataRemixing,
     called={"start_epoch": "remix_after"},
 ):
@@ -84,6 +86,11 @@ class DataRemixingClassifier(
     >>> clf.history_["remixed"].tolist()
     [False, False, False, True, False]
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMultimodalClassifier._parameter_constraints,
+        **FusionChoice._fusion_constraints,
+    }
 
     fusion: Any = "concat"
     unimodal_weight: Any = 0.5
