@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._losses import credit
+from ._losses import LOSS
 
 #: Probabilities below this count as this: the ratio of two of them stays finite.
 _TINY = 1e-8
@@ -17,7 +17,7 @@ def class_confidence(
 ) -> Tensor:
     """P_m(c), shape (n_classes,): mean probability of the true class; NaN for a class not seen."""
     n_classes = logits.shape[1]
-    right = credit(logits, codes).double()
+    right = LOSS.credit(logits, codes).double()
     share = torch.ones_like(right) if weight is None else weight.double()
     if mask is not None:
         share = torch.where(mask, share, torch.zeros_like(share))

@@ -1,35 +1,28 @@
-"""Losses and scores of a batch that several methods share."""
+"""What a batch loses, and how right it is."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import networks
+
+#: Loss and credit of rows that have one class each.
+LOSS = networks.ClassLoss(reduction="none")
 
 
 def mean_cross_entropy(
     logits: Tensor, codes: Tensor, weight: Tensor | None, mask: Tensor | None = None
 ) -> Tensor:
     """Weighted mean cross-entropy; rows outside `mask` count in the denominator only."""
-    if weight is None and mask is None:
-        return F.cross_entropy(logits, codes)
-    return networks.weighted_mean_loss(
-        F.cross_entropy(logits, codes, reduction="none"), weight, mask
-    )
-
-
-def credit(logits: Tensor, codes: Tensor) -> Tensor:
-    """How right each row's logits are: the probability of its true class, shape (batch,)."""
-    return F.softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+    return networks.mean_criterion(LOSS, logits, codes, weight, mask)
 
 
 def mean_credit(
     logits: Tensor, codes: Tensor, weight: Tensor | None, mask: Tensor | None
 ) -> float | None:
-    """Weighted mean credit of the rows inside `mask`; None if there are none."""
-    right = credit(logits, codes)
+    """Weighted mean probability of the true class inside `mask`; None if it has no row."""
+    right = LOSS.credit(logits, codes)
     share = torch.ones_like(right) if weight is None else weight
     if mask is not None:
         share = torch.where(mask, share, torch.zeros_like(share))
