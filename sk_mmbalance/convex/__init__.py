@@ -3,18 +3,25 @@
 cvxpy is imported by the file that states a model in it, when a solver of cvxpy is used.
 """
 
-from .classifier import ARMClassifier
-from .classifier_cv import ARMClassifierCV
-from .costs import cost_scorer
-from .opinion_pool import OpinionPoolSolution, fit_opinion_pool, pooled_log_proba
-from .regressor import ARMRegressor
+from .arm import ARMClassifier, ARMClassifierCV, ARMRegressor, cost_scorer
+from .pool import (
+    OpinionPoolSolution,
+    PatternWeights,
+    fit_opinion_pool,
+    fit_pattern_weights,
+    patterns_to_learn,
+    pooled_log_proba,
+)
 
 __all__ = [
     "ARMClassifier",
     "ARMClassifierCV",
     "ARMRegressor",
     "OpinionPoolSolution",
+    "PatternWeights",
     "cost_scorer",
     "fit_opinion_pool",
+    "fit_pattern_weights",
+    "patterns_to_learn",
     "pooled_log_proba",
 ]

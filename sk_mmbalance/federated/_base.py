@@ -17,7 +17,7 @@ from .. import networks
 from .._sklearn import Interval, StrOptions, fit_context
 from ..base import ClassTarget, TrainingRows, read_held_rows, warn_if_unscaled
 from ..modalities import InputSpec
-from ..neural import OPTIMIZERS, NeuralPredictions, insert_shared
+from ..neural import OPTIMIZERS, ClassifierPredictions, insert_shared
 from ._client import ClientTrainer
 from ._clients import ByLabel, read_clients, shares_of
 from ._engine import make_engine
@@ -33,7 +33,7 @@ from ._task import Task
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseFederatedClassifier(NeuralPredictions):
+class BaseFederatedClassifier(ClassifierPredictions):
     """Base of the federated estimators: everything but the algorithm.
 
     A subclass has its own parameters as fields, and in `_method_class` the algorithm, whose
@@ -315,9 +315,11 @@ class BaseFederatedClassifier(NeuralPredictions):
         labels = {client: client for client in server.known} if labels is None else labels
         task = server.task
         server.holdout = None  # rows do not stay with the estimator
+        target = task.target if target is None else target
         self._become_fitted(
             task.spec if spec is None else spec,
-            classes_=(task.target if target is None else target).classes,
+            classes_=target.classes,
+            _target=target,
             net_=GlobalNetwork(server.module(), networks.choose_device(device)),
             _memories=memories,
             _labels=labels,

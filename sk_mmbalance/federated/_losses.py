@@ -1,4 +1,4 @@
-"""What a batch loses, and how right it is."""
+"""Losses and scores of a batch that several methods share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import networks
 
-#: Loss and credit of rows that have one class each.
+#: What a row of one class loses, and how right its logits are.
 LOSS = networks.ClassLoss(reduction="none")
 
 
@@ -21,7 +21,7 @@ def mean_cross_entropy(
 def mean_credit(
     logits: Tensor, codes: Tensor, weight: Tensor | None, mask: Tensor | None
 ) -> float | None:
-    """Weighted mean probability of the true class inside `mask`; None if it has no row."""
+    """Weighted mean credit of the rows inside `mask`; None if there are none."""
     right = LOSS.credit(logits, codes)
     share = torch.ones_like(right) if weight is None else weight
     if mask is not None:

@@ -145,6 +145,16 @@ class NumberLoss(nn.Module):
 TargetLoss = ClassLoss | LabelLoss | NumberLoss
 
 
+def proba(target: Target, outputs: Tensor) -> Tensor:
+    """Probabilities of the classes, or of each label, in the precision of the outputs."""
+    return F.softmax(outputs, dim=1) if target.kind == CLASSES else torch.sigmoid(outputs)
+
+
+def log_proba(target: Target, outputs: Tensor) -> Tensor:
+    """Logarithms of `proba`."""
+    return F.log_softmax(outputs, dim=1) if target.kind == CLASSES else F.logsigmoid(outputs)
+
+
 def criterion_settings(
     target: Target, coded: Any = None, weight: Any = None, loss: str = "squared_error"
 ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 # Not public; `federated` and `model_selection` train the same networks in loops of their own.
 from ._documentation import insert_shared as insert_shared
-from ._prediction import NeuralPredictions as NeuralPredictions
+from ._prediction import ClassifierPredictions as ClassifierPredictions
 from ._training import OPTIMIZERS as OPTIMIZERS
 from .boosting import SustainedBoostingClassifier
 from .classifier import BaseMultimodalClassifier
