@@ -5,7 +5,7 @@
 #   make check   everything that has to hold before a change lands
 #   make lint    ruff and mypy
 #   make docs    the documentation, in docs/_build/html
-#   make bench   the benchmarks (BENCH=benchmarks/training_speed.py runs one of them)
+#   make bench   the benchmarks (BENCH=benchmarks/speed.py runs one of them)
 #   make clean   removes what the targets above made, the environment included
 #
 # Another interpreter: make test PYTHON=python3.12

@@ -18,8 +18,8 @@ A benchmark is a dict of arms, each made from a seed::
         print(summary(frame, "accuracy"))
         print(differences(frame, "accuracy", against="joint"))
 
-Measurements that ``results/my_benchmark.csv`` has already are not made again: a run that was
-stopped goes on where it was. Delete the lines of an arm to measure it anew.
+Measurements that ``results/my_benchmark.csv.xz`` has already are not made again: a run that was
+stopped goes on where it was. To measure an arm anew, take its rows out with `read` and `write`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import argparse
 import inspect
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,7 +197,7 @@ def run(
     Parameters
     ----------
     name : str
-        The table is ``results/<name>.csv``.
+        The table is ``results/<name>.csv.xz``.
     arms : dict of str to callable, or callable
         Makes an estimator from a seed; a callable makes the dict from the name of a set.
     datasets : iterable of str
@@ -219,9 +219,7 @@ def run(
     folder : Path
         Where the table lies.
     """
-    file = folder / f"{name}.csv"
-    folder.mkdir(exist_ok=True)
-    done = read(file)
+    done = read(name, folder)
     known = set(done[_KEY].itertuples(index=False, name=None))
     jobs, order = [], []
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
@@ -244,16 +242,18 @@ def run(
                             delayed(_job)(protocol, fold, method, make, seed, extra, stress)
                         )
     print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
+    file = table_file(name, folder)
     if not file.exists():
-        pd.DataFrame(columns=COLUMNS).to_csv(file, index=False)
+        write(done, name, folder)
     for number, rows in enumerate(
         Parallel(n_jobs=min(n_jobs, 2), return_as="generator_unordered")(jobs), 1
     ):
+        # a compressed file may be continued: its parts are read one after the other
         rows.to_csv(file, mode="a", header=False, index=False)
         if number % 10 == 0 or number == len(jobs):
             print(f"{name}: {number} of {len(jobs)}", flush=True)
-    whole = _in_order(read(file), order)
-    whole.to_csv(file, index=False)
+    whole = _in_order(read(name, folder), order)
+    write(whole, name, folder)
     return whole
 
 
@@ -316,10 +316,21 @@ def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
     return frame.loc[keys.sort_values(_KEY, kind="stable").index].reset_index(drop=True)
 
 
-def read(file: Path | str) -> pd.DataFrame:
-    """A table of results; empty where there is none yet. A bare name is one in ``results/``."""
-    file = Path(file) if Path(file).suffix else RESULTS / f"{file}.csv"
-    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+def table_file(name: str, folder: Path = RESULTS) -> Path:
+    """Where a table of results lies: compressed, to a fifteenth of its size."""
+    return folder / f"{name}.csv.xz"
+
+
+def read(name: str, folder: Path = RESULTS, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """A table of results; without rows where there is none yet."""
+    file = table_file(name, folder)
+    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=list(columns))
+
+
+def write(table: pd.DataFrame, name: str, folder: Path = RESULTS) -> None:
+    """Write a table of results; the same rows are the same bytes. Six digits are kept."""
+    folder.mkdir(exist_ok=True)
+    table.to_csv(table_file(name, folder), index=False, float_format="%.6g")
 
 
 # -- what the tables say -------------------------------------------------------------------

@@ -30,13 +30,13 @@ import pandas as pd
 from _floors import LateNets
 from _protocols import (
     JUDGED_BY,
-    RESULTS,
     command_line,
     judged,
     only,
     percent,
     read,
     run,
+    write,
 )
 from balancing_methods import stress as stressed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -369,8 +369,8 @@ def main() -> None:
 
 def _derive(frame: pd.DataFrame) -> None:
     """Write the tables that follow from the measurements, and print them."""
-    record(frame).to_csv(RESULTS / "accuracy_record.csv", index=False)
-    references(frame).to_csv(RESULTS / "accuracy_references.csv", index=False)
+    write(record(frame), "accuracy_record")
+    write(references(frame), "accuracy_references")
     show(frame)
 
 

@@ -14,8 +14,8 @@ The learning rate is chosen for every arm and training fold from the same three,
 part of that fold (a fifth; for avdigits one of its four speakers), one seed. Test rows are not
 looked at.
 
-    python benchmarks/federated.py --choose     # results/federated_lr.csv
-    python benchmarks/federated.py              # results/federated.csv
+    python benchmarks/federated.py --choose     # results/federated_lr.csv.xz
+    python benchmarks/federated.py              # results/federated.csv.xz
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import zlib
 
 import numpy as np
 import pandas as pd
-from _protocols import RESULTS, Protocol, load, measure, percent, run, scores, summary
+from _protocols import Protocol, load, measure, percent, read, run, scores, summary, write
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
@@ -155,9 +155,8 @@ def inner(protocol: Protocol, fold: int) -> Protocol:
 
 def choose() -> None:
     """Measure every arm at every rate on held-out training rows."""
-    file = RESULTS / "federated_lr.csv"
     columns = ["dataset", "method", "lr", "seed", "fold", "metric", "value"]
-    done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=columns)
+    done = read("federated_lr", columns=columns)
     known = set(done[["dataset", "method", "lr", "fold"]].itertuples(index=False, name=None))
     for dataset in DATASETS:
         protocol = load(dataset)
@@ -172,13 +171,13 @@ def choose() -> None:
                     row = (dataset, name, lr, 0, fold, "accuracy", round(value, 6))
                     print(*row, flush=True)
                     done = pd.DataFrame([*done.itertuples(index=False), row], columns=columns)
-                    done.to_csv(file, index=False)
+                    write(done, "federated_lr")
 
 
 def chosen_rates(dataset: str) -> dict[str, dict[int, float]]:
     """Best rate of every arm in each training fold; of equals the smaller."""
     protocol = load(dataset)
-    table = pd.read_csv(RESULTS / "federated_lr.csv")
+    table = read("federated_lr")
     table = table[table["dataset"] == dataset].sort_values(["value", "lr"], ascending=[False, True])
     best = table.groupby(["method", "fold"])["lr"].first()
     keys = [checksum(protocol.y[train]) for train, _ in protocol.folds]

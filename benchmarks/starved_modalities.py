@@ -8,7 +8,7 @@ For every modality of mfeat and leaves100, the accuracy
 - the same two inside the network that also has a loss per modality (``unimodal_weight=1``; its
   own head instead of the mask).
 
-Same backbones, epochs and folds for all; 3 seeds. Rewrites ``results/starved_modalities.csv``.
+Same backbones, epochs and folds for all; 3 seeds. Rewrites ``results/starved_modalities.csv.xz``.
 
     python benchmarks/starved_modalities.py
 """
@@ -20,7 +20,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
-from _protocols import RESULTS, load
+from _protocols import load, write
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -83,7 +83,7 @@ def main() -> None:
             print(f"{dataset}: fold {fold} done", flush=True)
     columns = ["dataset", "method", "seed", "fold", "metric", "value"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame.to_csv(RESULTS / "starved_modalities.csv", index=False)
+    write(frame, "starved_modalities")
     print(frame.groupby(["dataset", "method"])["value"].mean().unstack().round(3).to_string())
 
 

@@ -16,7 +16,7 @@ import scikit_posthocs as posthocs
 from scipy.stats import friedmanchisquare
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-record = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_record.csv")
+record = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_record.csv.xz")
 
 # %%
 # Accuracy
@@ -61,7 +61,7 @@ plt.show()
 # Points by which an arm is ahead of the best floor of its set (right of the line) or behind it, and
 # the standard error over the outer folds. That floor is chosen with the test rows, too.
 
-held = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_references.csv")
+held = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_references.csv.xz")
 held = held[held["kind"] == "best floor"].pivot(
     index=["dataset", "arm", "fold"], columns="method", values="value"
 )

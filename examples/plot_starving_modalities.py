@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-curves = pd.read_csv(here.parent / "benchmarks" / "results" / "end_to_end_curves.csv")
+curves = pd.read_csv(here.parent / "benchmarks" / "results" / "end_to_end_curves.csv.xz")
 mean = curves.groupby(["dataset", "metric", "method", "epoch"])["value"].mean()
 
 # %%
