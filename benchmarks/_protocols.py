@@ -1,30 +1,29 @@
-"""How the benchmarks of neural methods are run: data sets, folds, arms, seeds, and one CSV.
+"""How the benchmarks of neural methods are run: data sets, folds, methods, seeds, and one CSV.
 
 Every real data set has one protocol here: its folds (speakers or days left out where rows of one
 speaker or day resemble each other), and the figure it is judged by. Folds are the same for all
-seeds and arms, so that arms can be compared fold by fold; a seed changes initial weights, order of
-rows and the held-out part inside the training fold. Modalities are standardised inside the
-training fold. An arm never sees the test fold before it is scored.
+seeds and methods, so that methods can be compared fold by fold; a seed changes initial weights,
+order of rows and the held-out part inside the training fold. Modalities are standardised inside the
+training fold. A method never sees the test fold before it is scored.
 
-A benchmark is a dict of arms, each made from a seed::
+A benchmark is a dict of methods, each made from a seed::
 
-    ARMS = {
+    METHODS = {
         "joint": lambda seed: MultimodalClassifier(unimodal_weight=0.0, random_state=seed),
         "default": lambda seed: MultimodalClassifier(random_state=seed),
     }
 
     if __name__ == "__main__":
-        frame = run("my_benchmark", ARMS, datasets=["mfeat", "avdigits"], seeds=range(5))
+        frame = run("my_benchmark", METHODS, datasets=["mfeat", "avdigits"], seeds=range(5))
         print(summary(frame, "accuracy"))
         print(differences(frame, "accuracy", against="joint"))
 
 Measurements that ``results/my_benchmark.csv.xz`` has already are not made again: a run that was
-stopped goes on where it was. To measure an arm anew, take its rows out with `read` and `write`.
+stopped goes on where it was. To measure a method anew, take its rows out with `read` and `write`.
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import os
 import time
@@ -49,7 +48,7 @@ RESULTS = Path(__file__).parent / "results"
 COLUMNS = ["dataset", "method", "seed", "fold", "metric", "value"]
 _KEY = ["dataset", "method", "seed", "fold"]
 
-Arms = Mapping[str, Callable[[int], Any]]
+Methods = Mapping[str, Callable[[int], Any]]
 
 
 #: Images and sounds that are kept as they are by ``load("avdigits:raw")``.
@@ -181,7 +180,7 @@ def scores(y: np.ndarray, proba: np.ndarray, classes: np.ndarray) -> dict[str, f
 
 def run(
     name: str,
-    arms: Arms | Callable[[str], Arms],
+    methods: Methods | Callable[[str], Methods],
     datasets: Iterable[str],
     seeds: Iterable[int] | Mapping[str, Iterable[int]] = range(5),
     n_jobs: int = 1,
@@ -192,13 +191,13 @@ def run(
     once: Container[str] = (),
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
-    """Measure all arms on all folds and seeds; return the whole table.
+    """Measure all methods on all folds and seeds; return the whole table.
 
     Parameters
     ----------
     name : str
         The table is ``results/<name>.csv.xz``.
-    arms : dict of str to callable, or callable
+    methods : dict of str to callable, or callable
         Makes an estimator from a seed; a callable makes the dict from the name of a set.
     datasets : iterable of str
         Names that `load` knows.
@@ -215,7 +214,7 @@ def run(
     rotate : bool, default=False
         Measure a seed on one fold only, the next for every further seed.
     once : container of str, default=()
-        Arms in which nothing is random: measured with the first seed only.
+        Methods in which nothing is random: measured with the first seed only.
     folder : Path
         Where the table lies.
     """
@@ -223,14 +222,14 @@ def run(
     known = set(done[_KEY].itertuples(index=False, name=None))
     jobs, order = [], []
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
-    # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
+    # Seed by seed: a run that is stopped half-way has all methods on fewer seeds.
     wanted = seeds if isinstance(seeds, Mapping) else dict.fromkeys(protocols, tuple(seeds))
     wanted = {dataset: sorted(own) for dataset, own in wanted.items()}
     for seed in sorted({seed for own in wanted.values() for seed in own}):
         for dataset, protocol in protocols.items():
             if seed not in wanted[dataset]:
                 continue
-            chosen = arms(dataset) if callable(arms) else arms
+            chosen = methods(dataset) if callable(methods) else methods
             for method, make in chosen.items():
                 if method in once and seed != wanted[dataset][0]:
                     continue
@@ -257,28 +256,6 @@ def run(
     return whole
 
 
-def command_line(
-    description: str, datasets: list[str], seeds: int | None = 5
-) -> argparse.ArgumentParser:
-    """What can be asked of a benchmark that calls `run`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--datasets", nargs="*", default=datasets)
-    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
-    parser.add_argument("--jobs", type=int, default=1)
-    return parser
-
-
-def only(arms: Callable[[str], Arms], methods: list[str] | None) -> Callable[[str], Arms]:
-    """Those of the arms that were asked for; all where none was."""
-
-    def chosen(dataset: str) -> Arms:
-        made = arms(dataset)
-        return {name: made[name] for name in made if methods is None or name in methods}
-
-    return chosen
-
-
 def _job(
     protocol: Protocol,
     fold: int,
@@ -301,7 +278,7 @@ def _job(
 
 
 def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
-    """Sets and arms in the order of the benchmark, then by seed and fold."""
+    """Sets and methods in the order of the benchmark, then by seed and fold."""
     sets, methods = (list(dict.fromkeys(key[part] for key in order)) for part in (0, 1))
     keys = pd.DataFrame(
         {

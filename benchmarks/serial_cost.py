@@ -51,15 +51,15 @@ def folds(y):
 def mfeat():
     X, y = fetch_mfeat(return_X_y=True)
     total = sum(X[name].shape[1] for name in X)
-    floors = {
+    baselines = {
         "all modalities (concatenated)": make_pipeline(ModalityConcatenator(), logistic()),
         "late fusion": LateFusionClassifier(logistic()),
         "best single modality": UnimodalClassifier(logistic()),
     }
     in_order = sorted(X, key=lambda name: X[name].shape[1])
-    for k in (3, 4, 5):  # the floor of every chain: the first stages' modalities, for every row
+    for k in (3, 4, 5):  # to every chain its first modalities, for every row
         some = make_pipeline(ModalitySelector(in_order[:k]), ModalityConcatenator(), logistic())
-        floors[f"first {k} modalities (concatenated)"] = some
+        baselines[f"first {k} modalities (concatenated)"] = some
     half = {"thresholds": "budget", "budget": total / 2}
     chains = {
         "chain": SerialFusionClassifier(price=PRICE),
@@ -72,8 +72,8 @@ def mfeat():
     }
     for fold, (train, test) in folds(y):
         everything = None
-        for method, floor in floors.items():
-            model = floor.fit(X[train], y[train])
+        for method, baseline in baselines.items():
+            model = baseline.fit(X[train], y[train])
             accuracy = model.score(X[test], y[test])
             everything = accuracy if everything is None else everything
             cost = total

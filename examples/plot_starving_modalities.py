@@ -3,8 +3,8 @@ How joint training starves a modality
 =====================================
 
 Convolutional networks on written and spoken digits, trained for up to 32 epochs, measured on
-speakers that were left out. The figures come from ``benchmarks/end_to_end.py --curves``, which
-takes minutes; this page draws what that benchmark has measured.
+speakers that were left out. The figures come from ``benchmarks/starved_modalities.py
+curves``, which takes minutes; this page draws what that benchmark has measured.
 """
 
 from pathlib import Path

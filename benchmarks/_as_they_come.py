@@ -1,8 +1,8 @@
 """The neural estimators exactly as they come, beside plain networks exactly as they come.
 
 Nothing is set but the seed: epochs, patience, batches and held-out part are the package's defaults,
-the same for all arms. No estimator may be more than three points behind the best of the plain
-networks on any set, that one chosen in hindsight.
+the same for all. No estimator may be more than three points behind the best of the plain networks
+on any set, that one chosen in hindsight.
 
 The second question is whether fitted fusion weights help. They change nothing in the training: the
 weights are fitted afterwards, on the held-out tenth of the training fold that early stopping has
@@ -13,32 +13,18 @@ weights that it was trained with ("accuracy, trained", ...) and with fitted ones
 fitted", ...). The latter two are also scored with a share of the modalities removed, every row
 keeping at least one.
 
-    python benchmarks/default_networks.py       # results/default_networks.csv, and from it
-                                                # results/default_networks_differences.csv and
-                                                # results/fusion_weights.csv
+``balancing.py as-they-come`` measures it.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
 
 import numpy as np
 import pandas as pd
-from _floors import LateNets
-from _protocols import (
-    JUDGED_BY,
-    RESULTS,
-    command_line,
-    differences,
-    judged,
-    only,
-    percent,
-    run,
-    scores,
-    summary,
-)
-from balancing_methods import stress
+from _late_nets import LateNets
+from _protocols import JUDGED_BY, judged, scores
+from _stress import MISSING, stress
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from sk_mmbalance import (
@@ -47,12 +33,6 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.exceptions import CollapseWarning
-
-DATASETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
-#: Speakers are few and differ: more seeds where single runs are the noisiest.
-SEEDS = {"avdigits": 10, "avdigits_weakimage": 10}
-MISSING = (0.3, 0.6)
 
 PLAIN = {
     "joint": MultimodalClassifier(unimodal_weight=0.0),
@@ -98,7 +78,7 @@ class OneTraining(ClassifierMixin, BaseEstimator):
         return self.as_it_comes_.unimodal_predict_proba(X)
 
 
-def _arm(network):
+def _maker(network):
     def make(seed: int):
         if isinstance(network, LateNets):
             return LateNets(MultimodalClassifier(unimodal_weight=0.0, random_state=seed))
@@ -108,7 +88,7 @@ def _arm(network):
     return make
 
 
-ARMS = {name: _arm(network) for name, network in (PLAIN | DEFAULTS).items()}
+METHODS = {name: _maker(network) for name, network in (PLAIN | DEFAULTS).items()}
 
 
 def both_ways(model, X, y: np.ndarray) -> dict[str, float]:
@@ -156,6 +136,8 @@ def fitted_minus_trained(frame: pd.DataFrame) -> pd.DataFrame:
     by = ["dataset", "method", "seed"]
     values = frame.groupby([*by, "metric"], sort=False)["value"].mean().unstack("metric")
     table = []
+    if "log_loss, fitted" not in values:  # plain networks only
+        return pd.DataFrame(columns=[*by, "metric", "value"])
     for key, row in values.dropna(subset=["log_loss, fitted"]).iterrows():
         accuracy = JUDGED_BY.get(key[0], "accuracy")
         for metric, source in (("accuracy", accuracy), ("log_loss", "log_loss")):
@@ -163,45 +145,3 @@ def fitted_minus_trained(frame: pd.DataFrame) -> pd.DataFrame:
                 apart = row[f"{source}{how}, fitted"] - row[f"{source}{how}, trained"]
                 table.append((*key, metric + how, apart))
     return pd.DataFrame(table, columns=[*by, "metric", "value"])
-
-
-def show(frame: pd.DataFrame) -> None:
-    """Print what the table says."""
-    with pd.option_context("display.width", 200):
-        print(percent(summary(frame)), end="\n\n")
-        print(percent(summary(frame, "log_loss"), 3, 1), end="\n\n")
-        for table in (against_plain(frame), fitted_minus_trained(frame)):
-            for metric, part in table.groupby("metric"):
-                cells = part.groupby(["method", "dataset"], sort=False)["value"]
-                cells = cells.agg(mean="mean", se=lambda v: v.std() / np.sqrt(len(v)))
-                print(metric, (100 * cells).round(1).unstack("dataset"), sep="\n", end="\n\n")
-        for plain in ("joint", "late fusion of networks"):
-            print(f"minus {plain}, error over folds:")
-            print(percent(differences(frame, "accuracy", plain)), end="\n\n")
-
-
-def main() -> None:
-    parser = command_line(__doc__.splitlines()[0], DATASETS, seeds=None)
-    args = parser.parse_args()
-    seeds = {name: range(args.seeds or SEEDS.get(name, 5)) for name in args.datasets}
-    warnings.simplefilter("ignore", CollapseWarning)
-    frame = run(
-        "default_networks",
-        only(lambda dataset: ARMS, args.methods),
-        args.datasets,
-        seeds,
-        args.jobs,
-        extra,
-        both_ways,
-    )
-    apart = {
-        "default_networks_differences": against_plain(frame),
-        "fusion_weights": fitted_minus_trained(frame),
-    }
-    for name, table in apart.items():
-        table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.6g")
-    show(frame)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Late fusion of networks that were trained each for itself: the floor of every neural method."""
+"""Late fusion of networks that were trained each for itself: a baseline of every method."""
 
 from __future__ import annotations
 

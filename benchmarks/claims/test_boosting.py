@@ -19,15 +19,15 @@ def accuracy(results):
     return summary(results).xs("mean", axis=1, level=1)
 
 
-def test_every_arm_has_five_seeds_on_every_set(results):
+def test_every_method_has_five_seeds_on_every_set(results):
     seeds = results.groupby(["dataset", "method"])["seed"].nunique()
     assert set(seeds) == {5}
     assert len(seeds) == 12 * len(SETS)
 
 
 def test_defaults_are_within_three_points_of_the_best_of_joint_and_late(accuracy):
-    floors = accuracy.loc[["joint", "late fusion of networks"]].max()
-    assert (accuracy.loc["our defaults"] > floors - 0.03).all()
+    best = accuracy.loc[["joint", "late fusion of networks"]].max()
+    assert (accuracy.loc["our defaults"] > best - 0.03).all()
 
 
 def test_light_fused_loss_is_five_points_behind_with_more_steps():
@@ -57,7 +57,7 @@ def test_heads_of_our_defaults_pay_on_avdigits_weakimage_alone(results):
 def test_averaged_heads_do_harm_on_avdigits_weakimage(results):
     apart = differences(results, "accuracy", "fused loss, one head")
     averaged, summed = (
-        apart.loc[arm]["avdigits_weakimage"] for arm in ("fused loss, heads averaged", "fused loss")
+        apart.loc[m]["avdigits_weakimage"] for m in ("fused loss, heads averaged", "fused loss")
     )
     assert averaged["mean"] < -2 * averaged["se"]
     assert summed["mean"] > 2 * summed["se"]

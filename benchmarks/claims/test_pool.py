@@ -9,14 +9,14 @@ SETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "de
 
 @pytest.fixture(scope="module")
 def differences():
-    """Pool minus best floor: mean and standard error over folds, by set."""
+    """Pool minus best baseline: mean and standard error over folds, by set."""
     proof = read("opinion_pool_proof")
     wide = proof.pivot_table(index=["dataset", "fold"], columns="method", values="value")
-    apart = (wide["opinion pool"] - wide["best floor"]).groupby("dataset")
+    apart = (wide["opinion pool"] - wide["best baseline"]).groupby("dataset")
     return apart.agg(mean="mean", se=lambda v: v.std(ddof=1) / np.sqrt(len(v)))
 
 
-def test_pool_is_nowhere_below_the_best_floor_by_a_standard_error(differences):
+def test_pool_is_nowhere_below_the_best_baseline_by_a_standard_error(differences):
     assert sorted(differences.index) == sorted(SETS)
     assert (differences["mean"] > -differences["se"]).all()
 

@@ -16,7 +16,7 @@ def gain(results, method, control):
     return differences(pair, "accuracy", control, unit="seed").loc[method]
 
 
-def test_every_arm_was_measured_on_the_same_seeds(results):
+def test_every_method_was_measured_on_the_same_seeds(results):
     seeds = results.groupby(["dataset", "method"])["seed"].unique().map(sorted)
     assert len(seeds) == 22
     assert all(found == seeds.iloc[0] for found in seeds)
