@@ -77,7 +77,13 @@ class Question:
 
     def answer(self, args: argparse.Namespace) -> None:
         """Measure what is not there yet, write what follows from it, and print the means."""
+        if args.datasets is not None and not set(args.datasets) & set(self.datasets):
+            print(f"{self.table}: asks about {', '.join(self.datasets)} only.")
+            return
         frame = read(self.table, args.folder) if args.show else self.measured(args)
+        if frame.empty:
+            print(f"{self.table}: no measurement.")
+            return
         for name, derive in self.derived.items():
             write(derive(frame), name, args.folder)
         self._print(frame)

@@ -85,6 +85,14 @@ def test_differences_to_a_control_are_printed(ask, capsys):
     assert "accuracy minus that of 'chance':" in capsys.readouterr().out
 
 
+def test_sets_that_a_question_does_not_know_leave_no_table(ask, tmp_path, capsys):
+    ask(_questions_of(), "first", "--datasets", "third")
+    assert "first_table: asks about one, other only." in capsys.readouterr().out
+    ask(_questions_of(), "second", "--show")
+    assert "second_table: no measurement." in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.csv.xz"))
+
+
 def test_a_question_that_is_not_there_is_refused(ask, capsys):
     with pytest.raises(SystemExit):
         ask(_questions_of(), "third")

@@ -10,6 +10,7 @@ documentation's build writes them to its results page.
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def read_tables(benchmarks: Path) -> list[Table]:
 
 def show(table: Table, benchmarks: Path) -> Shown:
     """Mean and standard deviation of the measurements of each cell, in the file's order."""
-    data = pd.read_csv(benchmarks / "results" / table.file)
+    file = benchmarks / "results" / table.file
+    data = _measurements(file, file.stat().st_mtime_ns)
     for column, value in table.where.items():
         data = data[data[column].isin(value if isinstance(value, list) else [value])]
     if data.empty:
@@ -137,6 +139,12 @@ def show(table: Table, benchmarks: Path) -> Shown:
         ],
         note=_note(table, n),
     )
+
+
+@lru_cache(maxsize=1)
+def _measurements(file: Path, changed: int) -> pd.DataFrame:
+    """Read a data file; tables of the same one follow each other and need it once."""
+    return pd.read_csv(file)
 
 
 def _differences(data: pd.DataFrame, table: Table) -> pd.DataFrame:
