@@ -14,7 +14,7 @@ from ._evaluation import Evaluation, Options
 from ._resamples import interval, spread
 from ._row_contributions import RowContributions, row_contributions
 from ._setting import Setting
-from ._shapley import cooperation, imbalance, order_gains, sampling_error, shapley_matrix
+from ._shapley import cooperation, imbalance, order_gains, sampling_error, shapley_values
 from ._shared_docs import shared_parameters
 
 #: Orders in which modalities join, where contributions are sampled.
@@ -243,8 +243,8 @@ def dataset_contributions(evaluation: Evaluation, n_orders: Any = "auto") -> Mod
         coalitions = all_coalitions(evaluation)
         scores = dict(enumerate(coalitions.scores))
         replicates = dict(enumerate(coalitions.replicates))
-        matrix = shapley_matrix(n)
-        values, resampled = matrix @ coalitions.scores, matrix @ coalitions.replicates
+        values = shapley_values(coalitions.scores)
+        resampled = shapley_values(coalitions.replicates)
     else:
         count = _DEFAULT_ORDERS if n_orders == "auto" else int(n_orders)
         orders = [evaluation.rng.permutation(n) for _ in range(count // 2)]

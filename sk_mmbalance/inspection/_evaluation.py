@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -131,6 +130,10 @@ class Evaluation:
                 f"`background` must have the modalities of `X`, {list(self.given.names)}; got "
                 f"{list(background.names)}."
             )
+        if self.given.columns is not None:
+            width, other = self.given.given.shape[1], background.given.shape[1]
+            if width != other:
+                raise ValueError(f"`background` must have the {width} columns of `X`; got {other}.")
         for name, value in self.given.values.items():
             other = background.values[name].shape[1:]
             if other != value.shape[1:]:
@@ -183,17 +186,15 @@ class Evaluation:
 
     def score(self, remove: np.ndarray, draw: int | None = None) -> Scored:
         """Score with modalities removed from rows, over all draws or in one of them."""
-        with self._remedy():
-            outputs = self._drawn(remove) if draw is None else [self._outputs(remove, [draw])]
-            return self._score_outputs(outputs)
+        drawn = self._drawn(remove) if draw is None else [self._outputs(remove, [draw])]
+        return self._score_outputs(drawn)
 
     def row_values(self, coalition: int, value: RowValue) -> np.ndarray:
         """A value per row with only the modalities of a coalition left, averaged over draws."""
         if coalition == 0 and isinstance(self.empty_rule, Real):
             return np.full(len(self.y), float(self.empty_rule))
-        with self._remedy():
-            found = [value(outputs, self.y) for outputs in self._drawn(self.without(coalition))]
-        return _running_mean(found)
+        drawn = self._drawn(self.without(coalition))
+        return _running_mean([value(outputs, self.y) for outputs in drawn])
 
     def plain_score(self, estimator: Any, X: Any) -> Scored:
         """Score of another estimator on the same rows and resamples, nothing removed."""
@@ -216,7 +217,9 @@ class Evaluation:
         by_prior = self.empty_rule == "prior" or (
             self.empty_rule != "model" and self.options.removal == "native"
         )
-        left = (self.given.present & ~remove).any(axis=1)
+        present = self.given.present
+        left = (present & ~remove).any(axis=1)
+        native = self.options.removal == "native" and bool((present & remove).any())
         return RemovedOutputs(
             self.estimator,
             self.kind,
@@ -224,6 +227,7 @@ class Evaluation:
             [partial(self.removal.apply, remove, draw) for draw in draws],
             left if by_prior else np.ones(len(left), dtype=bool),
             self.prior,
+            native=native,
         )
 
     def _score_outputs(self, drawn: list[RemovedOutputs]) -> Scored:
@@ -258,20 +262,6 @@ class Evaluation:
         if scoring.name == "r2" and y.ndim == 1 and not scoring.looks_at_input:
             return self.resamples.r2(squared_errors(outputs, y), y, weights)
         return None
-
-    @contextmanager
-    def _remedy(self) -> Iterator[None]:
-        """Say the remedy where the estimator cannot do without a modality."""
-        try:
-            yield
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            if self.options.removal != "native":
-                raise
-            raise ValueError(
-                "`removal='native'` needs an estimator that predicts without a modality; "
-                f"{type(self.estimator).__name__} raised {type(error).__name__}: {error} Fit it "
-                "with missing='mask', or choose another `removal`."
-            ) from error
 
 
 def _running_mean(values: list[Any]) -> Any:

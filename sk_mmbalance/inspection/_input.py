@@ -127,19 +127,13 @@ def _presence(values: dict[str, Any]) -> np.ndarray:
 
 def _fill_table(table: Any, columns: dict[str, np.ndarray], changed: dict[str, Any]) -> Any:
     """A flat table with the columns of some modalities exchanged."""
-    if isinstance(table, pd.DataFrame):
-        filled = {
-            int(number): value.iloc[:, position]
-            for name, value in changed.items()
-            for position, number in enumerate(columns[name])
-        }
-        parts = [filled.get(number, table.iloc[:, number]) for number in range(table.shape[1])]
-        return pd.concat(parts, axis=1)
     numbers = np.concatenate([columns[name] for name in changed])
+    others = np.setdiff1d(np.arange(table.shape[1]), numbers)
+    back = np.argsort(np.concatenate([others, numbers]))
+    if isinstance(table, pd.DataFrame):
+        return pd.concat([table.iloc[:, others], *changed.values()], axis=1).iloc[:, back]
     if issparse(table):
-        others = np.setdiff1d(np.arange(table.shape[1]), numbers)
         blocks = [csr_array(table)[:, others], *(csr_array(value) for value in changed.values())]
-        back = np.argsort(np.concatenate([others, numbers]))
         return type(table)(hstack(blocks, format="csr")[:, back])
     dtype = np.result_type(table, *changed.values()) if table.dtype != object else object
     full = np.array(table, dtype=dtype)

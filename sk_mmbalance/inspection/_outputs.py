@@ -85,6 +85,8 @@ class RemovedOutputs(BaseEstimator):
         Rows that the estimator is asked about; the others have nothing left.
     prior : Prior
         Answers about the others.
+    native : bool, default=False
+        Whether the inputs lack modalities that the estimator may not be able to do without.
     """
 
     def __init__(
@@ -95,8 +97,11 @@ class RemovedOutputs(BaseEstimator):
         inputs: list[Callable[[], Any]],
         answers: np.ndarray,
         prior: Prior,
+        *,
+        native: bool = False,
     ):
         self._estimator = estimator
+        self._native = native
         self._kind = kind
         self._inputs = inputs
         self._answers = answers
@@ -160,11 +165,11 @@ class RemovedOutputs(BaseEstimator):
 
     def _one(self, method: str, X: Any) -> Any:
         if self._answers.all():
-            return _checked(getattr(self._estimator, method)(X), method)
+            return self._ask(method, X)
         filled = self._prior(method, len(self._answers))
         if self._answers.any():
             rows = np.flatnonzero(self._answers)
-            found = _checked(getattr(self._estimator, method)(take_rows(X, rows)), method)
+            found = self._ask(method, take_rows(X, rows))
             if isinstance(found, list):
                 raise TypeError(
                     f"`{method}` gives a list of arrays, which cannot be completed where rows "
@@ -175,6 +180,21 @@ class RemovedOutputs(BaseEstimator):
             filled = filled.astype(np.result_type(filled, found))
             filled[rows] = found
         return filled
+
+    def _ask(self, method: str, X: Any) -> Any:
+        """The estimator's answer; where it cannot do without a modality, the remedy is said."""
+        if not self._native:
+            return _checked(getattr(self._estimator, method)(X), method)
+        try:
+            answer = getattr(self._estimator, method)(X)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            said = str(error).partition("\n")[0]
+            raise ValueError(
+                "`removal='native'` needs an estimator that predicts without a modality. Fit it "
+                "with missing='mask', or choose another `removal`. "
+                f"{type(self._estimator).__name__} raised {type(error).__name__}: {said}"
+            ) from error
+        return _checked(answer, method)
 
 
 def _checked(output: Any, method: str) -> Any:

@@ -180,7 +180,7 @@ def _mean_row(value: Any, name: str, present: np.ndarray, weights: np.ndarray | 
     weights = np.where(present, weights, 0.0)
     if issparse(value):
         return csr_array((weights @ value / (weights.sum() or 1.0))[None])
-    array = np.asarray(value)
+    array = value.to_numpy(dtype=float) if isinstance(value, pd.DataFrame) else np.asarray(value)
     dtype = np.result_type(array.dtype, np.float32)
     array = array.reshape(len(array), -1)
     known = ~np.isnan(array) if array.dtype.kind == "f" else np.ones(array.shape, dtype=bool)

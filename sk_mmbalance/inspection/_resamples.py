@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 
 
 class Resamples:
@@ -69,9 +70,11 @@ class Resamples:
 
     def scores(self, scorers: list[Callable[[np.ndarray], float]]) -> np.ndarray:
         """A score of the rows in every resample, by the scorers in turn; NaN if not defined."""
-        return np.array(
-            [_or_nan(scorers[b % len(scorers)], rows) for b, rows in enumerate(self.rows)]
-        )
+        # the same rows have been scored and checked as a whole: checks are most of a scorer's time
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            return np.array(
+                [_or_nan(scorers[b % len(scorers)], rows) for b, rows in enumerate(self.rows)]
+            )
 
 
 def _ratio(above: Any, below: Any) -> float:

@@ -11,7 +11,7 @@ from ._coalitions import MOST_EXACT
 from ._evaluation import Evaluation
 from ._scoring import read_row_value
 from ._setting import Setting
-from ._shapley import shapley_matrix
+from ._shapley import shapley_values
 
 #: Contributions of a row that differ by less are equal: what is left is rounding.
 _TIE = 1e-9
@@ -99,20 +99,20 @@ def row_contributions(evaluation: Evaluation, *, size_scaled: bool) -> RowContri
             f"{len(names)}. Merge some, or use `level='dataset'`, which samples."
         )
     value = read_row_value(evaluation.options.scoring, evaluation.kind)
-    values = np.column_stack([evaluation.row_values(c, value) for c in range(2 ** len(names))])
+    values = np.stack([evaluation.row_values(c, value) for c in range(2 ** len(names))])
     if size_scaled:
         sizes = [
             (evaluation.given.present & ~evaluation.without(c)).sum(axis=1)
             for c in range(2 ** len(names))
         ]
-        values = values * np.column_stack(sizes)
+        values = values * np.stack(sizes)
     index = _row_labels(evaluation.given.given)
-    table = pd.DataFrame(values @ shapley_matrix(len(names)).T, columns=list(names), index=index)
+    table = pd.DataFrame(shapley_values(values).T, columns=list(names), index=index)
     return RowContributions(
         table,
         Setting.of(evaluation, value.name),
-        pd.Series(values[:, -1], index=index, name="value_all"),
-        pd.Series(values[:, 0], index=index, name="value_none"),
+        pd.Series(values[-1], index=index, name="value_all"),
+        pd.Series(values[0], index=index, name="value_none"),
     )
 
 

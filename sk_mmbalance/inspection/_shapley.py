@@ -7,33 +7,31 @@ from math import factorial
 import numpy as np
 
 
-def shapley_matrix(n_modalities: int) -> np.ndarray:
-    """Matrix that makes Shapley values of the scores of all coalitions.
+def shapley_values(scores: np.ndarray) -> np.ndarray:
+    """Shapley values from the scores of all coalitions.
 
     ``phi_m = sum over S without m of s! (M - s - 1)! / M! * (A(S + m) - A(S))``, with ``s`` the
     size of S.
 
     Parameters
     ----------
-    n_modalities : int
-        Number of modalities, M.
+    scores : ndarray of shape (2 ** n_modalities, ...)
+        Score of each coalition; further axes are games of their own.
 
     Returns
     -------
-    matrix : ndarray of shape (n_modalities, 2 ** n_modalities)
-        ``matrix @ scores`` are the values.
+    values : ndarray of shape (n_modalities, ...)
+        The values. One whose gains are all 0 is exactly 0, so sums are over gains, not scores.
     """
-    matrix = np.zeros((n_modalities, 2**n_modalities))
-    for coalition in range(2**n_modalities):
-        size = coalition.bit_count()
-        for m in range(n_modalities):
-            if coalition >> m & 1:
-                weight = factorial(size - 1) * factorial(n_modalities - size)
-                matrix[m, coalition] = weight / factorial(n_modalities)
-            else:
-                weight = factorial(size) * factorial(n_modalities - size - 1)
-                matrix[m, coalition] = -weight / factorial(n_modalities)
-    return matrix
+    n = len(scores).bit_length() - 1
+    weights = [factorial(s) * factorial(n - s - 1) / factorial(n) for s in range(n)]
+    values = np.zeros((n, *scores.shape[1:]))
+    for m in range(n):
+        for coalition in range(2**n):
+            if not coalition >> m & 1:
+                gain = scores[coalition | 1 << m] - scores[coalition]
+                values[m] += weights[coalition.bit_count()] * gain
+    return values
 
 
 def order_gains(order: np.ndarray) -> list[tuple[int, int, int]]:
