@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ._coalitions import CoalitionScores
-from ._display_style import GREY, axes_of, words
+from ._display_style import GREY, axes_of, keep_off_frame, words
 
 
 class CostCurveDisplay:
@@ -186,6 +186,7 @@ class CostCurveDisplay:
             Itself.
         """
         ax = axes_of(ax)
+        keep_off_frame(ax)
         points = self.curve.sort_values(["mean_cost", "accuracy"])
         label = self.name if name is None else name
         (self.line_,) = ax.plot(
@@ -199,21 +200,24 @@ class CostCurveDisplay:
             ax.plot(*self.operating_point, "o", color=self.line_.get_color(), markersize=9)
         ax.set(xlabel="mean acquisition cost per row", ylabel=self.score_name)
         if label is not None:
-            ax.legend(loc="lower right")
+            ax.legend(loc="lower right" if self.points is None else "best")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _plot_points(self, ax: Any, points: pd.DataFrame) -> None:
-        """All sets as dots, those on the line named."""
+        """All sets as dots, those on the line named: where the line leaves room."""
         ax.plot(points["mean_cost"], points["accuracy"], ".", color=GREY, zorder=1)
-        ax.margins(x=0.16, y=0.12)  # room for names
+        ax.margins(x=0.08, y=0.1)
+        middle = (points["mean_cost"].min() + points["mean_cost"].max()) / 2
         for label, point in self.curve.iterrows():
+            left = point["mean_cost"] <= middle  # the line rises: free are below right, above left
             ax.annotate(
                 label,
                 (point["mean_cost"], point["accuracy"]),
-                xytext=(0, 7),
+                xytext=(7, -3) if left else (-7, 3),
                 textcoords="offset points",
-                ha="center",
+                ha="left" if left else "right",
+                va="top" if left else "bottom",
                 fontsize="small",
             )
 

@@ -16,7 +16,7 @@ class Setting:
     Attributes
     ----------
     estimator : str
-        Name of the estimator's class.
+        Name of the estimator's class; of a pipeline its last step's, of a search its best one's.
     scoring : str
         Name of the scorer.
     removal : str
@@ -70,7 +70,7 @@ class Setting:
         """
         options, groups = evaluation.options, evaluation.groups
         return cls(
-            type(evaluation.estimator).__name__,
+            _name_of(evaluation.estimator),
             evaluation.scoring_name if scoring is None else scoring,
             options.removal,
             evaluation.removal.n_draws if n_repeats is None else n_repeats,
@@ -92,3 +92,14 @@ class Setting:
             f"{what}: {self.scoring} of {self.estimator} on {rows}\n"
             f'removal "{self.removal}"{times}; nothing left: {self.empty}'
         )
+
+
+def _name_of(estimator: Any) -> str:
+    """Class of what predicts in the end."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        else:
+            return type(estimator).__name__
