@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,12 @@ class BalanceReport:
 
     def __repr__(self) -> str:
         return self.report()
+
+    def _repr_html_(self) -> str:
+        tables = [self.contributions._repr_html_(), self.baselines.to_html()]
+        if self.curve is not None:
+            tables.insert(1, self.curve._repr_html_())
+        return "".join([*tables, *(f"<p>Warning: {escape(text)}</p>" for text in self.warnings)])
 
 
 @shared_parameters

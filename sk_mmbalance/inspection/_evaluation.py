@@ -95,10 +95,10 @@ class Evaluation:
             groups = None if groups is None else groups[rows]
         self.estimator, self.options = estimator, options
         self.given, self.y, self.weights, self.groups = given, y, weights, groups
-        self.kind = kind_of(estimator, y)
+        self.kind = kind_of(estimator, y, options.scoring)
         self.classes = classes_of(estimator, y, self.kind)
         if not by_row:
-            self._scoring = read_scoring(options.scoring, self.kind, weighted=weights is not None)
+            self._scoring = read_scoring(options.scoring, self.kind)
         self.prior = Prior(y, weights, self.classes, self.kind)
         # a stream each, so that the draws do not depend on the number of resamples
         seeds = check_random_state(options.random_state).randint(np.iinfo(np.int32).max, size=3)

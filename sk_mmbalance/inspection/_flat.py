@@ -84,7 +84,7 @@ class FlatEstimator(BaseEstimator):
 
         Returns
         -------
-        table : DataFrame of shape (n_samples, n_features_in_)
+        table : DataFrame of shape (n_samples, n_features)
             The same values side by side.
         """
         container, _ = name_modalities(X)
@@ -112,7 +112,7 @@ class FlatEstimator(BaseEstimator):
 
         Parameters
         ----------
-        table : DataFrame or array-like of shape (n_samples, n_features_in_)
+        table : DataFrame or array-like of shape (n_samples, n_features)
             Columns in the order of `feature_names_in_`.
 
         Returns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,9 @@ from sklearn.utils.multiclass import type_of_target
 
 #: What a scorer of scikit-learn is an instance of; it hands its input to the estimator only.
 _SCORER = type(make_scorer(accuracy_score))
+
+#: Names of scorers of regressors begin so.
+_OF_NUMBERS = ("r2", "explained", "d2_", "neg_mean", "neg_median", "neg_root", "neg_max", "pred")
 
 
 @dataclass(frozen=True)
@@ -39,58 +41,51 @@ class Scoring:
 
     def __call__(self, outputs: Any, y: np.ndarray, weights: np.ndarray | None) -> float:
         """Score of the rows for which `outputs` answers."""
-        given = {} if weights is None else {"sample_weight": weights}
-        return float(self.scorer(outputs, outputs.rows_, y, **given))
+        if weights is None:
+            return float(self.scorer(outputs, outputs.rows_, y))
+        try:
+            return float(self.scorer(outputs, outputs.rows_, y, sample_weight=weights))
+        except TypeError as error:
+            if "sample_weight" not in str(error):
+                raise
+            raise TypeError(
+                f"`sample_weight` was given, but the scorer {self.name!r} does not take it. Choose "
+                "another `scoring`, or leave the weights out."
+            ) from error
 
 
-def read_scoring(scoring: Any, kind: str, *, weighted: bool) -> Scoring:
+def read_scoring(scoring: Any, kind: str) -> Scoring:
     """Read `scoring`: None, a name, a scorer of scikit-learn, or a callable."""
     if scoring is None:
         scoring = "accuracy" if kind == "classifier" else "r2"
     if isinstance(scoring, str):
         try:
-            made = Scoring(scoring, get_scorer(scoring), row_mean=ROW_MEANS.get(scoring))
+            return Scoring(scoring, get_scorer(scoring), row_mean=ROW_MEANS.get(scoring))
         except ValueError as error:
             raise ValueError(
                 f"`scoring` must be the name of a scorer (sklearn.metrics.get_scorer_names lists "
                 f"them) or a callable scorer(estimator, X, y); got {scoring!r}."
             ) from error
-    elif callable(scoring):
+    if callable(scoring):
         name = getattr(scoring, "__name__", None) or str(scoring)
-        made = Scoring(name, scoring, not isinstance(scoring, _SCORER))
-    else:
-        raise TypeError(
-            "`scoring` must be the name of a scorer or a callable scorer(estimator, X, y); got "
-            f"{type(scoring).__name__}."
-        )
-    if weighted and not _takes_weights(made.scorer):
-        raise TypeError(
-            f"`sample_weight` was given, but the scorer {made.name!r} does not take it. Choose "
-            "another `scoring`, or leave the weights out."
-        )
-    return made
+        return Scoring(name, scoring, not isinstance(scoring, _SCORER))
+    raise TypeError(
+        "`scoring` must be the name of a scorer or a callable scorer(estimator, X, y); got "
+        f"{type(scoring).__name__}."
+    )
 
 
-def _takes_weights(scorer: Any) -> bool:
-    function = getattr(scorer, "_score_func", scorer)
-    try:
-        known = signature(function).parameters.values()
-    except (TypeError, ValueError):  # written in C: it will say itself
-        return True
-    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in known)
-
-
-def kind_of(estimator: Any, y: np.ndarray) -> str:
-    """Whether an estimator is a classifier or a regressor; where it does not say, `y` does."""
+def kind_of(estimator: Any, y: np.ndarray, scoring: Any) -> str:
+    """Whether an estimator is a classifier or a regressor; if it does not say, the rest does."""
     if hasattr(estimator, "__sklearn_tags__"):
         kind = get_tags(estimator).estimator_type
         if kind in ("classifier", "regressor"):
             return kind
-    elif getattr(estimator, "_estimator_type", None) in ("classifier", "regressor"):
-        return estimator._estimator_type
     if hasattr(estimator, "classes_") or hasattr(estimator, "predict_proba"):
         return "classifier"
-    return "regressor" if type_of_target(y).startswith("continuous") else "classifier"
+    of_numbers = isinstance(scoring, str) and scoring.startswith(_OF_NUMBERS)
+    continuous = type_of_target(y).startswith("continuous")
+    return "regressor" if of_numbers or continuous else "classifier"
 
 
 def classes_of(estimator: Any, y: np.ndarray, kind: str) -> np.ndarray | None:

@@ -130,6 +130,20 @@ def test_foreign_regressor_is_scored_by_r2():
     assert found.score_all == 1
 
 
+def test_a_count_is_a_number_where_the_scorer_is_one_of_numbers():
+    class Count:
+        def predict(self, X):
+            return X["a"][:, 0] + 0.25
+
+    X = {"a": np.arange(40.0)[:, None], "b": np.ones((40, 1))}
+    for removal in ("marginal", "mean"):
+        found = modality_contributions(
+            Count(), X, np.arange(40), scoring="r2", removal=removal, empty="prior"
+        )
+        assert found.score_none == pytest.approx(0)  # the mean, not the most frequent count
+        assert found.score_all > 0.99
+
+
 @pytest.mark.parametrize(
     "model", [Ridge(), ARMRegressor(weak="face", solver="schur")], ids=["ridge", "ARM"]
 )

@@ -39,6 +39,7 @@ def test_a_model_that_loses_to_a_baseline_is_told_so(problem):
     assert "beyond the noise" in report.warnings[0]
     assert report.baselines.index.tolist() == BASELINES
     assert (report.baselines["high"] < 0).all()
+    assert report._repr_html_().count("<p>Warning") == 3
     text = report.report()
     for part in ("Contributions", "go missing", "Baselines on the same rows", "Warning: the"):
         assert part in text

@@ -402,7 +402,7 @@ def test_score_that_a_resample_cannot_have_is_left_out(linear, table):
         linear,
         table.X_test[few],
         table.y_test[few],
-        modalities=table.columns,
+        modalities={"all": slice(None)},
         scoring="roc_auc",
         removal="zero",
         n_bootstrap=40,
