@@ -27,3 +27,7 @@ class TeachingWarning(UserWarning):
 
 class NoUpdateWarning(UserWarning):
     """A federated round, or a client, brought nothing that could be used."""
+
+
+class BaselineWarning(UserWarning):
+    """A simpler model scores better than the estimator that is looked at."""
