@@ -29,7 +29,7 @@ class Room:
 ROOMS = {
     "__init__": Room(packages=set()),
     "exceptions": Room(packages=set()),
-    "modalities": Room({"exceptions"}),
+    "modalities": Room({"exceptions"}, ARRAYS | {"narwhals"}),
     "base": Room({"modalities"}),
     "preprocessing": Room({"base"}),
     "datasets": Room({"modalities"}, ARRAYS | {"tqdm"}),
@@ -50,6 +50,7 @@ FRONT_DOOR_ONLY = {"convex", "neural"}
 #: Third parties that only some files may name (a part of the file's path in the package).
 ONLY_IN = {
     "cvxpy": ("convex/",),
+    "narwhals": ("modalities/",),
     "torch": ("neural/", "model_selection/", "federated/"),
     "skorch": ("neural/", "model_selection/", "federated/"),
     "flwr": ("federated/flower/",),
