@@ -18,7 +18,15 @@ from ._columns import resolve_columns
 from ._container import Modalities
 from ._names import check_names
 from ._spec import InputSpec
-from ._tables import as_labels, columns_by_modality, is_plain, is_table, labels_of, take_columns
+from ._tables import (
+    as_labels,
+    columns_by_modality,
+    is_column,
+    is_plain,
+    is_table,
+    labels_of,
+    take_columns,
+)
 from ._tensors import is_tensor, tensor_to_array
 from ._values import plain
 
@@ -164,7 +172,7 @@ def _flat_values(
     _refuse_list_of_arrays(X)
     if is_tensor(X):
         X = tensor_to_array("`X`", X)
-    elif not isinstance(X, pd.Series):  # one column is no table
+    elif not is_column(X):  # one column is no table
         X = plain("`X`", X)
     if spec is not None and modalities is None and spec.names != (SINGLE_NAME,):
         raise TypeError(

@@ -23,6 +23,11 @@ def is_table(value: Any) -> bool:
     )
 
 
+def is_column(value: Any) -> bool:
+    """Whether `value` is one named column (a Series) of any library."""
+    return not isinstance(value, np.ndarray) and nw.dependencies.is_into_series(value)
+
+
 def to_table(where: str, value: Any) -> Any:
     """Make a table of a named column; refuse a table that has not been computed yet.
 
