@@ -111,6 +111,16 @@ def in_row_order(value: Any) -> Any:
     Sums over rows depend on the layout in their last bit. Arrays and tensors become C-contiguous
     arrays, tables whose columns are numbers of one dtype become pandas DataFrames over such an
     array; everything else stays as it is.
+
+    Parameters
+    ----------
+    value : array, table, sparse matrix or tensor of shape (n_samples, ...)
+        Values of one modality.
+
+    Returns
+    -------
+    ordered : array, DataFrame or the value itself
+        The same numbers.
     """
     if is_tensor(value):
         value = tensor_to_array("`X`", value)
