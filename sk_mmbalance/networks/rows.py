@@ -107,6 +107,8 @@ def to_rows(
     device: torch.device,
 ) -> ModalityRows:
     """Move read input to `device`, or leave it in main memory if it does not fit there."""
+    if dtype == torch.float32:
+        checked.refuse_beyond(np.float32)
     n_bytes = sum(a.size for a in checked.arrays.values()) * dtype.itemsize
     sparse = any(issparse(a) for a in checked.arrays.values())
     resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)

@@ -176,6 +176,27 @@ def test_values_whose_sum_overflows_are_neither_missing_nor_infinite():
     assert checked.present.all()
 
 
+def test_modality_of_one_column_is_told_how_to_be_imputed():
+    age = np.array([[1.0], [np.nan], [2.0]])
+    with pytest.raises(MissingModalityError, match=r"one column is missing wherever .* impute it"):
+        check_modalities({"age": age, "b": np.ones((3, 1))})
+    with pytest.raises(MissingModalityError) as caught:
+        check_modalities({"face": NAN_ROW, "voice": VOICE})
+    assert "one column" not in str(caught.value)
+
+
+def test_values_beyond_a_precision_are_named_with_the_largest():
+    far = check_modalities({"a": np.array([[1.0], [-1e39]]), "b": np.ones((2, 1))})
+    with pytest.raises(ValueError, match=r"'a' has values up to 1e\+39, beyond what float32"):
+        far.refuse_beyond(np.float32)
+    far.refuse_beyond(np.float64)
+    with_gap = {"a": np.array([[3e38], [np.nan]]), "b": np.ones((2, 1))}
+    check_modalities(with_gap, missing="mask").refuse_beyond(np.float32)
+    matrix = check_modalities({"a": sparse.csr_array([[0, 1e39]])}, accept_sparse=True)
+    with pytest.raises(ValueError, match="'a' has values up to 1e"):
+        matrix.refuse_beyond(np.float32)
+
+
 # -- bad input ---------------------------------------------------------------------------------
 
 BAD = {
