@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
+from .._sklearn import Interval
 from ..base import CLASSES
 from ..networks import (
     Batch,
