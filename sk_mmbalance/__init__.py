@@ -15,7 +15,7 @@ _HOMES = {
     "ARMClassifierCV": "convex",
     "ARMRegressor": "convex",
     "CMSFedClassifier": "federated",
-    "CostCurveDisplay": "serial",
+    "CostCurveDisplay": "inspection",
     "DataRemixingClassifier": "neural",
     "FedAvgClassifier": "federated",
     "FedCMIClassifier": "federated",
@@ -25,6 +25,7 @@ _HOMES = {
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "MultimodalRegressor": "neural",
     "NegativeLearningClassifier": "neural",
     "OpinionPoolClassifier": "ensemble",
     "SerialFusionClassifier": "serial",
@@ -34,12 +35,14 @@ _HOMES = {
 }
 
 _ROOMS = (
+    "balancing",
     "base",
     "convex",
     "datasets",
     "ensemble",
     "exceptions",
     "federated",
+    "inspection",
     "modalities",
     "neural",
     "preprocessing",
