@@ -60,7 +60,7 @@ def test_what_was_fitted_on_a_gpu_has_its_pickled_weights_on_the_cpu(incongruent
     X, y, clients = incongruent
     clf = FedAvgClassifier(**FAST, missing="mask", device="cuda").fit(X, y, clients=clients)
     stored = clf.net_.__getstate__()
-    assert stored["device"] == "cuda"
+    assert stored["device"].startswith("cuda")
     assert all(value.device.type == "cpu" for value in stored["module_"].state_dict().values())
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
