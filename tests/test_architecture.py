@@ -35,10 +35,11 @@ ROOMS = {
     "preprocessing": Room({"base"}),
     "datasets": Room({"modalities"}, ARRAYS | {"tqdm"}),
     "convex": Room({"base"}, ARRAYS | {"cvxpy", "tqdm"}),
-    "ensemble": Room({"base", "convex"}),
+    "experts": Room({"base"}),
+    "ensemble": Room({"base", "experts", "convex"}),
     "neural": Room({"base", "convex"}, ARRAYS | NETS),
     # matplotlib and flwr: see ONLY_IN, a narrower rule.
-    "serial": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
+    "serial": Room({"base", "experts", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "model_selection": Room({"neural"}, ARRAYS | NETS),
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "federated": Room({"base", "neural"}, ARRAYS | NETS | {"flwr"}),

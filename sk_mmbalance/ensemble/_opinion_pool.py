@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.metadata_routing import _routing_enabled
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
-from ..base import Fold, make_folds, read_groups, weight_params
-from ..modalities import CheckedModalities
+from .._sklearn import routing_enabled
+from ..base import TrainingRows
+from ..experts import NamedExpert, cross_fit, fit_experts
+from ._auto_experts import auto_classifiers
 from ._base import ExpertsClassifier
-from ._expert import fit_expert, or_default
-from ._folds import cross_fit, out_of_fold
-from ._pool_experts import auto_experts, expert_views, given_experts, read_experts, replaced
+from ._pool_experts import auto_experts, given_experts, read_experts, replaced
 from ._pool_fusion import PoolFusion
 from ._pooling import Opinions, smooth_log
 
@@ -248,59 +244,70 @@ class OpinionPoolClassifier(ExpertsClassifier):
             If an expert is no classifier with probabilities, or does not take `sample_weight`.
         """
         self._check_parameters()
-        checked = self._read_modalities(X, reset=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weights = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
-        groups = read_groups(groups, checked.n_samples)
-        if isinstance(self.experts, str):
-            n_rows = checked.n_samples if weights is None else int(np.count_nonzero(weights))
-            named = auto_experts(checked, n_rows, len(classes), self.random_state)
-        else:
-            named = read_experts(self.experts, checked.names)
-        models = {expert.name: expert.estimator for expert in named}
-        params = self._fit_params(models, weights, groups)
-        views = expert_views(checked, named)
-        for expert, has_input in zip(named, views.present.T, strict=True):
-            if not has_input.any():
-                raise ValueError(
-                    f"`X` has no row with the modalities {list(expert.modalities)} that expert "
-                    f"{expert.name!r} needs; leave it out, or give it fewer."
-                )
-        labels = classes[codes]
-
-        if len(named) > 1:
-            folds = self._folds(labels, groups)
-            by_fold = cross_fit(models, folds, views, labels, classes, weights, params, self.n_jobs)
-            probas, tested = out_of_fold(by_fold, folds, views, len(classes))
-            row_weights = np.ones(len(tested)) if weights is None else weights[tested]
-            if not row_weights.any():
-                raise ValueError("`sample_weight` is zero in all rows that `cv` tests on.")
-            opinions = self._opinions(probas, views.present[tested], codes[tested], row_weights)
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_expert)(models[name], views, name, labels, classes, weights, params[name])
-            for name in models
-        )
-
+        rows = self._read_rows(X, y, sample_weight, groups)
+        checked, target = rows.checked, rows.target
+        named = self._experts_for(rows)
+        rows = self._with_params(rows, named)
         fusion = PoolFusion(named, checked.names, self.rule, self.smoothing)
         scores = pd.DataFrame()
         if len(named) > 1:
+            oof = cross_fit(named, rows, rows.folds(self.cv), self.n_jobs)
+            tested = oof.tested
             scores = fusion.learn(
-                opinions,
+                Opinions(
+                    logs=smooth_log(oof.answers[:, tested], self.smoothing),
+                    present=oof.available[:, tested].T,
+                    codes=rows.y[tested],
+                    weights=rows.weight_or_ones[tested],
+                    alpha=self.alpha,
+                    balanced=self.objective == "balanced_log_loss",
+                    per_class=self.per_class,
+                    tol=self.tol,
+                ),
                 checked.present[tested],
                 temperature=self.temperature,
                 masked=self.missing == "mask",
                 min_rows=self.min_pattern_rows,
             )
-
-        self.classes_ = classes
-        self.experts_ = {e.name: f.model for e, f in zip(named, fitted, strict=True)}
-        self._experts = dict(zip(models, fitted, strict=True))
-        self._fusion = fusion
-        self.oof_scores_ = scores
-        self.stacker_ = fusion.stacker
-        self._tell_weights()
-        self._remember_modalities(checked)
+            del oof
+        fitted = fit_experts(named, rows, self.n_jobs)
+        self._become_fitted(
+            checked.spec,
+            classes_=target.classes,
+            experts_={expert.name: expert.model for expert in fitted},
+            oof_scores_=scores,
+            stacker_=fusion.stacker,
+            _experts={expert.name: expert for expert in fitted},
+            _fusion=fusion,
+            _target=target,
+            **self._told_weights(fusion, target.classes),
+        )
         return self
+
+    def _experts_for(self, rows: TrainingRows) -> list[NamedExpert]:
+        """The experts, each of which has a row to learn from."""
+        checked = rows.checked
+        if isinstance(self.experts, str):
+
+            def models_for(n_columns: int) -> dict[str, Any]:
+                n_classes = rows.target.n_outputs
+                return auto_classifiers(len(rows), n_columns, n_classes, self.random_state)
+
+            named = auto_experts(checked, models_for)
+        else:
+            named = read_experts(self.experts, checked.names, self._checked_expert)
+        for expert in named:
+            if not expert.available(checked.present, checked.names).any():
+                raise ValueError(
+                    f"`X` has no row with the modalities {list(expert.modalities)} that expert "
+                    f"{expert.name!r} needs; leave it out, or give it fewer."
+                )
+        return named
+
+    def _checked_expert(self, name: str, given: Any) -> Any:
+        model = self._or_default(given)
+        self._refuse_other(f"`experts` for {name!r} must be a {self._noun} instance", model)
+        return model
 
     def _check_parameters(self) -> None:
         for name, known in (("rule", _RULES), ("objective", _OBJECTIVES)):
@@ -324,47 +331,27 @@ class OpinionPoolClassifier(ExpertsClassifier):
                 f"`min_pattern_rows` must be at least 1; got {self.min_pattern_rows!r}."
             )
 
-    def _folds(self, labels: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
-        cv = 5 if self.cv is None else self.cv
-        if isinstance(cv, int | np.integer):
-            largest = np.unique(labels, return_counts=True)[1].max()
-            cv = max(2, min(int(cv), int(largest)))
-        with warnings.catch_warnings():
-            # A class that a fold's training part lacks keeps its prior there.
-            warnings.filterwarnings("ignore", message="The least populated class in y")
-            return make_folds(cv, labels, groups)
-
-    def _opinions(
-        self,
-        probas: dict[str, np.ndarray],
-        present: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
-    ) -> Opinions:
-        return Opinions(
-            logs=np.stack([smooth_log(proba, self.smoothing) for proba in probas.values()]),
-            present=present,
-            codes=codes,
-            weights=weights,
-            alpha=self.alpha,
-            balanced=self.objective == "balanced_log_loss",
-            per_class=self.per_class,
-            tol=self.tol,
+    def _told_weights(self, fusion: PoolFusion, classes: np.ndarray) -> dict[str, Any]:
+        """What people read of the weights, by name of attribute."""
+        learnt = fusion.weights
+        told: dict[str, Any] = dict.fromkeys(
+            (
+                "weights_",
+                "modality_weights_",
+                "pattern_weights_",
+                "gap_",
+                "kkt_residual_",
+                "n_iter_",
+            )
         )
-
-    def _tell_weights(self) -> None:
-        """Set what people read of the weights."""
-        fusion, learnt = self._fusion, self._fusion.weights
-        self.weights_ = self.modality_weights_ = self.pattern_weights_ = None
         solution = None if learnt is None else learnt.solution
-        self.gap_ = self.kkt_residual_ = self.n_iter_ = None
         if solution is not None:
-            self.gap_, self.kkt_residual_ = solution.gap, solution.kkt_residual
-            self.n_iter_ = solution.n_iter
+            told["gap_"], told["kkt_residual_"] = solution.gap, solution.kkt_residual
+            told["n_iter_"] = solution.n_iter
         elif len(fusion.named) == 1:
-            self.gap_, self.kkt_residual_, self.n_iter_ = 0.0, 0.0, 0
+            told["gap_"], told["kkt_residual_"], told["n_iter_"] = 0.0, 0.0, 0
         if learnt is None:
-            return
+            return told
         names = pd.Index([expert.name for expert in fusion.named], name="expert")
         mean = _mean_over_classes(learnt.base)
         with np.errstate(divide="ignore"):
@@ -374,9 +361,9 @@ class OpinionPoolClassifier(ExpertsClassifier):
                 "weight": mean,
             }
         if learnt.base.ndim == 2:
-            columns |= dict(zip(self.classes_.tolist(), learnt.base.T, strict=True))
-        self.weights_ = pd.DataFrame(columns, index=names)
-        self.modality_weights_ = {
+            columns |= dict(zip(classes.tolist(), learnt.base.T, strict=True))
+        told["weights_"] = pd.DataFrame(columns, index=names)
+        told["modality_weights_"] = {
             modality: float(
                 sum(
                     weight / len(expert.modalities)
@@ -386,7 +373,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
             )
             for modality in fusion.modality_names
         }
-        self.pattern_weights_ = pd.DataFrame(
+        told["pattern_weights_"] = pd.DataFrame(
             {
                 " + ".join(np.array(fusion.modality_names)[np.frombuffer(key, bool)]): (
                     _mean_over_classes(values)
@@ -395,6 +382,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
             },
             index=names,
         ).T
+        return told
 
     # -- predict ---------------------------------------------------------------------------
 
@@ -412,12 +400,13 @@ class OpinionPoolClassifier(ExpertsClassifier):
             Pooled probabilities of the experts that have their input in each row; the class
             prior where none has.
         """
-        checked, views = self._views(X)
-        probas = {name: expert.predict_proba(views) for name, expert in self._experts.items()}
+        checked = self._read_new(X)
+        probas = self._answers(checked)
         if len(probas) == 1:
             return next(iter(probas.values()))
         proba = self._fusion.fuse(probas, checked.present)
-        proba[~views.present.any(axis=1)] = next(iter(self._experts.values())).prior
+        knows = [e.named.available(checked.present, checked.names) for e in self._experts.values()]
+        proba[~np.any(knows, axis=0)] = next(iter(self._experts.values())).prior
         return proba
 
     def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
@@ -436,8 +425,8 @@ class OpinionPoolClassifier(ExpertsClassifier):
             By name of modality, for modalities that have experts of their own; NaN in rows that
             lack it.
         """
-        checked, views = self._views(X)
-        probas = {name: expert.predict_proba(views) for name, expert in self._experts.items()}
+        checked = self._read_new(X)
+        probas = self._answers(checked)
         own = {}
         for name in self.modality_names_:
             proba = self._fusion.of_modality(name, probas)
@@ -445,11 +434,6 @@ class OpinionPoolClassifier(ExpertsClassifier):
                 proba[~checked.present_in(name)] = np.nan
                 own[name] = proba
         return own
-
-    def _views(self, X: Any) -> tuple[CheckedModalities, CheckedModalities]:
-        check_is_fitted(self)
-        checked = self._read_modalities(X, reset=False)
-        return checked, expert_views(checked, self._fusion.named)
 
     # -- parameters and metadata of the experts --------------------------------------------
 
@@ -463,19 +447,13 @@ class OpinionPoolClassifier(ExpertsClassifier):
     def _replaced(self, name: str, model: Any) -> Any:
         return replaced(self.experts, name, model)
 
-    def _given_classifiers(self) -> dict[str, Any]:
-        return {name: or_default(model) for name, model in self._named().items()}
+    def _given_estimators(self) -> dict[str, Any]:
+        return {name: self._or_default(model) for name, model in self._named().items()}
 
-    def _fit_params(
-        self, models: dict[str, Any], weights: np.ndarray | None, groups: Any
-    ) -> dict[str, dict[str, Any]]:
-        if not isinstance(self.experts, str):
-            return super()._fit_params(models, weights, groups)
-        if weights is None:
-            return {name: {} for name in models}
-        if _routing_enabled():  # they are made to request them
-            return {name: {"sample_weight": weights} for name in models}
-        return {name: weight_params(model, weights) for name, model in models.items()}
+    def _with_params(self, rows: TrainingRows, experts: list[NamedExpert]) -> TrainingRows:
+        if isinstance(self.experts, str):  # they are made to request weights
+            return rows.with_routed({}) if routing_enabled() else rows
+        return super()._with_params(rows, experts)
 
     def _route_of(self, name: str) -> str:
         return name

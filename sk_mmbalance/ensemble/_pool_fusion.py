@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from ._expert import MAX_ITER, align_classes
-from ._pool_experts import NamedExpert, available
+from ..experts import MAX_ITER, NamedExpert, align_classes
 from ._pooling import (
     Opinions,
     PatternWeights,
@@ -109,7 +108,7 @@ class PoolFusion:
     def experts_available(self, pattern: np.ndarray) -> np.ndarray:
         """Experts that have their input in a pattern of modalities, (n_experts,)."""
         return np.array(
-            [available(e, pattern[None], self.modality_names)[0] for e in self.named], dtype=bool
+            [e.available(pattern[None], self.modality_names)[0] for e in self.named], dtype=bool
         )
 
     def experts_of(self, modality: str) -> np.ndarray:
@@ -141,9 +140,7 @@ class PoolFusion:
         if self.weights is not None:
             return np.exp(pool_by_pattern(logs, present, self.weights, self.experts_available))
         assert self.stacker is not None
-        has_input = np.column_stack(
-            [available(e, present, self.modality_names) for e in self.named]
-        )
+        has_input = np.column_stack([e.available(present, self.modality_names) for e in self.named])
         proba = self.stacker.predict_proba(evidence(logs, has_input))
         n_classes = logs.shape[2]
         # a class that no fold tested gets nothing
