@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, get_scorer, r2_score
 
 from ..base import NUMBERS
-from ..experts import cross_scores, fit_expert
+from ..experts import classes_of, cross_scores, fit_expert
 from ._base import ExpertsEstimator
 
 
@@ -64,7 +64,7 @@ class BestModality(ExpertsEstimator):
             best = max(names, key=scores.__getitem__)  # the first of equals: names are sorted
         expert = fit_expert(experts[names.index(best)], rows)
         if rows.target.kind != NUMBERS:
-            fitted["classes_"] = rows.target.classes
+            fitted["classes_"] = classes_of(rows.target)
         self._become_fitted(
             rows.checked.spec,
             best_modality_=best,

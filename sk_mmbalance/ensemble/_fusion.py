@@ -7,7 +7,7 @@ Weights are renormalised over the modalities a row has, ``u_m = a_m w_m / sum_j 
 - rule "product": ``p = softmax(sum_m u_m log p_m)`` (logarithmic opinion pool: the normalised
   weighted geometric mean).
 
-Of several labels a row, each is fused by itself, as two classes. Numbers know the rule "mean" alone.
+Of several labels a row, each is fused by itself, as two classes. Numbers know the rule "mean".
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class LateFusionClassifier(LateFusion, ExpertsClassifier):
     best_modality_ : str or None
         Modality with the highest score in `scores_`; None if nothing was cross-validated.
     scores_ : dict of str to float
-        Out-of-fold accuracy of each modality (of all labels of a row at once), weighted by `sample_weight`; empty if nothing was
-        cross-validated.
+        Out-of-fold accuracy of each modality (of all labels of a row at once), weighted by
+        `sample_weight`; empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..base import NUMBERS, Target
-from ..experts import cross_fit, fit_experts
+from ..experts import classes_of, cross_fit, fit_experts
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._stacking import Stacking
@@ -62,12 +62,12 @@ class LateFusion(ExpertsEstimator):
         stacking = None
         if learns and self.rule == "stacking":
             prior = fitted[0].prior
-            stacking = Stacking.learn(target, prior, answers, present, y, weight)
+            stacking = Stacking.learn(target, prior, list(answers), present, y, weight)
         elif learns:
             shares = self._learn_weights(target, answers, present, y, weight)
         shares = np.ones(1) if shares is None else shares
         weights = None if stacking is not None else dict(zip(names, shares.tolist(), strict=True))
-        known = {} if target.kind == NUMBERS else {"classes_": target.classes}
+        known = {} if target.kind == NUMBERS else {"classes_": classes_of(target)}
         self._become_fitted(
             rows.checked.spec,
             estimators_={expert.name: expert.model for expert in fitted},

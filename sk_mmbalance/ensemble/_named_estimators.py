@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator
 class NamedEstimators(BaseEstimator):
     """Reaches estimators inside the parameter `_holder`, as scikit-learn's Pipeline does.
 
-    Where that parameter holds a single one, ``estimator__C`` is what scikit-learn makes of it; where it holds several by name, they are ``estimator__face`` and ``estimator__face__C``.
+    Where that parameter holds a single one, ``estimator__C`` is what scikit-learn makes of it;
+    where it holds several by name, they are ``estimator__face`` and ``estimator__face__C``.
     """
 
     #: The constructor parameter that holds the estimators.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .._sklearn import routing_enabled
 from ..base import TrainingRows
-from ..experts import NamedExpert, cross_fit, fit_experts
+from ..experts import NamedExpert, classes_of, cross_fit, fit_experts
 from ._auto_experts import auto_classifiers
 from ._base import ExpertsClassifier
 from ._pool_experts import auto_experts, given_experts, read_experts, replaced
@@ -273,14 +273,14 @@ class OpinionPoolClassifier(ExpertsClassifier):
         fitted = fit_experts(named, rows, self.n_jobs)
         self._become_fitted(
             checked.spec,
-            classes_=target.classes,
+            classes_=classes_of(target),
             experts_={expert.name: expert.model for expert in fitted},
             oof_scores_=scores,
             stacker_=fusion.stacker,
             _experts={expert.name: expert for expert in fitted},
             _fusion=fusion,
             _target=target,
-            **self._told_weights(fusion, target.classes),
+            **self._told_weights(fusion, classes_of(target)),
         )
         return self
 

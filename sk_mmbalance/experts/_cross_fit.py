@@ -129,7 +129,7 @@ def _order(experts: Sequence[NamedExpert], folds: Sequence[Fold]) -> Iterator[tu
 def _tasks(
     experts: Sequence[NamedExpert], rows: TrainingRows, folds: Sequence[Fold]
 ) -> Iterator[tuple[Lesson, Any, int]]:
-    """Lessons, and the test rows that have the expert's modalities; made when they are asked for."""
+    """Lessons, and the test rows with the expert's modalities; made when they are asked for."""
     trained, tested = Tables(rows.checked), Tables(rows.checked)
     for i, fold in _order(experts, folds):
         train, test = folds[fold]

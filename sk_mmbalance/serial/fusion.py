@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from .._sklearn import BaseComposition
 from ..base import Fold, TrainingRows
-from ..experts import Expert, fit_expert, prefit_expert
+from ..experts import Expert, classes_of, fit_expert, prefit_expert
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
@@ -296,7 +296,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         """
         refuse_callables(X)
         rows = self._read_training(X, y, sample_weight, groups, accept_sparse=True)
-        tuning = self._read_parameters(rows.target.classes)
+        tuning = self._read_parameters(classes_of(rows.target))
         stages = read_stages(self.stages, rows.checked)
         self._validate_names([stage.name for stage in stages])
         given = [name for name, est in self._named_estimators if hasattr(est, "fit")]
@@ -332,7 +332,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         scores: np.ndarray | None,
     ) -> None:
         """Find thresholds on `scores` of all stages (None: nothing to find), and become fitted."""
-        classes = rows.target.classes
+        classes = classes_of(rows.target)
         tuning = self._read_parameters(classes)
         n_classes, costs = len(classes), np.array([stage.cost for stage in placed])
         chain = None if scores is None else chain_scores(placed, scores, rows, self.final)
@@ -403,8 +403,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         rates = vars(self).get("_rates")
         if rates is None or len(rates[which].by_class) != 2:
             raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}: it is there after a fit "
-                "on two classes."
+                f"{type(self).__name__!r} object has no attribute {name!r}: it is there after a "
+                "fit on two classes."
             )
         return float(rates[which].by_class[side])
 

@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from ..base import Fold, TrainingRows
 from ..exceptions import TeachingWarning
-from ..experts import Expert, fit_expert, refuse_unused_weights
+from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._fitting import out_of_fold_scores, stage_router, with_params
@@ -207,7 +207,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             )
         fit = self._fit_single if len(rows.checked.names) == 1 else self._fit_pair
         fitted = fit(rows, labelled, unlabelled)
-        self._become_fitted(rows.checked.spec, classes_=rows.target.classes, **fitted)
+        self._become_fitted(rows.checked.spec, classes_=classes_of(rows.target), **fitted)
         return self
 
     def _fit_single(

@@ -298,7 +298,7 @@ def test_folds_without_weight_are_refused(data):
     one = [(np.flatnonzero(half), np.flatnonzero(~half))]
     model = LateFusionClassifier(weights="cv", cv=one)
     for weight in (~half, half):
-        with pytest.raises(ValueError, match="`cv` has no split .* of positive `sample_weight`"):
+        with pytest.raises(ValueError, match=r"`cv` has no split .* of positive `sample_weight`"):
             model.fit(X, y, sample_weight=weight)
 
 
