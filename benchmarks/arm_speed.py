@@ -31,10 +31,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from threadpoolctl import threadpool_limits
 
-from sk_mmbalance.convex.cvxpy_model import ARMModel
-from sk_mmbalance.convex.engine import ARMEngine
-from sk_mmbalance.convex.losses import code_targets
-from sk_mmbalance.convex.problem import ARMData, Strengths, objective
+from sk_mmbalance.convex.arm._cvxpy_model import ARMModel
+from sk_mmbalance.convex.arm._engine import ARMEngine
+from sk_mmbalance.convex.arm._losses import code_targets
+from sk_mmbalance.convex.arm._problem import ARMData, Strengths, objective
 
 RESULTS = Path(__file__).parent / "results" / "arm_speed.csv"
 

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from sk_mmbalance.convex import fit_opinion_pool
-from sk_mmbalance.convex.opinion_pool_cvxpy import OpinionPoolModel
+from sk_mmbalance.convex.pool._cvxpy_model import OpinionPoolModel
 
 RESULTS = Path(__file__).parent / "results" / "opinion_pool_speed.csv"
 N_EXPERTS, N_CLASSES = 20, 10

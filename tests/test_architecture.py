@@ -37,22 +37,24 @@ ROOMS = {
     "convex": Room({"base"}, ARRAYS | {"cvxpy", "tqdm"}),
     "experts": Room({"base"}),
     "ensemble": Room({"base", "experts", "convex"}),
-    "neural": Room({"base", "convex"}, ARRAYS | NETS),
+    "networks": Room({"base"}, ARRAYS | {"torch"}),
+    "balancing": Room({"base", "networks"}, ARRAYS | {"torch"}),
+    "neural": Room({"base", "convex", "networks", "balancing"}, ARRAYS | NETS),
     # matplotlib and flwr: see ONLY_IN, a narrower rule.
     "serial": Room({"base", "experts", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "model_selection": Room({"neural"}, ARRAYS | NETS),
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
-    "federated": Room({"base", "neural"}, ARRAYS | NETS | {"flwr"}),
+    "federated": Room({"base", "networks", "neural"}, ARRAYS | NETS | {"flwr"}),
 }
 ROOMS["__main__"] = Room(set(ROOMS), ARRAYS | {"tqdm"})
 
 #: Rooms that others use by their public names only, never by a file inside.
-FRONT_DOOR_ONLY = {"convex", "neural"}
+FRONT_DOOR_ONLY = {"balancing", "convex", "networks", "neural"}
 
 #: Third parties that only some files may name (a part of the file's path in the package).
 ONLY_IN = {
     "cvxpy": ("convex/",),
-    "torch": ("neural/", "model_selection/", "federated/"),
+    "torch": ("networks/", "balancing/", "neural/", "model_selection/", "federated/"),
     "skorch": ("neural/", "model_selection/", "federated/"),
     "flwr": ("federated/flower/",),
     "matplotlib": ("display",),

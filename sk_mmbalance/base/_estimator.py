@@ -47,13 +47,20 @@ class ModalityEstimator(BaseEstimator):
     _kinds: ClassVar[Collection[str]] = ()
 
     def _read_modalities(
-        self, X: Any, *, reset: bool, accept_sparse: bool = False, keep_all_missing: bool = False
+        self,
+        X: Any,
+        *,
+        reset: bool,
+        accept_sparse: bool = False,
+        keep_all_missing: bool = False,
+        spec: InputSpec | None = None,
     ) -> CheckedModalities:
-        """Read `X`; with ``reset=False`` hold it to what `fit` saw. Sets nothing."""
+        """Read `X`; with ``reset=False`` hold it to what `fit` saw, or to `spec`. Sets nothing."""
+        spec = self._input_spec if spec is None and not reset else spec
         checked = check_modalities(
             X,
             estimator=self,
-            spec=None if reset else self._input_spec,
+            spec=spec,
             modalities=self.modalities,
             missing=self.missing,
             accept_sparse=accept_sparse or self._makes_dense,
@@ -77,6 +84,7 @@ class ModalityEstimator(BaseEstimator):
         target: Target | None = None,
         unlabelled: Any = EVERY_ROW,
         class_weight: Any = None,
+        spec: InputSpec | None = None,
     ) -> TrainingRows:
         """Read what `fit` was given: the one reader of `X`, `y`, `sample_weight` and `groups`.
 
@@ -94,8 +102,10 @@ class ModalityEstimator(BaseEstimator):
             Value of `y` in rows without label, for estimators that use such rows.
         class_weight : dict, "balanced" or None
             Weights of classes, multiplied into those of the rows.
+        spec : InputSpec, default=None
+            What `X` is held to, where that is not what an earlier `fit` saw.
         """
-        checked = self._read_modalities(X, reset=reset, accept_sparse=accept_sparse)
+        checked = self._read_modalities(X, reset=reset, accept_sparse=accept_sparse, spec=spec)
         n_samples, owner = checked.n_samples, type(self).__name__
         if target is not None:
             if y is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -147,14 +148,17 @@ class TrainingRows:
             )
         return folds
 
-    def hold_out(self, fraction: float, seed: int) -> Fold:
+    def hold_out(self, fraction: Any, seed: int) -> Fold:
         """Rows to train on and a share of the rows to hold out, drawn by `seed`.
 
-        Classes are spread evenly where there are rows enough; no group is on both sides.
+        Classes are spread evenly where there are rows enough; no group is on both sides. In place
+        of a share a splitter, or splits, may be given: their first split is taken.
         """
+        if not isinstance(fraction, Real):
+            return self.folds(fraction)[0]
         strata = self._strata()
         strata = np.zeros(len(self), dtype=np.intp) if strata is None else strata
-        return hold_out(strata, self.groups, fraction, seed)
+        return hold_out(strata, self.groups, float(fraction), seed)
 
     def _strata(self) -> np.ndarray | None:
         return self.target.strata(self.y)

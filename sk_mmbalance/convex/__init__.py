@@ -3,12 +3,17 @@
 cvxpy is imported by the file that states a model in it, when a solver of cvxpy is used.
 """
 
-from ._linear_pool import LinearPoolSolution, fit_linear_pool
-from .classifier import ARMClassifier
-from .classifier_cv import ARMClassifierCV
-from .costs import cost_scorer
-from .opinion_pool import OpinionPoolSolution, fit_opinion_pool, pooled_log_proba
-from .regressor import ARMRegressor
+from .arm import ARMClassifier, ARMClassifierCV, ARMRegressor, cost_scorer
+from .pool import (
+    LinearPoolSolution,
+    OpinionPoolSolution,
+    PatternWeights,
+    fit_linear_pool,
+    fit_opinion_pool,
+    fit_pattern_weights,
+    patterns_to_learn,
+    pooled_log_proba,
+)
 
 __all__ = [
     "ARMClassifier",
@@ -16,8 +21,11 @@ __all__ = [
     "ARMRegressor",
     "LinearPoolSolution",
     "OpinionPoolSolution",
+    "PatternWeights",
     "cost_scorer",
     "fit_linear_pool",
     "fit_opinion_pool",
+    "fit_pattern_weights",
+    "patterns_to_learn",
     "pooled_log_proba",
 ]

@@ -353,15 +353,16 @@ class OpinionPoolClassifier(ExpertsClassifier):
         if learnt is None:
             return told
         names = pd.Index([expert.name for expert in fusion.named], name="expert")
-        mean = _mean_over_classes(learnt.base)
+        complete = learnt.of(np.ones(len(fusion.modality_names), dtype=bool))
+        mean = _mean_over_classes(complete)
         with np.errstate(divide="ignore"):
             columns: dict[Any, Any] = {
                 "modalities": [" + ".join(expert.modalities) for expert in fusion.named],
                 "temperature": 1.0 / fusion.factors,
                 "weight": mean,
             }
-        if learnt.base.ndim == 2:
-            columns |= dict(zip(classes.tolist(), learnt.base.T, strict=True))
+        if complete.ndim == 2:
+            columns |= dict(zip(classes.tolist(), complete.T, strict=True))
         told["weights_"] = pd.DataFrame(columns, index=names)
         told["modality_weights_"] = {
             modality: float(
@@ -375,10 +376,10 @@ class OpinionPoolClassifier(ExpertsClassifier):
         }
         told["pattern_weights_"] = pd.DataFrame(
             {
-                " + ".join(np.array(fusion.modality_names)[np.frombuffer(key, bool)]): (
-                    _mean_over_classes(values)
+                " + ".join(np.array(fusion.modality_names)[list(pattern)]): (
+                    _mean_over_classes(learnt.of(pattern))
                 )
-                for key, values in learnt.learnt.items()
+                for pattern in learnt.learnt
             },
             index=names,
         ).T

@@ -6,18 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from ..convex import PatternWeights
 from ..experts import MAX_ITER, NamedExpert, align_classes
-from ._pooling import (
-    Opinions,
-    PatternWeights,
-    inverse_temperatures,
-    learn_patterns,
-    other_patterns,
-    pool_by_pattern,
-    pool_logs,
-    smooth_log,
-    tempered,
-)
+from ._pooling import Opinions, inverse_temperatures, pool_logs, smooth_log, tempered
 
 
 class PoolFusion:
@@ -56,7 +47,7 @@ class PoolFusion:
         self.rule = rule
         self.smoothing = smoothing
         self.factors = np.ones(len(named))
-        self.weights: PatternWeights | None = PatternWeights(np.ones(len(named)), {}, None)
+        self.weights: PatternWeights | None = PatternWeights(self.uses, np.ones(len(named)))
         self.stacker: LogisticRegression | None = None
         self._own: dict[str, np.ndarray] = {}
 
@@ -76,21 +67,25 @@ class PoolFusion:
             self.factors = inverse_temperatures(opinions)
         opinions = opinions.with_logs(tempered(opinions.logs, self.factors))
         if self.rule == "stack":
-            shares = opinions.shares(np.arange(len(present))) * opinions.weights.sum()
+            shares = opinions.shares(opinions.codes, opinions.weights) * opinions.weights.sum()
             self.stacker = LogisticRegression(max_iter=MAX_ITER).fit(
                 evidence(opinions.logs, opinions.present), opinions.codes, shares
             )
             self.weights = None
         else:
-            patterns = other_patterns(present) if masked else present[:0]
-            self.weights = learn_patterns(
-                opinions, patterns, self.experts_available, self.rule, min_rows
+            self.weights = opinions.learn_patterns(
+                self.uses,
+                np.array([expert.needs_all for expert in self.named]),
+                present,
+                rule=self.rule,
+                masked=masked,
+                min_rows=min_rows,
             )
         for name in self.modality_names:
             chosen = self.experts_of(name)
             rows = np.flatnonzero(opinions.present[:, chosen].all(axis=1) & (opinions.weights > 0))
             if len(chosen) and len(rows):
-                self._own[name] = opinions.solve(chosen, rows).weights
+                self._own[name] = opinions.solve(chosen, rows)
         return self._scores(opinions, present)
 
     def _scores(self, opinions: Opinions, present: np.ndarray) -> pd.DataFrame:
@@ -105,10 +100,11 @@ class PoolFusion:
 
     # -- who is there ----------------------------------------------------------------------
 
-    def experts_available(self, pattern: np.ndarray) -> np.ndarray:
-        """Experts that have their input in a pattern of modalities, (n_experts,)."""
+    @property
+    def uses(self) -> np.ndarray:
+        """Which modalities each expert looks at, (n_experts, n_modalities)."""
         return np.array(
-            [e.available(pattern[None], self.modality_names)[0] for e in self.named], dtype=bool
+            [[name in expert.modalities for name in self.modality_names] for expert in self.named]
         )
 
     def experts_of(self, modality: str) -> np.ndarray:
@@ -138,7 +134,7 @@ class PoolFusion:
 
     def _fuse(self, logs: np.ndarray, present: np.ndarray) -> np.ndarray:
         if self.weights is not None:
-            return np.exp(pool_by_pattern(logs, present, self.weights, self.experts_available))
+            return np.exp(self.weights.pooled_log_proba(logs.transpose(1, 0, 2), present))
         assert self.stacker is not None
         has_input = np.column_stack([e.available(present, self.modality_names) for e in self.named])
         proba = self.stacker.predict_proba(evidence(logs, has_input))

@@ -1,20 +1,22 @@
-"""The fusion of an opinion pool: temperatures, and weights for every pattern of modalities.
+"""What an opinion pool learns from: out-of-fold log-probabilities, and their temperatures.
 
 Notation: ``l_e`` log-probabilities of expert e, divided by its temperature; ``w_e`` its weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import log_softmax
 
-from ..convex import OpinionPoolSolution, fit_opinion_pool, pooled_log_proba
-
-#: With up to so many patterns of modalities all of them get weights, else those seen in the fit.
-MOST_PATTERNS = 64
+from ..convex import (
+    PatternWeights,
+    fit_opinion_pool,
+    fit_pattern_weights,
+    patterns_to_learn,
+    pooled_log_proba,
+)
 
 #: Against the mean loss: just enough for a perfect expert's temperature not to be 0.
 PENALTY_OF_TEMPERATURE = 1e-6
@@ -53,36 +55,72 @@ class Opinions:
     per_class: bool
     tol: float
 
-    def solve(
-        self, chosen: np.ndarray, rows: np.ndarray, *, dropping: bool = False
-    ) -> OpinionPoolSolution:
-        """Best weights of the `chosen` experts on `rows`; all 0 count alike.
-
-        With `dropping` an expert that lacks its input in a row adds nothing there.
-        """
+    def solve(self, chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Best weights of the `chosen` experts on `rows`, where all of them have their input."""
         weights = self.weights[rows]
         found = fit_opinion_pool(
             self.logs[np.ix_(chosen, rows)].transpose(1, 0, 2),
             self.codes[rows],
             sample_weight=weights,
-            present=self.present[np.ix_(rows, chosen)] if dropping else None,
             alpha=self.alpha / weights.sum(),
             balanced=self.balanced,
             per_class=self.per_class,
             tol=self.tol,
-        )
-        whole = np.zeros((len(self.logs), *found.weights.shape[1:]))
+        ).weights
+        whole = np.zeros((len(self.logs), *found.shape[1:]))
         # The penalty can outweigh few rows: then nothing was learnt, and all count alike.
-        whole[chosen] = found.weights if found.weights.any() else 1.0 / len(chosen)
-        return replace(found, weights=whole)
+        whole[chosen] = found if found.any() else 1.0 / len(chosen)
+        return whole
 
-    def select(self, chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Weight 1 for the one of the `chosen` experts with the least log-loss on `rows`."""
-        share = self.shares(rows)
-        own = -self.logs[np.ix_(chosen, rows)][:, np.arange(len(rows)), self.codes[rows]]
-        weights = np.zeros(len(self.logs))
-        weights[chosen[np.argmin(own @ share)]] = 1.0
-        return weights
+    def learn_patterns(
+        self,
+        uses: np.ndarray,
+        needs_all: np.ndarray,
+        present: np.ndarray,
+        *,
+        rule: str,
+        masked: bool,
+        min_rows: int,
+    ) -> PatternWeights:
+        """Weights where all modalities are there, and where some are missing if they may be.
+
+        Parameters
+        ----------
+        uses : ndarray of bool of shape (n_experts, n_modalities)
+            Which modalities each expert looks at.
+        needs_all : ndarray of bool of shape (n_experts,)
+            Whether it needs all of them.
+        present : ndarray of bool of shape (n_samples, n_modalities)
+            Which modalities each row has.
+        rule : {"pool", "select"}
+            How weights are found.
+        masked : bool
+            Whether rows may lack modalities.
+        min_rows : int
+            Fewest rows that teach a pattern weights of its own.
+        """
+        pool = {"balanced": self.balanced, "per_class": self.per_class, "tol": self.tol}
+        return fit_pattern_weights(
+            self.logs.transpose(1, 0, 2),
+            self.codes,
+            uses,
+            present=present,
+            patterns=patterns_to_learn(present) if masked else present[:0],
+            needs_all=needs_all,
+            sample_weight=self.weights,
+            penalty=self.alpha,
+            min_rows=min_rows,
+            default="complete",
+            **({"rule": self.select} if rule == "select" else pool),
+        )
+
+    def select(self, logs: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Weight 1 for the expert with the least log-loss on rows (n_samples, n_experts, ...)."""
+        share = self.shares(codes, weights)
+        own = -logs.transpose(1, 0, 2)[:, np.arange(len(codes)), codes]
+        best = np.zeros(logs.shape[1])
+        best[np.argmin(own @ share)] = 1.0
+        return best
 
     def with_logs(self, logs: np.ndarray) -> Opinions:
         """The same with other log-probabilities."""
@@ -105,133 +143,13 @@ class Opinions:
             "n_rows": len(rows),
         }
 
-    def shares(self, rows: np.ndarray) -> np.ndarray:
-        """Weights of `rows` in the objective, summing to 1."""
-        share = self.weights[rows].astype(np.float64)
+    def shares(self, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Shares of rows in the objective, summing to 1."""
+        share = weights.astype(np.float64)
         if self.balanced:
-            mass = np.bincount(self.codes[rows], weights=share, minlength=self.logs.shape[2])
-            share = share / np.where(mass > 0, mass, 1.0)[self.codes[rows]]
+            mass = np.bincount(codes, weights=share, minlength=self.logs.shape[2])
+            share = share / np.where(mass > 0, mass, 1.0)[codes]
         return share / share.sum()
-
-
-@dataclass(frozen=True, eq=False)
-class PatternWeights:
-    """Weights of the experts for every pattern of modalities.
-
-    Attributes
-    ----------
-    base : ndarray of shape (n_experts,) or (n_experts, n_classes)
-        Weights where all modalities are there.
-    learnt : dict of bytes to ndarray
-        Weights of other patterns, of the shape of `base`; 0 for experts without input.
-    solution : OpinionPoolSolution or None
-        Certificate of `base`.
-    """
-
-    base: np.ndarray
-    learnt: dict[bytes, np.ndarray]
-    solution: OpinionPoolSolution | None
-
-    def of(self, pattern: np.ndarray, available: np.ndarray) -> np.ndarray:
-        """Weights for one pattern: as learnt, else the base renormalised to its own sum."""
-        found = self.learnt.get(pattern.tobytes())
-        return renormalised(self.base, available) if found is None else found
-
-
-def renormalised(weights: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """Weights of the experts that are available, with the sum that all of them had.
-
-    The sum is an inverse temperature, and stays. Where all that are available weigh 0, they share
-    it alike. (With a weight for every class, each class keeps its own sum.)
-    """
-    if available.all() or not available.any():
-        return weights if available.all() else np.zeros_like(weights)
-    shape = (-1,) + (1,) * (weights.ndim - 1)
-    kept = weights * available.reshape(shape)
-    alike = np.broadcast_to(available.reshape(shape) / available.sum(), weights.shape)
-    total, left = weights.sum(axis=0), kept.sum(axis=0)
-    share = np.where(left > 0, kept / np.where(left > 0, left, 1.0), alike)
-    return share * total
-
-
-def learn_patterns(
-    opinions: Opinions,
-    patterns: np.ndarray,
-    available: Callable[[np.ndarray], np.ndarray],
-    rule: str,
-    min_rows: int,
-) -> PatternWeights:
-    """Weights for all modalities, and for every further pattern that enough rows can teach.
-
-    A row teaches every pattern whose experts all have their input in it: a complete row teaches
-    them all.
-
-    Parameters
-    ----------
-    opinions : Opinions
-        Out-of-fold log-probabilities.
-    patterns : ndarray of bool of shape (n_patterns, n_modalities)
-        Further patterns.
-    available : callable
-        Experts that have their input in one pattern, as a boolean array.
-    rule : {"pool", "select"}
-        How weights are found.
-    min_rows : int
-        Fewest rows of positive weight.
-    """
-    everyone = np.arange(len(opinions.logs))
-    used = opinions.weights > 0
-
-    def learn(chosen: np.ndarray, rows: np.ndarray, dropping: bool) -> tuple:
-        if rule == "select":
-            return opinions.select(chosen, rows), None
-        solution = opinions.solve(chosen, rows, dropping=dropping)
-        return solution.weights, solution
-
-    complete = np.flatnonzero(opinions.present.all(axis=1) & used)
-    enough = len(complete) >= min_rows or opinions.present.all()
-    base, solution = learn(everyone, complete if enough else np.flatnonzero(used), not enough)
-    learnt = {}
-    for pattern in patterns:
-        chosen = np.flatnonzero(available(pattern))
-        rows = np.flatnonzero(opinions.present[:, chosen].all(axis=1) & used)
-        if len(chosen) and len(rows) >= min_rows:
-            learnt[pattern.tobytes()] = learn(chosen, rows, False)[0]
-    return PatternWeights(base, learnt, solution)
-
-
-def other_patterns(present: np.ndarray) -> np.ndarray:
-    """Patterns of modalities to learn besides the complete one: all, or if many, those seen."""
-    n_modalities = present.shape[1]
-    if 2**n_modalities <= MOST_PATTERNS:
-        numbers = np.arange(1, 2**n_modalities - 1)
-        return (numbers[:, None] >> np.arange(n_modalities) & 1).astype(bool)
-    seen = np.unique(present, axis=0)
-    return seen[~seen.all(axis=1)]
-
-
-def pool_by_pattern(
-    logs: np.ndarray,
-    present: np.ndarray,
-    weights: PatternWeights,
-    available: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Pooled log-probabilities; uniform where a row has no expert.
-
-    `logs` is (n_experts, n_samples, n_classes), `present` (n_samples, n_modalities).
-    """
-    pooled = np.empty(logs.shape[1:])
-    patterns, which = np.unique(present, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        rows = np.flatnonzero(which.ravel() == number)
-        own = weights.of(pattern, available(pattern))
-        # experts of weight 0 may be without input in these rows: they are not looked at
-        used = np.flatnonzero(own.reshape(len(own), -1).any(axis=1))
-        if len(used):
-            pooled[rows] = pool_logs(logs[np.ix_(used, rows)], own[used])
-        else:
-            pooled[rows] = -np.log(logs.shape[2])
-    return pooled
 
 
 def pool_logs(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:

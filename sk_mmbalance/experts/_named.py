@@ -43,13 +43,16 @@ class NamedExpert:
         """Whether it takes modalities by name; any other estimator gets one flat table."""
         return takes_names(self.estimator)
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether it needs all its modalities in a row, or any of them is enough."""
+        return self.needs is not None or not copes_with_missing(self.estimator)
+
     def available(self, present: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Rows of `present`, one column for each of `names`, in which it has its input."""
         wanted = self.modalities if self.needs is None else self.needs
         columns = present[:, [names.index(name) for name in wanted]]
-        if self.needs is None and copes_with_missing(self.estimator):
-            return np.asarray(columns.any(axis=1))
-        return np.asarray(columns.all(axis=1))
+        return np.asarray(columns.all(axis=1) if self.needs_all else columns.any(axis=1))
 
 
 def is_ours(estimator: Any) -> bool:

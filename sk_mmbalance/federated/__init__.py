@@ -1,20 +1,20 @@
 """Federated training: several clients with private data, and one network for all."""
 
-from .aggregation import split_by_modality
-from .client import ClientTrainer
-from .cmsfed import CMSFed, CMSFedClassifier
-from .engine import InProcessEngine
-from .fedavg import FedAvg, FedAvgClassifier
-from .fedcmi import FedCMI, FedCMIClassifier
-from .messages import Failure, Order, Reply
-from .partition import (
+from ._aggregation import split_by_modality
+from ._client import ClientTrainer
+from ._cmsfed import CMSFed, CMSFedClassifier
+from ._engine import InProcessEngine
+from ._fedavg import FedAvg, FedAvgClassifier
+from ._fedcmi import FedCMI, FedCMIClassifier
+from ._messages import Failure, Order, Reply
+from ._partition import (
     dirichlet_clients,
     group_clients,
     lacking_modalities,
     without_modalities,
 )
-from .server import Server
-from .task import Task
+from ._server import Server
+from ._task import Task
 
 __all__ = [
     "CMSFed",

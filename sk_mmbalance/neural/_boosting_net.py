@@ -10,13 +10,18 @@ import torch.nn.functional as F
 from skorch.history import History
 from torch import Tensor
 
+from ..networks import (
+    Batch,
+    EpochLog,
+    ModalityRows,
+    MultimodalModule,
+    MultimodalOutput,
+    mean_criterion,
+    weighted_mean_loss,
+)
 from ._assignment import HeadGrowth
 from ._heads import GrowingHeads
 from ._training import clear_gradients, start_momentum
-from .data import Batch, ModalityRows
-from .epoch_log import EpochLog
-from .losses import mean_criterion, weighted_mean_loss
-from .module import MultimodalModule, MultimodalOutput
 from .net import MultimodalNet
 
 

@@ -12,11 +12,16 @@ from sklearn.base import BaseEstimator, clone
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
+from ..networks import (
+    ClassLoss,
+    LateFusion,
+    MultimodalModule,
+    make_backbones,
+    make_fusion,
+    not_ours,
+)
 from ._progress import EpochBar
 from ._training import TrainingPlan, optimizer_settings, schedule_callback
-from .backbones import make_backbones, not_ours
-from .fusions import LateFusion, make_fusion
-from .module import MultimodalModule
 from .net import MultimodalNet
 from .remix import Remixing
 
@@ -126,7 +131,7 @@ class NetBuilding:
         validating: bool,
     ) -> MultimodalNet:
         settings: dict[str, Any] = {
-            "criterion": nn.CrossEntropyLoss,
+            "criterion": ClassLoss,
             "criterion__reduction": "none",
             "lr": self.lr,
             "batch_size": plan.batch_size,

@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._keys import ByModality
-from .fusions import Embeddings, Fused, Presence, weighted_mean
+from ..networks import ByModality, Embeddings, Fused, Presence, weighted_mean
 
 
 class GrowingHeads(nn.Module):

@@ -1,4 +1,4 @@
-"""What a fitted network answers: classes, probabilities, single modalities, embeddings."""
+"""What a fitted network answers: predictions, probabilities, single modalities, embeddings."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from ..base import ModalityClassifier
+from ..base import CLASSES, ModalityClassifier, ModalityEstimator, ModalityRegressor, Target
 from ..modalities import CheckedModalities
-from .data import ModalityRows, to_rows
+from ..networks import ModalityRows, log_proba, proba, to_rows
 from .fitted_fusion import FittedFusion
 from .net import MultimodalNet
 
 
-class NeuralPredictions(ModalityClassifier):
-    """The prediction methods of the neural estimators, over ``net_``."""
+class NeuralPredictions(ModalityEstimator):
+    """What the neural estimators answer, over ``net_``, whatever the target is."""
 
     net_: MultimodalNet
+    _target: Target
 
     #: fusion weights fitted on held-out rows; None where the network's own fusion predicts
     _fitted_fusion: FittedFusion | None = None
@@ -29,98 +29,17 @@ class NeuralPredictions(ModalityClassifier):
         device = torch.device(self.net_.device)
         return checked, to_rows(checked, None, None, dtype=dtype, device=device)
 
-    def _logits(self, X: Any) -> torch.Tensor:
+    def _outputs(self, X: Any) -> torch.Tensor:
+        """Outputs of the fused model, of shape (n_samples, n_outputs)."""
         _, rows = self._rows_for_prediction(X)
         if self._fitted_fusion is None:
             return self.net_.evaluate_rows(rows, unimodal=False).logits
         return self._fitted_fusion.scores(self.net_.evaluate_rows(rows), rows.present)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of ``classes_``.
-        """
-        return F.softmax(self._logits(X), dim=1).numpy()
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the class probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        return F.log_softmax(self._logits(X), dim=1).numpy()
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of the classes; with two of them, the second's minus the first's.
-
-        Fused logits or, where fusion weights were fitted, weighted sums of log-probabilities.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Scores; the larger, the likelier.
-        """
-        logits = self._logits(X).numpy()
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels, of the type that `y` had.
-        """
-        codes = self._logits(X).numpy().argmax(axis=1)
-        return self.classes_[codes]
-
-    def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
-        """Class probabilities from each modality alone.
-
-        They come from the modality's own head where one was trained, else from the fused model
-        with the other modalities masked.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
-            The modalities.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (n_samples, n_classes)
-            NaN in rows that lack the modality.
-        """
+    def _unimodal_outputs(self, X: Any) -> tuple[CheckedModalities, dict[str, torch.Tensor]]:
+        """Outputs of each modality alone, and which rows have it."""
         checked, rows = self._rows_for_prediction(X)
-        own = self.net_.evaluate_rows(rows).unimodal
-        return {
-            name: _blank(F.softmax(own[name], dim=1).numpy(), checked.present_in(name))
-            for name in checked.names
-        }
+        return checked, self.net_.evaluate_rows(rows).unimodal
 
     def embed(self, X: Any) -> dict[str, np.ndarray]:
         """Embedding of each modality: what its backbone gives.
@@ -140,7 +59,144 @@ class NeuralPredictions(ModalityClassifier):
         return {name: _blank(found[name].numpy(), checked.present_in(name)) for name in found}
 
 
+class ClassifierPredictions(ModalityClassifier, NeuralPredictions):
+    """Answers of networks for one class a row, or several labels."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, or of each label.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of ``classes_``; with several labels a row, the probability
+            of each.
+        """
+        outputs = self._outputs(X)
+        return proba(self._target, outputs).numpy()
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        outputs = self._outputs(X)
+        return log_proba(self._target, outputs).numpy()
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Scores of the classes; with two of them, the second's minus the first's.
+
+        Fused logits or, where fusion weights were fitted, weighted sums of log-probabilities.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Scores; the larger, the likelier. With several labels a row, the logit of each.
+        """
+        logits = self._outputs(X).numpy()
+        if self._target.kind == CLASSES and logits.shape[1] == 2:
+            return logits[:, 1] - logits[:, 0]
+        return logits
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, of the type that `y` had.
+        """
+        outputs = self._outputs(X).numpy()
+        return self._target.decode(outputs)
+
+    def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
+        """Probabilities from each modality alone.
+
+        They come from the modality's own head where one was trained, else from the fused model
+        with the other modalities masked.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            NaN in rows that lack the modality.
+        """
+        checked, own = self._unimodal_outputs(X)
+        return {
+            name: _blank(proba(self._target, own[name]).numpy(), checked.present_in(name))
+            for name in checked.names
+        }
+
+
+class RegressorPredictions(ModalityRegressor, NeuralPredictions):
+    """Answers of networks for one or several numbers a row."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_samples,) or (n_samples, n_columns)
+            In the units of `y`.
+        """
+        outputs = self._outputs(X).numpy()
+        return self._target.decode(outputs)
+
+    def unimodal_predict(self, X: Any) -> dict[str, np.ndarray]:
+        """Numbers from each modality alone.
+
+        They come from the modality's own head where one was trained, else from the fused model
+        with the other modalities masked.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities.
+
+        Returns
+        -------
+        dict of str to ndarray of float64 of shape (n_samples,) or (n_samples, n_columns)
+            NaN in rows that lack the modality.
+        """
+        checked, own = self._unimodal_outputs(X)
+        return {
+            name: _blank(self._target.decode(own[name].numpy()), checked.present_in(name))
+            for name in checked.names
+        }
+
+
 def _blank(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     if present.all():
         return values
-    return np.where(present[:, None], values, np.nan)
+    return np.where(present.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)

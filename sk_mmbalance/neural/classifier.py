@@ -15,21 +15,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from ..base import hold_out, read_groups, warn_if_unscaled
+from ..base import ClassTarget, hold_out, read_groups, warn_if_unscaled
 from ..modalities import CheckedModalities
+from ..networks import choose_device, choose_dtype
 from ._building import NetBuilding
 from ._documentation import insert_shared
 from ._history import history_frame
-from ._prediction import NeuralPredictions
+from ._prediction import ClassifierPredictions
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from ._training import (
-    LR_SCHEDULES,
-    OPTIMIZERS,
-    TrainingPlan,
-    choose_batch_size,
-    choose_device,
-    choose_dtype,
-)
+from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
 from .data import GivenRows
 from .fitted_fusion import FittedFusion, fit_fusion
 from .net import MultimodalNet
@@ -41,7 +35,7 @@ AUTO_EARLY_STOPPING_ROWS = 1000
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMultimodalClassifier(NetBuilding, NeuralPredictions):
+class BaseMultimodalClassifier(NetBuilding, ClassifierPredictions):
     """Base of the neural estimators: everything but the loss.
 
     A method is a subclass with its own parameters as fields, its net in `_net_class`, and what
@@ -314,6 +308,7 @@ class BaseMultimodalClassifier(NetBuilding, NeuralPredictions):
         fusion: FittedFusion | None = None,
     ) -> None:
         self.classes_ = classes
+        self._target = ClassTarget(classes)
         self.net_ = net
         self._seed = seed
         self._fitted_fusion = fusion

@@ -11,9 +11,9 @@ with modalities masked, every such presence pattern gets the weights that are be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..convex import fit_opinion_pool
-from .data import ModalityRows
-from .module import MultimodalOutput
+from ..convex import PatternWeights, fit_opinion_pool, fit_pattern_weights, patterns_to_learn
+from ..networks import ModalityRows, MultimodalOutput
 from .net import MultimodalNet
 
 Pattern = tuple[bool, ...]
@@ -32,8 +31,11 @@ Pattern = tuple[bool, ...]
 #: How the network's fused classifier is called among the experts.
 FUSED = "(fused)"
 
-#: Up to this many modalities, weights are fitted for every subset of them.
-_ALL_SUBSETS = 5
+#: Up to so many patterns of modalities, those of five, weights are fitted for all of them.
+_MOST_PATTERNS = 32
+
+#: Sum of the weights where the default ones leave a pattern nothing: the plain mean predicts.
+_IDLE_SUM = 1.0
 
 #: Penalty of a unit of weight, beside the *sum* of the held-out rows' losses. Networks leave few
 #: rows aside, and get nearly all of them right where the task is easy: without it their weights
@@ -70,22 +72,19 @@ class FittedFusion:
     default: np.ndarray
     own: np.ndarray
 
+    @cached_property
+    def _by_pattern(self) -> PatternWeights:
+        """The weights as the opinion pool has them."""
+        uses, needs_all = _experts(len(self.names), self.with_fused)
+        return PatternWeights(uses, self.default, self.weights, needs_all, _IDLE_SUM)
+
     def of(self, pattern: Pattern) -> np.ndarray:
         """Weights of the experts for rows that have the modalities of `pattern`."""
-        having = np.array([*pattern, *([True] if self.with_fused else [])])
-        found = self.weights.get(pattern)
-        if found is None:
-            found = np.where(having, self.default, 0.0)
-            if found.any():
-                found = found * (self.default.sum() / found.sum())
-        # where no weights beat equal probabilities the plain mean predicts
-        return found if found.any() else having / having.sum()
+        return self._by_pattern.of(pattern)
 
     def by_row(self, present: np.ndarray) -> np.ndarray:
         """Weights of shape (n_samples, n_experts) from presence (n_samples, n_modalities)."""
-        patterns, which = np.unique(present, axis=0, return_inverse=True)
-        table = np.stack([self.of(tuple(row.tolist())) for row in patterns])
-        return table[which.reshape(-1)]
+        return self._by_pattern.by_row(present)
 
     def scores(self, output: MultimodalOutput, present: Mapping[str, Tensor] | None) -> Tensor:
         """Weighted sums of log-probabilities: the logits of the pool."""
@@ -162,37 +161,49 @@ def fit_fusion(
         weight = np.concatenate([part.double().cpu().numpy() for part in parts])
 
     as_they_are = _log_proba(held_out, names, with_fused, None)
-    having = np.column_stack([seen, np.ones(len(seen), dtype=bool)]) if with_fused else seen
-    default = _solve(as_they_are, y, weight, having)
-    weights: dict[Pattern, np.ndarray] = {}
-    for pattern in _patterns(seen, masked):
-        experts = np.array([*pattern, *([True] if with_fused else [])])
-        rows = np.flatnonzero(seen[:, np.array(pattern)].all(axis=1))
-        if len(rows) < _ROWS_PER_EXPERT * experts.sum():
-            continue
-        # Only the fused classifier answers otherwise when modalities are masked.
-        changed = with_fused and not all(pattern)
-        logs = _log_proba(held_out, names, True, pattern) if changed else as_they_are
-        found = np.zeros(len(experts))
-        part = None if weight is None else weight[rows]
-        found[experts] = _solve(logs[rows][:, experts], y[rows], part, None)
-        weights[pattern] = found
+
+    def with_others_masked(pattern: Pattern) -> np.ndarray:
+        # only the fused classifier answers otherwise when modalities are masked
+        if not with_fused or all(pattern):
+            return as_they_are
+        return _log_proba(held_out, names, True, pattern)
+
+    uses, needs_all = _experts(len(names), with_fused)
+    alone = np.eye(len(names), dtype=bool)
+    patterns = np.vstack([np.ones_like(alone[:1]), alone])
+    if masked:
+        patterns = np.unique(np.vstack([patterns, patterns_to_learn(seen, _MOST_PATTERNS)]), axis=0)
+    learnt = fit_pattern_weights(
+        as_they_are,
+        y,
+        uses,
+        present=seen,
+        patterns=patterns,
+        needs_all=needs_all,
+        sample_weight=weight,
+        penalty=_PENALTY,
+        rows_per_expert=_ROWS_PER_EXPERT,
+        masked=with_others_masked,
+    )
     own = np.full(len(names), np.nan)
     for k in range(len(names)):
         rows = np.flatnonzero(seen[:, k])
         if len(rows) >= _ROWS_PER_EXPERT:
             part = None if weight is None else weight[rows]
-            own[k] = _solve(as_they_are[rows][:, [k]], y[rows], part, None)[0]
-    return FittedFusion(names, with_fused, weights, default, own)
+            total = len(rows) if part is None else part.sum()
+            own[k] = fit_opinion_pool(
+                as_they_are[rows][:, [k]], y[rows], sample_weight=part, alpha=_PENALTY / total
+            ).weights[0]
+    return FittedFusion(names, with_fused, learnt.learnt, learnt.default, own)
 
 
-def _solve(
-    log_proba: np.ndarray, y: np.ndarray, weight: np.ndarray | None, present: np.ndarray | None
-) -> np.ndarray:
-    total = len(y) if weight is None else weight.sum()
-    return fit_opinion_pool(
-        log_proba, y, sample_weight=weight, present=present, alpha=_PENALTY / total
-    ).weights
+def _experts(n_modalities: int, with_fused: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Which modalities each expert looks at, and whether it needs all of them."""
+    uses = np.eye(n_modalities, dtype=bool)
+    if with_fused:
+        uses = np.vstack([uses, np.ones_like(uses[:1])])
+    # the fused classifier answers whatever is masked
+    return uses, np.arange(len(uses)) < n_modalities
 
 
 def _presence(rows: ModalityRows, names: Sequence[str]) -> np.ndarray:
@@ -223,15 +234,3 @@ def _log_proba(
         logs = torch.stack([F.log_softmax(z.double(), dim=1) for z in experts], dim=1)
         parts.append(logs.cpu().numpy())
     return np.concatenate(parts)
-
-
-def _patterns(seen: np.ndarray, masked: bool) -> Iterable[Pattern]:
-    """Presence patterns that get weights of their own."""
-    m = seen.shape[1]
-    singles = [tuple(i == k for i in range(m)) for k in range(m)]
-    wanted: list[Pattern] = [(True,) * m, *singles]
-    if masked and m <= _ALL_SUBSETS:
-        wanted += [p for p in product((True, False), repeat=m) if any(p)]
-    elif masked:
-        wanted += [tuple(row.tolist()) for row in np.unique(seen, axis=0) if row.any()]
-    return list(dict.fromkeys(wanted))

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from ..networks import FUSIONS
 from .classifier import BaseMultimodalClassifier
-from .fusions import FUSIONS
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

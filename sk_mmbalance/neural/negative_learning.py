@@ -16,11 +16,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from ..base import PublishedFormMixin
+from ..networks import MultimodalOutput, weighted_mean_loss
 from ._training import TrainingPlan
 from .classifier import BaseMultimodalClassifier
 from .guidance import Roles, find_roles, guidance_loss
-from .losses import weighted_mean_loss
-from .module import MultimodalOutput
 from .net import MultimodalNet
 from .robustness import robustness_bound
 

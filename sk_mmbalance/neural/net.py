@@ -27,11 +27,16 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from torch import Tensor
 
 from ..exceptions import DivergenceError
+from ..networks import (
+    Batch,
+    EpochLog,
+    ModalityRows,
+    MultimodalOutput,
+    RowBatches,
+    mean_criterion,
+    unimodal_losses,
+)
 from ._training import clear_gradients, start_momentum
-from .data import Batch, ModalityRows, RowBatches
-from .epoch_log import EpochLog
-from .losses import mean_criterion, unimodal_losses
-from .module import MultimodalOutput
 from .remix import RemixedBatches, Remixing, begin_epoch, remixed_loss
 
 _PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory
@@ -99,7 +104,9 @@ class MultimodalNet(NeuralNet):
         weight = X.get("weight")
         loss = mean_criterion(self.criterion_, y_pred.logits, y_true, weight)
         if training and self.unimodal_weight:
-            own = unimodal_losses(y_pred.unimodal, y_true, weight, X.get("present"))
+            own = unimodal_losses(
+                self.criterion_, y_pred.unimodal, y_true, weight, X.get("present")
+            )
             loss = loss + self.unimodal_weight * sum(own.values())
         return loss
 
@@ -164,7 +171,7 @@ class MultimodalNet(NeuralNet):
             of_remixing = begin_epoch(self, iterator)
         remixed = of_remixing.get("remixed", False)
         events = self._wants_batch_events()
-        log = EpochLog(self._module().names)
+        log = EpochLog(self._module().names, self.criterion_)
         self._set_training(training)
         n_batches = len(iterator)
         for batch in iterator:

@@ -18,10 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..exceptions import CollapseWarning
-from .data import Batch, RowBatches, _mix, _to_device
-from .epoch_log import EpochLog
-from .losses import mean_criterion, unimodal_losses
-from .module import MultimodalOutput
+from ..networks import (
+    Batch,
+    EpochLog,
+    MultimodalOutput,
+    RowBatches,
+    mean_criterion,
+    mix_seeds,
+    to_device,
+    unimodal_losses,
+)
 from .uncertainty import assign, uncertainty
 
 #: A modality is as good as untrained below this share of its rows (below half its fair share,
@@ -120,7 +126,7 @@ class RemixedBatches(RowBatches):
         pieces = [(name, start, stop) for name, bounds in self._subsets() for start, stop in bounds]
         if self.plan.order == "sequential" or self.seed is None:
             return pieces
-        generator = torch.Generator().manual_seed(_mix(_mix(self.seed, self.epoch), 1))
+        generator = torch.Generator().manual_seed(mix_seeds(mix_seeds(self.seed, self.epoch), 1))
         return [pieces[i] for i in torch.randperm(len(pieces), generator=generator).tolist()]
 
     def _shuffled(self) -> Tensor:
@@ -142,7 +148,7 @@ class RemixedBatches(RowBatches):
             if numbers is None:
                 X, y = rows[start:stop]
             else:
-                X, y = _to_device(rows[numbers[start:stop]], self.device)
+                X, y = to_device(rows[numbers[start:stop]], self.device)
             X["assigned"] = (name,)
             yield X, y
 
@@ -150,7 +156,7 @@ class RemixedBatches(RowBatches):
         order = self._shuffled().to(assigned.device)
         for start, stop in self.bounds(len(self.rows)):
             chosen = order[start:stop]
-            X, y = _to_device(self.rows[chosen], self.device)
+            X, y = to_device(self.rows[chosen], self.device)
             owner = assigned[chosen].to(self.device)
             X["present"] = {name: owner == k for k, name in enumerate(self.names)}
             X["assigned"] = tuple(self.names)
@@ -192,7 +198,7 @@ def begin_epoch(net: Any, batches: RemixedBatches) -> dict[str, Any]:
 def _look_at_all_rows(net: Any, batches: RemixedBatches) -> tuple[Tensor, dict[str, float]]:
     """Uncertainty ``(n_samples, n_modalities)`` and figures, from the model as it stands."""
     plan, names = batches.plan, batches.names
-    log = EpochLog(names)
+    log = EpochLog(names, net.criterion_)
     scores = []
     for X, y in net.get_iterator(batches.rows, training=False):
         output = net.evaluate((X, y))
@@ -228,7 +234,10 @@ def remixed_loss(net: Any, plan: Remixing, output: MultimodalOutput, batch: Batc
         gamma = plan.gamma_of(name)
         if gamma and name in output.unimodal:
             own = {name: output.unimodal[name]}
-            loss = loss + gamma * unimodal_losses(own, y, weight, X.get("present"))[name]
+            loss = (
+                loss
+                + gamma * unimodal_losses(net.criterion_, own, y, weight, X.get("present"))[name]
+            )
     return loss
 
 

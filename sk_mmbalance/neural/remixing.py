@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..base import PublishedFormMixin
-from .fusions import LateFusion
+from ..networks import LateFusion
 from .joint import MultimodalClassifier
 from .remix import Remixing
 

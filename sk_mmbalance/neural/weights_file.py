@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities
 from ..modalities._checked import InputSpec
+from ..networks import choose_device
 from .fitted_fusion import FittedFusion
 
 _FORMAT = "sk_mmbalance weights 1"
@@ -93,7 +94,7 @@ def _rebuild(
     dtype: torch.dtype,
     tensors: dict[str, torch.Tensor],
 ) -> Any:
-    from ._training import TrainingPlan, choose_batch_size, choose_device
+    from ._training import TrainingPlan, choose_batch_size
 
     module = estimator._make_module(spec.shapes, n_classes, dtype)
     try:

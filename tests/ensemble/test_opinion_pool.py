@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier, OpinionPoolClassifier
 from sk_mmbalance.convex import fit_opinion_pool, pooled_log_proba
 from sk_mmbalance.ensemble._auto_experts import auto_classifiers
-from sk_mmbalance.ensemble._pooling import renormalised, smooth_log
+from sk_mmbalance.ensemble._pooling import smooth_log
 from tests._checks import assert_all_checks_pass
 
 RULES = ("pool", "select", "stack")
@@ -491,16 +491,6 @@ def test_other_patterns_keep_the_sum_of_the_complete_weights(data):
     # alone, the face gets the sum of all weights
     expected = np.exp(log_softmax(weights.sum() * logs, axis=1))
     np.testing.assert_allclose(model.predict_proba({"face": X["face"]}), expected)
-
-
-@pytest.mark.parametrize("weights", [np.array([0.5, 0.3, 0.0]), np.ones((3, 4)) * [[2], [1], [0]]])
-def test_renormalised_weights_have_the_sum_of_all(weights):
-    for available in ([True, False, True], [False, True, True], [False, False, True], [True] * 3):
-        there = np.array(available)
-        kept = renormalised(weights, there)
-        np.testing.assert_allclose(kept.sum(axis=0), weights.sum(axis=0))
-        assert (kept[~there] == 0).all()
-    assert not renormalised(weights, np.zeros(3, bool)).any()
 
 
 def test_rows_without_any_expert_get_the_class_prior(data):

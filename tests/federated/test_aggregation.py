@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sk_mmbalance.federated import FedAvg, FedCMI, Reply, Task, split_by_modality
-from sk_mmbalance.federated.aggregation import SHARED, weighted_means, why_refuse
+from sk_mmbalance.federated._aggregation import SHARED, weighted_means
+from sk_mmbalance.federated._refusal import why_refuse
 
 STATE = {
     "backbones.m_a.0.weight": np.array([1.0, 2.0]),

@@ -8,8 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Order, Server
-from sk_mmbalance.federated.local import Local, restrict
-from sk_mmbalance.federated.task import seeded
+from sk_mmbalance.federated._cmsfed_method import CMSFedState
+from sk_mmbalance.federated._local import Local
+from sk_mmbalance.federated._round_view import RoundView
+from sk_mmbalance.federated._rows import restrict
+from sk_mmbalance.federated._selection import distance_table
+from sk_mmbalance.federated._state_dicts import seeded
 
 from .conftest import federation, run, same_state
 
@@ -27,8 +31,8 @@ SMALL = {
 class PlannedAsFedAvg(CMSFed):
     """The same with clients chosen as federated averaging does."""
 
-    def plan(self, server):
-        return FedAvg.plan(self, server)
+    def plan(self, view):
+        return FedAvg.plan(self, view)
 
 
 @pytest.mark.parametrize("lacking", [None, {2: "a", 3: "b"}])
@@ -160,7 +164,8 @@ def test_probe_fills_the_tables_with_updates_and_leaves_the_model():
     assert state.probed == set(shares)
     assert all(np.linalg.norm(u) > 0 for own in state.joint.values() for u in own.values())
     assert set(state.joint["3"]) == {"b"}
-    table = method._table(state.joint, list(shares), ["a", "b"], np.ones(4, dtype=bool))
+    everybody = np.ones(4, dtype=bool)
+    table = distance_table(state.joint, list(shares), ["a", "b"], everybody, "euclidean")
     assert (table[~np.eye(4, dtype=bool)] > 0).all()
 
 
@@ -182,7 +187,7 @@ def test_only_the_tables_that_were_used_are_refreshed():
     task, shares = federation(n_clients=2)
 
     class Fixed(CMSFed):
-        def plan(self, server):
+        def plan(self, view):
             return {"0": ["a", "b"], "1": ["b"]}
 
     method = Fixed(**SMALL)
@@ -190,10 +195,9 @@ def test_only_the_tables_that_were_used_are_refreshed():
     _, engine = run(method, task, shares, n_rounds=1)
     while server.phase != "train":
         server.receive(engine.exchange(server.orders()))
-    state = server.method_state
-    joint = {c: dict(own) for c, own in state.joint.items()}
-    single = {c: dict(own) for c, own in state.single.items()}
+    joint, single = server.method_state.joint, server.method_state.single
     server.receive(engine.exchange(server.orders()))
+    state = server.method_state
     assert not np.array_equal(state.joint["0"]["a"], joint["0"]["a"])
     assert state.single["0"]["a"] is single["0"]["a"]
     assert state.joint["1"]["b"] is joint["1"]["b"]
@@ -205,7 +209,7 @@ def test_encoder_that_was_not_trained_does_not_travel_and_is_not_averaged():
     task, shares = federation(n_clients=2)
 
     class Fixed(CMSFed):
-        def plan(self, server):
+        def plan(self, view):
             return {"0": ["b"], "1": ["b"]}
 
     method = Fixed(**SMALL)
@@ -252,23 +256,19 @@ def test_infinite_tau_plans_all_modalities_of_everybody():
         assert all(names == server.held[client] for client, names in plan.items())
 
 
-def planned(method, accuracies, task, held=None, seed=0, n_rounds=20):
-    """Plans of many rounds for given accuracies; nobody trains."""
-    clients = list(accuracies)
-    server = Server(method, task, clients, seed)
-    server.held = held or {client: ["a", "b"] for client in clients}
-    server.weights = dict.fromkeys(clients, 10.0)
+def planned(method, accuracies, task, held=None, n_rounds=20):
+    """Plans of many rounds for given accuracies, and what the last one notes; nobody trains."""
+    held = held or {client: ["a", "b"] for client in accuracies}
     rng = np.random.default_rng(0)
-    state = server.method_state
-    state.accuracies = accuracies
-    state.probed = set(clients)
-    for client in clients:
-        state.joint[client] = {m: rng.normal(size=4) for m in server.held[client]}
-        state.single[client] = {m: rng.normal(size=4) for m in server.held[client]}
+    joint, single = ({c: {m: rng.normal(size=4) for m in held[c]} for c in held} for _ in range(2))
+    kept = CMSFedState(frozenset(accuracies), joint, single, accuracies)
+    weights = dict.fromkeys(accuracies, 10.0)
     plans = []
-    for server.round in range(n_rounds):
-        plans.append(method.plan(server))
-    return plans, server
+    for number in range(n_rounds):
+        clients, seed = list(accuracies), (0, number)
+        view = RoundView(number, task, clients, held, weights, {}, {}, kept, seed)
+        plans.append(method.plan(view))
+    return plans, view.notes
 
 
 def test_ratio_one_everywhere_plans_all_modalities_at_tau_one():
@@ -280,15 +280,15 @@ def test_ratio_one_everywhere_plans_all_modalities_at_tau_one():
 def test_clients_whose_weak_modality_is_far_behind_train_it_alone():
     task, _ = federation()
     far, near = {"a": 0.9, "b": 0.3}, {"a": 0.9, "b": 0.8}
-    plans, server = planned(CMSFed(tau=2.0), {"0": far, "1": near, "2": far, "3": near}, task)
-    assert server._row["weak"] == "b"
-    assert server._row["ratio"] == pytest.approx((3 + 9 / 8) / 2)
+    plans, notes = planned(CMSFed(tau=2.0), {"0": far, "1": near, "2": far, "3": near}, task)
+    assert notes["weak"] == "b"
+    assert notes["ratio"] == pytest.approx((3 + 9 / 8) / 2)
     asked = {(client, tuple(names)) for plan in plans for client, names in plan.items()}
     assert asked >= {("0", ("b",)), ("2", ("b",))}
     assert all(names == ("a", "b") for client, names in asked if client in "13")
     other = {k: {"a": own["b"], "b": own["a"]} for k, own in zip("01", (far, near), strict=True)}
-    plans, server = planned(CMSFed(tau=2.0), other, task)
-    assert server._row["weak"] == "a"
+    plans, notes = planned(CMSFed(tau=2.0), other, task)
+    assert notes["weak"] == "a"
     assert {tuple(names) for plan in plans for names in plan.values()} <= {("a",), ("a", "b")}
 
 
@@ -311,8 +311,8 @@ def test_three_modalities_compare_the_best_with_the_weak_one():
     task, _ = federation(dims=(3, 3, 3))
     held = {k: ["a", "b", "c"] for k in "0123"}
     own = {"a": 0.9, "b": 0.6, "c": 0.5}
-    plans, server = planned(CMSFed(tau=1.7), dict.fromkeys("0123", own), task, held)
-    assert server._row["weak"] == "c"
+    plans, notes = planned(CMSFed(tau=1.7), dict.fromkeys("0123", own), task, held)
+    assert notes["weak"] == "c"
     assert all(names == ["c"] for plan in plans for names in plan.values())
     plans, _ = planned(CMSFed(tau=1.9), dict.fromkeys("0123", own), task, held)
     assert all(names == held["0"] for plan in plans for names in plan.values())
@@ -342,14 +342,14 @@ def test_malformed_prototypes_are_refused():
         {"round": 0, "seed": 1, "lr": 0.1, "epochs": 1, "modalities": ["a", "b"]},
     )
     good = engine.exchange({"0": order})["0"]
-    assert method.why_refuse(server, good, order) is None
+    assert method.why_refuse(server.view(), good, order) is None
     short = {name: value[:1] for name, value in good.arrays["prototypes"].items()}
     bad = replace(good, arrays={**good.arrays, "prototypes": short})
-    assert "prototypes of" in method.why_refuse(server, bad, order)
+    assert "prototypes of" in method.why_refuse(server.view(), bad, order)
     bad = replace(good, arrays={**good.arrays, "counts": {}})
-    assert "with counts of" in method.why_refuse(server, bad, order)
+    assert "with counts of" in method.why_refuse(server.view(), bad, order)
     bad = replace(good, config={**good.config, "accuracies": [0.1, 7.0]})
-    assert "not between 0 and 1" in method.why_refuse(server, bad, order)
+    assert "not between 0 and 1" in method.why_refuse(server.view(), bad, order)
 
 
 def test_class_that_the_chosen_clients_lack_keeps_its_prototype():
@@ -358,9 +358,9 @@ def test_class_that_the_chosen_clients_lack_keeps_its_prototype():
     shares["1"] = (X[y != 0], y[y != 0])
 
     class Alternating(CMSFed):
-        def plan(self, server):
-            client = "0" if server.round == 0 else "1"
-            return {client: server.held[client]}
+        def plan(self, view):
+            client = "0" if view.round == 0 else "1"
+            return {client: view.held[client]}
 
     kept, _ = run(Alternating(**SMALL), task, shares, n_rounds=2)
     first, _ = run(Alternating(**SMALL), task, shares, n_rounds=1)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mmbalance import Modalities, ModalityTransformer, MultimodalClassifier
-from sk_mmbalance.exceptions import NoUpdateWarning
+from sk_mmbalance.exceptions import NoUpdateWarning, ScaleWarning
 from sk_mmbalance.federated import (
     ClientTrainer,
     CMSFedClassifier,
@@ -364,6 +364,26 @@ def test_interrupted_fit_keeps_the_last_whole_round(cls, kind, monkeypatch):
     assert clf.n_rounds_ == len(clf.history_) == len(clf.plan_) == 2
     assert clf.plan_ == shorter.plan_
     equal(clf, shorter)
+
+
+@every_class
+def test_features_as_they_were_measured_are_warned_of(cls):
+    X, y = blobs(n=40)
+    measured = Modalities(a=1000 * X["a"], b=X["b"])
+    clf = cls(**FAST, lr=1e-9)
+    with pytest.warns(ScaleWarning, match="feature . of modality 'a'") as caught:
+        clf.fit(measured, y)
+    assert [warning.filename for warning in caught] == [__file__]  # the line that called fit
+    with pytest.warns(ScaleWarning, match="feature . of modality 'a'"):
+        clf = clone(clf).partial_fit(measured, y, classes=[0, 1, 2])
+    clf.partial_fit(measured, y)  # once is enough
+
+
+def test_features_of_rows_without_weight_are_not_warned_of():
+    X, y = blobs(n=40)
+    values = {name: value.copy() for name, value in X.items()}
+    values["a"][:5] *= 1e6
+    FedAvgClassifier(**FAST).fit(values, y, sample_weight=(np.arange(40) >= 5).astype(float))
 
 
 # -- what the methods leave behind ----------------------------------------------------------

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 
 from sk_mmbalance.federated import ClientTrainer, FedCMI, Order, Server
-from sk_mmbalance.federated.crossmodal import (
+from sk_mmbalance.federated._infiltration import (
     class_confidence,
     class_temperatures,
     infiltration_loss,
 )
-from sk_mmbalance.federated.local import Local, restrict
-from sk_mmbalance.federated.task import load_arrays
+from sk_mmbalance.federated._local import Local
+from sk_mmbalance.federated._rows import restrict
+from sk_mmbalance.federated._state_dicts import load_arrays
 
 from .conftest import federation, run, same_state
 

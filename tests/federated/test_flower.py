@@ -30,7 +30,7 @@ from sk_mmbalance.federated import (
     Reply,
     Server,
 )
-from sk_mmbalance.federated.engine import make_engine
+from sk_mmbalance.federated._engine import make_engine
 from sk_mmbalance.federated.flower import FlowerEngine, client_app, server_app
 from sk_mmbalance.federated.flower._grid import InProcessGrid
 from sk_mmbalance.federated.flower._records import (

@@ -1,12 +1,11 @@
-"""Prototypes, distances and ratios against values computed by hand."""
+"""Prototypes and distances against values computed by hand."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated.prototypes import (
-    accuracy_ratios,
+from sk_mmbalance.federated._prototypes import (
     class_means,
     distance_logits,
     merge_prototypes,
@@ -88,21 +87,3 @@ def test_class_that_nobody_showed_keeps_its_prototype_or_has_none():
     assert known.tolist() == [True, False, False]
     assert merge_prototypes(old, []) is old
     assert merge_prototypes(old, [], keep_old=False) is None
-
-
-def test_ratio_of_two_modalities_is_the_published_one():
-    found = accuracy_ratios({"k": {"a": 0.9, "b": 0.6}, "l": {"b": 0.3}}, ["a", "b"])
-    assert found["k"] == pytest.approx({"a": 1.5, "b": 1 / 1.5})
-    assert found["l"] == {"b": 1.0}
-
-
-def test_ratio_of_more_modalities_is_to_their_mean():
-    found = accuracy_ratios({"k": {"a": 0.9, "b": 0.6, "c": 0.3}}, ["a", "b", "c"])
-    assert found["k"] == pytest.approx({"a": 1.5, "b": 1.0, "c": 0.5})
-
-
-def test_accuracy_of_nought_gives_a_finite_ratio():
-    two = accuracy_ratios({"k": {"a": 0.5, "b": 0.0}}, ["a", "b"])["k"]
-    three = accuracy_ratios({"k": {"a": 0.0, "b": 0.0, "c": 0.0}}, ["a", "b", "c"])["k"]
-    assert np.isfinite(list(two.values())).all()
-    assert np.isfinite(list(three.values())).all()

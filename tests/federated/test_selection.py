@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sk_mmbalance.federated.selection import greedy_selection, update_distances
+from sk_mmbalance.federated._selection import greedy_selection, update_distances
 
 
 def tables(n, seed):

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.neural.fusions import weighted_mean
+from sk_mmbalance.networks.fusions import weighted_mean
 from sk_mmbalance.neural.guidance import find_roles, guidance_loss
 
 

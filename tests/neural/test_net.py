@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, default_collate
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
+from sk_mmbalance.networks.rows import RowBatches, to_rows
 from sk_mmbalance.neural._training import TrainingPlan
-from sk_mmbalance.neural.data import RowBatches, to_rows
 
 from .conftest import blobs
 

@@ -10,10 +10,10 @@ import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from ...modalities import CheckedModalities, check_modalities
-from ...neural import parts
-from ..client import ClientTrainer
-from ..task import Task
+from ... import networks
+from ...modalities import check_modalities
+from .._client import ClientTrainer
+from .._task import Task
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
 
 #: Flower's type of message for every kind of order.
@@ -136,26 +136,28 @@ def _own_id(context: Context, client_id: Callable[[Context], Any] | None) -> Any
     return own.item() if isinstance(own, np.generic) else own
 
 
-def _read(estimator: Any, data: Any, **options: Any) -> CheckedModalities:
+def _checked_tuple(data: Any) -> tuple[Any, ...]:
     if not isinstance(data, tuple) or len(data) not in (2, 3):
         raise TypeError(
             "`load_data` must return a tuple (X, y) or (X, y, sample_weight); got "
             f"{type(data).__name__}."
         )
-    return check_modalities(
-        data[0],
-        modalities=estimator.modalities,
-        missing="mask",  # a client may lack what others have
-        accept_sparse=True,
-        **options,
-    ).dense()
+    return data
 
 
 def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
     """What the server has to know of a client's data to lay out the network: no rows."""
     refuse_undeployable(estimator)
-    checked = _read(estimator, data, keep_absent=True)
-    dtype = parts.choose_dtype(estimator.dtype, checked, parts.choose_device(estimator.device))
+    checked = check_modalities(
+        _checked_tuple(data)[0],
+        modalities=estimator.modalities,
+        missing="mask",  # a client may lack what others have
+        accept_sparse=True,
+        keep_absent=True,
+    ).dense()
+    dtype = networks.choose_dtype(
+        estimator.dtype, checked, networks.choose_device(estimator.device)
+    )
     return {
         "shapes": {name: list(shape) for name, shape in checked.spec.shapes.items()},
         "classes": np.unique(np.asarray(data[1])).tolist(),
@@ -164,11 +166,9 @@ def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
 
 
 def _trainer(estimator: Any, task: Task, data: Any) -> ClientTrainer:
-    checked = _read(estimator, data, spec=task.spec)
-    classes, codes = estimator._read_labels(
-        data[1], checked.n_samples, classes=np.asarray(task.classes)
+    rows = task.read(
+        *_checked_tuple(data),
+        modalities=estimator.modalities,
+        class_weight=estimator.class_weight,
     )
-    given = data[2] if len(data) == 3 else None
-    weight = estimator._read_weights(given, checked, codes, classes, estimator.class_weight)
-    rows = task.rows(checked, codes, weight)
-    return ClientTrainer(estimator._method(), task, rows, parts.choose_device(estimator.device))
+    return ClientTrainer(estimator._method(), task, rows, networks.choose_device(estimator.device))

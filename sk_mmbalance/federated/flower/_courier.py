@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from ..messages import Failure, Order, Reply
+from .._messages import Failure, Order, Reply
 from ._client import MESSAGE_TYPES
 from ._grid import InProcessGrid
 from ._records import record_of_order, reply_of_record

@@ -10,10 +10,10 @@ from typing import Any
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
-from ..client import ClientTrainer
-from ..messages import Failure, Memory, Order, Reply
-from ..server import Server
-from ..task import Task
+from .._client import ClientTrainer
+from .._messages import Failure, Memory, Order, Reply
+from .._server import Server
+from .._task import Task
 from ._client import order_app
 from ._courier import Courier
 from ._grid import InProcessGrid

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from ..messages import Arrays, Config, Memory, Order, Reply
+from .._messages import Arrays, Config, Memory, Order, Reply
 
 _ARRAYS = "arrays/"
 _MEMORY = "memory/"

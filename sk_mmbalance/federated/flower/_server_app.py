@@ -18,8 +18,8 @@ from flwr.serverapp import Grid, ServerApp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ..server import Server
-from ..task import Task
+from .._server import Server
+from .._task import Task
 from ._client import INTRODUCE, refuse_undeployable, resolve
 from ._courier import Courier, make_message
 from ._strategy import RoundStrategy

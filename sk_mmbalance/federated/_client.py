@@ -1,0 +1,115 @@
+"""`ClientTrainer`: one client, from an order to its reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import networks
+from ._aggregation import SHARED, split_by_modality
+from ._local import Local
+from ._measuring import correct_rows, counts_of
+from ._messages import Memory, Order, Reply
+from ._method import Method
+from ._rows import restrict, total_weight
+from ._state_dicts import arrays_of, load_arrays, seeded
+from ._task import Task
+from ._training import train
+
+
+class ClientTrainer:
+    """What runs where the data are.
+
+    Parameters
+    ----------
+    method : Method
+        The algorithm.
+    task : Task
+        Modalities, classes and precision.
+    rows : ModalityRows
+        The client's own rows, from ``task.read(X, y)``.
+    device : str or torch.device, default="cpu"
+        Where to train.
+    """
+
+    def __init__(
+        self, method: Method, task: Task, rows: networks.ModalityRows, device: Any = "cpu"
+    ):
+        self.method = method
+        self.task = task
+        self.device = networks.choose_device(device)
+        self.rows = rows
+
+    def modalities(self) -> list[str]:
+        """Modalities of which at least one row has something."""
+        present = self.rows.present
+        return [n for n in self.task.names if present is None or bool(present[n].any())]
+
+    def weight(self) -> float:
+        """Sum of the weights of the rows: n_k."""
+        return total_weight(self.rows)
+
+    def handle(self, order: Order, memory: Memory | None = None) -> tuple[Reply, Memory]:
+        """Carry out an order.
+
+        Parameters
+        ----------
+        order : Order
+            What the server asks.
+        memory : dict of str to dict of str to ndarray, default=None
+            What this client kept from earlier orders; left unchanged.
+
+        Returns
+        -------
+        reply : Reply
+            What goes to the server.
+        memory : dict of str to dict of str to ndarray
+            What to keep until the next order; it never leaves the client.
+        """
+        memory = dict(memory or {})
+        if order.kind == "describe":
+            about: Any = {"n": self.weight(), "modalities": self.modalities()}
+            return Reply(config=about), memory
+        seed: Any = order.config.get("seed", 0)
+        with seeded(int(seed), self.device):  # for dropout, and weights that are overwritten
+            module = self.method.build(self.task)
+            load_arrays(module, order.arrays["model"])
+            module.to(self.device)
+            if order.kind == "evaluate":
+                return self._evaluate(module), memory
+            if order.kind in ("train", "probe"):
+                return self._train(module, order, memory)
+        raise ValueError(
+            f"`kind` of an order must be one of describe, probe, train, evaluate; got "
+            f"{order.kind!r}."
+        )
+
+    def _evaluate(self, module: Any) -> Reply:
+        rows = restrict(self.rows, self.modalities(), self.device)
+        return Reply(config=counts_of(*correct_rows(module, rows, self.device)))
+
+    def _train(self, module: Any, order: Order, memory: Memory) -> tuple[Reply, Memory]:
+        asked: Any = order.config["modalities"]
+        used = [name for name in self.modalities() if name in asked]
+        if not used:
+            raise ValueError(f"this client has none of the modalities {asked}")
+        local = Local(
+            module=module,
+            rows=restrict(self.rows, used, self.device),
+            whole=self.rows,
+            used=used,
+            held=self.modalities(),
+            order=order,
+            memory=memory,
+            device=self.device,
+            classes=len(self.task.classes),
+        )
+        loss = train(self.method, local)
+        arrays, config = self.method.report(local)
+        blocks = split_by_modality(module.state_dict(), self.task.names)
+        sent = [*blocks[SHARED], *(key for name in used for key in blocks[name])]
+        state = module.state_dict()
+        arrays["model"] = arrays_of({key: state[key] for key in sent})
+        n: Any = local.n
+        return Reply(
+            arrays, {"n": n, "modalities": list(used), "loss": loss, **config}
+        ), local.memory

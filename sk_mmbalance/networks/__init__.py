@@ -1,0 +1,73 @@
+"""What a network is, without training: backbones, fusions, the module, rows as tensors, losses.
+
+The rooms that train networks (`neural`, `federated`) and those that say how (`balancing`) stand
+on it.
+"""
+
+from .backbones import BACKBONES, make_backbones, not_ours
+from .devices import choose_device, choose_dtype
+from .epoch_log import EpochLog
+from .fusions import (
+    FUSIONS,
+    ConcatFusion,
+    Embeddings,
+    Fused,
+    LateFusion,
+    Presence,
+    make_fusion,
+    weighted_mean,
+)
+from .keys import ByModality, safe_key
+from .module import MultimodalModule, MultimodalOutput
+from .rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
+from .target_loss import (
+    NUMBER_LOSSES,
+    ClassLoss,
+    LabelLoss,
+    NumberLoss,
+    TargetLoss,
+    criterion_settings,
+    log_proba,
+    mean_criterion,
+    proba,
+    unimodal_losses,
+    weighted_mean_loss,
+)
+
+__all__ = [
+    "BACKBONES",
+    "FUSIONS",
+    "NUMBER_LOSSES",
+    "Batch",
+    "ByModality",
+    "ClassLoss",
+    "ConcatFusion",
+    "Embeddings",
+    "EpochLog",
+    "Fused",
+    "LabelLoss",
+    "LateFusion",
+    "ModalityRows",
+    "MultimodalModule",
+    "MultimodalOutput",
+    "NumberLoss",
+    "Presence",
+    "RowBatches",
+    "TargetLoss",
+    "choose_device",
+    "choose_dtype",
+    "criterion_settings",
+    "log_proba",
+    "make_backbones",
+    "make_fusion",
+    "mean_criterion",
+    "mix_seeds",
+    "not_ours",
+    "proba",
+    "safe_key",
+    "to_device",
+    "to_rows",
+    "unimodal_losses",
+    "weighted_mean",
+    "weighted_mean_loss",
+]

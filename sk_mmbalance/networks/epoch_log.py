@@ -1,0 +1,156 @@
+"""Figures of one epoch, added up on the device and read once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .module import MultimodalOutput
+from .rows import Batch
+
+_FLUSH_EVERY = 32  # batches kept before they are reduced together: few kernels, little memory
+
+#: Modalities' own figures of a training epoch come from batches of about this many rows in all,
+#: evenly spread: enough for a curve (standard error below 2.3 points), and cheap beside training.
+MEASURED_ROWS = 512
+
+
+class EpochLog:
+    """Mean loss, accuracy and confidence of the fused model and of every modality.
+
+    Each is a mean over rows, weighted with sample weights; a modality's figures are means over the
+    rows that have it. Figures of a training epoch are taken as the epoch goes, before each step.
+
+    Parameters
+    ----------
+    names : list of str
+        The modalities.
+    criterion : TargetLoss
+        Says what the figures of a row are.
+    """
+
+    def __init__(self, names: list[str], criterion: Any):
+        self.names = names
+        self.criterion = criterion
+        self._sums: dict[str, Tensor] = {}
+        self._loss: list[Tensor] = []
+        self._kept: list[tuple[Tensor, dict[str, Tensor], Batch, dict[str, Tensor]]] = []
+        self.n_batches = 0
+        self.n_rows = 0
+
+    def add(
+        self,
+        loss: Tensor,
+        output: MultimodalOutput,
+        batch: Batch,
+        modalities: bool = True,
+        log_p: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Keep what a step gave (`modalities`: their own logits too); nothing is computed yet.
+
+        `log_p` are log-probabilities of modalities that were computed already.
+        """
+        own = {name: z.detach() for name, z in output.unimodal.items()} if modalities else {}
+        self._kept.append((output.logits.detach(), own, batch, log_p or {}))
+        self.add_loss(loss, len(batch[1]))
+
+    def add_loss(self, loss: Tensor, n_rows: int) -> None:
+        """Keep a step's loss alone."""
+        self._loss.append(loss.detach() * n_rows)
+        self.n_batches += 1
+        self.n_rows += n_rows
+        if len(self._loss) == _FLUSH_EVERY:
+            self._flush()
+
+    def wants_modalities(self, n_batches: int, batch_size: int) -> bool:
+        """Whether the next of `n_batches` batches is one to measure the modalities on."""
+        stride = max(1, n_batches * batch_size // MEASURED_ROWS)
+        return self.n_batches % stride == 0
+
+    def _flush(self) -> None:
+        if self._loss:
+            self._add_up("loss", torch.stack(self._loss).sum())
+            self._loss.clear()
+        if not self._kept:
+            return
+        codes = torch.cat([batch[1] for _, _, batch, _ in self._kept])
+        weight = None
+        if "weight" in self._kept[0][2][0]:
+            weight = torch.cat([batch[0]["weight"] for _, _, batch, _ in self._kept])
+        self._measure_fused(torch.cat([z for z, _, _, _ in self._kept]), codes, weight)
+        for name in self.names:
+            having = [entry for entry in self._kept if name in entry[1]]
+            if not having:
+                continue
+            logits = torch.cat([own[name] for _, own, _, _ in having])
+            mask = log_p = None
+            if "present" in having[0][2][0]:
+                mask = torch.cat([batch[0]["present"][name] for _, _, batch, _ in having])
+            if all(name in known for _, _, _, known in having):
+                log_p = torch.cat([known[name] for _, _, _, known in having])
+            if len(having) < len(self._kept):
+                own_codes = torch.cat([batch[1] for _, _, batch, _ in having])
+                own_weight = (
+                    None
+                    if weight is None
+                    else torch.cat([batch[0]["weight"] for _, _, batch, _ in having])
+                )
+            else:
+                own_codes, own_weight = codes, weight
+            self._measure(name, logits, own_codes, own_weight, mask, log_p)
+        self._kept.clear()
+
+    def _measure_fused(self, logits: Tensor, codes: Tensor, weight: Tensor | None) -> None:
+        right = self.criterion.hits(logits, codes)
+        if right is None:
+            return
+        self._add_up("|accuracy", right.sum() if weight is None else (weight * right).sum())
+        self._add_up("|weight", right.new_tensor(len(right)) if weight is None else weight.sum())
+
+    def _measure(
+        self,
+        name: str,
+        logits: Tensor,
+        codes: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None = None,
+        log_p: Tensor | None = None,
+    ) -> None:
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        weight = torch.ones_like(logits[:, 0]) if weight is None else weight
+        if mask is not None:
+            weight = torch.where(mask, weight, torch.zeros_like(weight))
+            logits, log_p = logits.masked_fill(~mask[:, None], 0), None
+        for what, values in self.criterion.figures(logits, codes, log_p).items():
+            self._add_up(f"{name}|{what}", (weight * values).sum())
+        self._add_up(f"{name}|weight", weight.sum())
+
+    def _add_up(self, key: str, value: Tensor) -> None:
+        self._sums[key] = self._sums[key] + value if key in self._sums else value
+
+    def summary(self, prefix: str) -> dict[str, float]:
+        """Read everything back in one go, as ``{"train_loss": ..., "face__train_loss": ...}``."""
+        self._flush()
+        keys = list(self._sums)
+        values = torch.stack([self._sums[key] for key in keys]).double().tolist()
+        sums = dict(zip(keys, values, strict=True))
+        figures = {f"{prefix}_loss": sums["loss"] / self.n_rows}
+        for name in ("", *self.names):
+            total = sums.get(f"{name}|weight", 0.0)
+            start = f"{name}__{prefix}" if name else prefix
+            mean = {
+                what: sums[f"{name}|{what}"] / total if total else float("nan")
+                for what in ("accuracy", "confidence", "loss")
+                if f"{name}|{what}" in sums
+            }
+            if not mean:
+                continue
+            if "accuracy" in mean:
+                figures[f"{start}_accuracy"] = mean["accuracy"]
+            if name:
+                figures[f"{start}_loss"] = mean["loss"]
+                own = f"{name}__confidence" if prefix == "train" else f"{start}_confidence"
+                figures[own] = mean["confidence"]
+        return figures

@@ -1,0 +1,278 @@
+"""Fusions: from the embeddings of the modalities at hand to class logits.
+
+A fusion is called with a dict of embeddings ``(batch, dim_m)`` and, where rows may lack a
+modality, a dict of presence masks ``(batch,)``. Modalities that are not in the dict are absent
+from the whole batch. Embeddings of absent rows are zero. It returns the logits and, if the logits
+are a sum over modalities, what each modality alone would give.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .keys import ByModality
+
+Embeddings = dict[str, Tensor]
+Presence = dict[str, Tensor] | None
+Fused = tuple[Tensor, dict[str, Tensor] | None]
+
+
+class ConcatFusion(nn.Module):
+    """One linear layer on the concatenated embeddings, written as a sum over modalities.
+
+    ``logits = sum_m W_m u_m + b`` is the same function as a layer on the concatenation, with the
+    same initial distribution. Kept apart, the block of a modality that takes no part in a step
+    gets no gradient at all, and the optimiser leaves it alone.
+    """
+
+    def __init__(self, dims: Mapping[str, int], n_classes: int):
+        super().__init__()
+        bound = 1 / math.sqrt(sum(dims.values()))
+        maps = {m: nn.Linear(dims[m], n_classes, bias=False) for m in sorted(dims)}
+        self.bias = nn.Parameter(torch.empty(n_classes))
+        for linear in maps.values():
+            nn.init.uniform_(linear.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+        self.maps = ByModality(maps)
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Add up the modalities' contributions."""
+        total: Tensor = self.bias
+        for name, u in embeddings.items():
+            weight: Any = self.maps[name].weight
+            total = torch.addmm(total, u, weight.t())
+        return total, None
+
+
+class SumFusion(nn.Module):
+    """One linear layer on the sum of the embeddings (projected to one size if need be)."""
+
+    def __init__(self, dims: Mapping[str, int], n_classes: int):
+        super().__init__()
+        self.project, size = _to_one_size(dims)
+        self.out = nn.Linear(size, n_classes)
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Add up the embeddings, then classify."""
+        parts = {m: self.project[m](u) for m, u in embeddings.items()}
+        return self.out(_total(list(parts.values()))), None
+
+
+class LateFusion(nn.Module):
+    """Weighted mean of the logits of one linear head per modality.
+
+    Weights are renormalised over the modalities present in a row, so that an absent modality's
+    bias says nothing.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Sizes of the embeddings.
+    n_classes : int
+        Number of classes.
+    weights : mapping of str to float, default=None
+        Weight of each modality; None weighs them equally.
+    """
+
+    #: what each modality gives of its own is trained, not derived from the fusion
+    gives_own_logits = True
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        n_classes: int,
+        weights: Mapping[str, float] | None = None,
+    ):
+        super().__init__()
+        self.heads = ByModality({m: nn.Linear(dims[m], n_classes) for m in dims})
+        self.weights = {m: 1.0 if weights is None else float(weights[m]) for m in sorted(dims)}
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Average the heads' logits over the modalities present."""
+        parts = {m: self.heads[m](u) for m, u in embeddings.items()}
+        return weighted_mean(parts, self.weights, present), parts
+
+
+class GatedFusion(nn.Module):
+    """Per-feature gates, a softmax over the modalities present (gated multimodal unit).
+
+    References
+    ----------
+    .. [1] Arevalo, Solorio, Montes-y-Gomez, Gonzalez, "Gated Multimodal Units for Information
+       Fusion", ICLR 2017 workshop, generalised here from two modalities to any number.
+    """
+
+    def __init__(self, dims: Mapping[str, int], n_classes: int):
+        super().__init__()
+        size = max(dims.values())
+        self.names = sorted(dims)
+        self.size = size
+        self.transform = ByModality({m: nn.Linear(dims[m], size) for m in dims})
+        self.gates = ByModality({m: nn.Linear(dims[m], size * len(dims)) for m in dims})
+        self.out = nn.Linear(size, n_classes)
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Mix the transformed embeddings by their gates, then classify."""
+        names = list(embeddings)
+        columns = [self.names.index(m) for m in names]
+        masked = [
+            _keep(self.gates[m](u), present, m) for m, u in embeddings.items()
+        ]  # an absent modality has no say in the gates
+        scores = _total(masked).unflatten(1, (len(self.names), self.size))[:, columns]
+        if present is not None:
+            absent = ~torch.stack([present[m] for m in names], dim=1)
+            scores = scores.masked_fill(absent[:, :, None], -math.inf)
+        values = torch.stack([torch.tanh(self.transform[m](embeddings[m])) for m in names], dim=1)
+        return self.out((scores.softmax(dim=1) * values).sum(dim=1)), None
+
+
+class FiLMFusion(nn.Module):
+    """Each embedding is scaled and shifted by what the other modalities say, then concatenated.
+
+    The context of a modality is the mean of the other present modalities' projected embeddings.
+
+    References
+    ----------
+    .. [1] Perez, Strub, de Vries, Dumoulin, Courville, "FiLM: Visual Reasoning with a General
+       Conditioning Layer", AAAI 2018; the symmetric form for any number of modalities is ours.
+    """
+
+    def __init__(self, dims: Mapping[str, int], n_classes: int):
+        super().__init__()
+        size = max(dims.values())
+        self.context = ByModality({m: nn.Linear(dims[m], size) for m in dims})
+        self.film = ByModality({m: nn.Linear(size, 2 * dims[m]) for m in dims})
+        self.concat = ConcatFusion(dims, n_classes)
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Modulate each embedding by the others, then classify."""
+        said = {m: _keep(self.context[m](u), present, m) for m, u in embeddings.items()}
+        total = _total(list(said.values()))
+        count: Any = len(said)
+        if present is not None:
+            count = _total([present[m].to(total.dtype) for m in said])[:, None]
+        modulated = {}
+        for m, u in embeddings.items():
+            here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
+            others = count - here
+            others = max(others, 1) if present is None else others.clamp_min(1)
+            scale, shift = self.film[m]((total - said[m]) / others).chunk(2, dim=1)
+            modulated[m] = _keep(torch.relu((1 + scale) * u + shift), present, m)
+        return self.concat(modulated, present)[0], None
+
+
+class TransformerFusion(nn.Module):
+    """One token per modality and a class token through a transformer; absent tokens are masked.
+
+    References
+    ----------
+    .. [1] "Fusion or Confusion? Multimodal Complexity Is Not All You Need", arXiv 2512.22991: a
+       transformer over one token per modality as the strong simple baseline (SimBaMM).
+    """
+
+    def __init__(
+        self, dims: Mapping[str, int], n_classes: int, n_layers: int = 1, dropout: float = 0.0
+    ):
+        super().__init__()
+        self.project, size = _to_one_size(dims, always=True)
+        self.names = sorted(dims)
+        self.place = nn.Parameter(torch.randn(len(dims), size) * 0.02)
+        self.summary = nn.Parameter(torch.randn(1, 1, size) * 0.02)
+        heads = next(h for h in (4, 2, 1) if size % h == 0)
+        layer = nn.TransformerEncoderLayer(
+            size, heads, 2 * size, dropout=dropout, batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(size)
+        self.out = nn.Linear(size, n_classes)
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Read the class token after attention over the modalities present."""
+        names = list(embeddings)
+        place = {m: self.place[self.names.index(m)] for m in names}
+        tokens = torch.stack([self.project[m](embeddings[m]) + place[m] for m in names], dim=1)
+        tokens = torch.cat([self.summary.expand(len(tokens), -1, -1), tokens], dim=1)
+        mask = None
+        if present is not None:
+            absent = ~torch.stack([present[m] for m in names], dim=1)
+            mask = torch.cat([absent.new_zeros(len(absent), 1), absent], dim=1)
+        return self.out(self.norm(self.encoder(tokens, src_key_padding_mask=mask)[:, 0])), None
+
+
+FUSIONS: dict[str, type[nn.Module]] = {
+    "concat": ConcatFusion,
+    "sum": SumFusion,
+    "late": LateFusion,
+    "gated": GatedFusion,
+    "film": FiLMFusion,
+    "transformer": TransformerFusion,
+}
+
+
+def make_fusion(choice: Any, dims: Mapping[str, int], n_classes: int, **options: Any) -> nn.Module:
+    """Build a fusion from a name in `FUSIONS`, a `torch.nn.Module` class, or an instance.
+
+    A class of the user's is called with ``dims`` and ``n_classes``; a module of the user's may
+    return the logits alone.
+    """
+    if isinstance(choice, nn.Module):
+        return copy.deepcopy(choice)
+    if isinstance(choice, str):
+        if choice not in FUSIONS:
+            raise ValueError(
+                f"`fusion` must be one of {sorted(FUSIONS)} or a torch.nn.Module; got {choice!r}."
+            )
+        choice = FUSIONS[choice]
+    if not (isinstance(choice, type) and issubclass(choice, nn.Module)):
+        raise TypeError(
+            f"`fusion` must be one of {sorted(FUSIONS)}, a torch.nn.Module class or an instance; "
+            f"got {choice!r}."
+        )
+    taken = inspect.signature(choice.__init__).parameters
+    return choice(dims, n_classes, **{k: v for k, v in options.items() if k in taken})
+
+
+def weighted_mean(
+    logits: Mapping[str, Tensor], weights: Mapping[str, float], present: Presence
+) -> Tensor:
+    """Weighted mean of unimodal logits over the modalities present in each row."""
+    if present is None:
+        sum_of_weights = sum(weights[m] for m in logits)
+        return _total([z * (weights[m] / sum_of_weights) for m, z in logits.items()])
+    shares = {m: present[m].to(z.dtype) * weights[m] for m, z in logits.items()}
+    scale = _total(list(shares.values()))
+    scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)  # rows that have none of these
+    return _total([z * (shares[m] / scale)[:, None] for m, z in logits.items()])
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _keep(value: Tensor, present: Presence, name: str) -> Tensor:
+    """Zero in rows that lack the modality."""
+    return value if present is None else value.masked_fill(~present[name][:, None], 0)
+
+
+def _to_one_size(dims: Mapping[str, int], always: bool = False) -> tuple[ByModality, int]:
+    size = max(dims.values())
+    same = not always and len(set(dims.values())) == 1
+    return (
+        ByModality({m: nn.Identity() if same else _project(dims[m], size) for m in dims}),
+        size,
+    )
+
+
+def _project(before: int, after: int) -> nn.Linear:
+    # Without a bias an absent (zero) embedding stays zero.
+    return nn.Linear(before, after, bias=False)

@@ -1,0 +1,120 @@
+"""The network: a backbone per modality, a fusion, and (if asked for) a head per modality."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .keys import ByModality
+
+
+class MultimodalOutput(NamedTuple):
+    """What a forward pass gives.
+
+    Attributes
+    ----------
+    logits : Tensor of shape (batch, n_classes)
+        Fused logits: the prediction.
+    unimodal : dict of str to Tensor of shape (batch, n_classes)
+        Logits of each modality: its own head's where there is one, else what the fusion makes of
+        this modality alone (then without gradient).
+    """
+
+    logits: Tensor
+    unimodal: dict[str, Tensor]
+
+
+class MultimodalModule(nn.Module):
+    """Backbones, fusion and optional unimodal heads.
+
+    Whatever stands in rows that lack a modality is replaced by zeros before the backbone, and
+    their embedding by zeros after it, so that it cannot change a bit of anything.
+
+    Parameters
+    ----------
+    backbones : mapping of str to Module
+        Network of each modality.
+    fusion : Module
+        See `sk_mmbalance.networks.fusions`.
+    heads : mapping of str to Module, default=None
+        Auxiliary classifier of each modality.
+    copied : collection of str, default=()
+        Modalities whose backbone gets a copy of its input: it may write into it, and without a
+        copy that would be the caller's own array.
+    """
+
+    def __init__(
+        self,
+        backbones: Mapping[str, nn.Module],
+        fusion: nn.Module,
+        heads: Mapping[str, nn.Module] | None = None,
+        copied: Collection[str] = (),
+    ):
+        super().__init__()
+        self.copied = frozenset(copied)
+        self.backbones = ByModality(backbones)
+        self.fusion = fusion
+        self.heads = None if heads is None else ByModality(heads)
+
+    @property
+    def names(self) -> list[str]:
+        """Sorted names of the modalities."""
+        return self.backbones.names
+
+    @property
+    def has_own_logits(self) -> bool:
+        """Whether modalities have classifiers of their own, in heads or in the fusion."""
+        return self.heads is not None or getattr(self.fusion, "gives_own_logits", False)
+
+    def encode(
+        self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Embeddings of the modalities in `inputs`; zero in rows that lack them."""
+        embeddings = {}
+        for name in sorted(inputs):
+            x = inputs[name].clone() if name in self.copied else inputs[name]
+            if present is not None:
+                row = present[name].view(-1, *[1] * (x.ndim - 1))
+                x = torch.where(row, x, torch.zeros((), dtype=x.dtype, device=x.device))
+            u = self.backbones[name](x)
+            if present is not None:
+                u = u.masked_fill(~present[name][:, None], 0)
+            embeddings[name] = u
+        return embeddings
+
+    def fuse(
+        self,
+        embeddings: dict[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        unimodal: bool = True,
+    ) -> MultimodalOutput:
+        """Logits from embeddings; `unimodal` asks for each modality's own as well."""
+        fused = self.fusion(embeddings, present)
+        logits, parts = fused if isinstance(fused, tuple) else (fused, None)
+        if not unimodal:
+            return MultimodalOutput(logits, {})
+        if self.heads is not None:
+            own = {name: self.heads[name](u) for name, u in embeddings.items()}
+        elif parts is not None:
+            own = parts
+        else:
+            own = {name: self.alone(name, u) for name, u in embeddings.items()}
+        return MultimodalOutput(logits, own)
+
+    @torch.no_grad()
+    def alone(self, name: str, embedding: Tensor) -> Tensor:
+        """Fused logits with every other modality masked (of no meaning in rows that lack it)."""
+        fused = self.fusion({name: embedding.detach()}, None)
+        return fused[0] if isinstance(fused, tuple) else fused
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        unimodal: bool = True,
+    ) -> MultimodalOutput:
+        """Fused and unimodal logits of a batch."""
+        return self.fuse(self.encode(inputs, present), present, unimodal)

@@ -1,0 +1,217 @@
+"""Tensors by rows, and batches sliced from them in one step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..modalities import CheckedModalities
+
+#: One batch, in skorch's form: what the network sees, and the coded target of every row.
+Batch = tuple[dict[str, Any], Tensor]
+
+
+class SparseInput:
+    """Rows of a CSR matrix, made dense when a batch asks for them."""
+
+    def __init__(self, matrix: Any, dtype: torch.dtype):
+        self.matrix = matrix
+        self.dtype = dtype
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        rows = rows.numpy() if isinstance(rows, Tensor) else rows
+        return torch.from_numpy(self.matrix[rows].toarray()).to(self.dtype)
+
+
+@dataclass(frozen=True)
+class ModalityRows(Dataset):
+    """Rows of all modalities as tensors on one device.
+
+    Attributes
+    ----------
+    inputs : dict of str to Tensor of shape (n_samples, ...), or SparseInput
+        The modalities.
+    codes : Tensor of int64 of shape (n_samples,), or of floats of shape (n_samples, n_outputs)
+        Coded target of every row: the position of a class in ``classes_``, or labels or numbers.
+    present : dict of str to Tensor of bool, or None
+        Rows that have the modality; None when no row lacks any.
+    weight : Tensor of shape (n_samples,), or None
+        Weight of every row; None when all are 1.
+    resident : bool
+        Whether all rows fit on the training device at once.
+    """
+
+    inputs: dict[str, Any]
+    codes: Tensor
+    present: dict[str, Tensor] | None = None
+    weight: Tensor | None = None
+    resident: bool = field(default=True, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> Batch:
+        """Return a batch: rows by slice (no copy) or by index tensor (one gather)."""
+        X: dict[str, Any] = {"inputs": {name: x[rows] for name, x in self.inputs.items()}}
+        if self.present is not None:
+            X["present"] = {name: p[rows] for name, p in self.present.items()}
+        if self.weight is not None:
+            X["weight"] = self.weight[rows]
+        return X, self.codes[rows]
+
+    def only(self, name: str) -> ModalityRows:
+        """One modality; for rows that all have it."""
+        return replace(self, inputs={name: self.inputs[name]}, present=None)
+
+    def take(self, rows: Tensor) -> ModalityRows:
+        """Rows in the given order, as new tensors."""
+        X, codes = self[rows]
+        return replace(
+            self,
+            inputs=X["inputs"],
+            codes=codes,
+            present=X.get("present"),
+            weight=X.get("weight"),
+        )
+
+
+def to_rows(
+    checked: CheckedModalities,
+    codes: np.ndarray | None,
+    weight: np.ndarray | None,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> ModalityRows:
+    """Move read input to `device`, or leave it in main memory if it does not fit there."""
+    n_bytes = sum(a.size for a in checked.arrays.values()) * dtype.itemsize
+    sparse = any(issparse(a) for a in checked.arrays.values())
+    resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)
+    home = device if resident else torch.device("cpu")
+    inputs = {name: _tensor(checked.arrays[name], dtype, home) for name in checked.names}
+    if codes is None:
+        codes = np.zeros(checked.n_samples, dtype=np.int64)
+    present = None
+    if checked.has_missing:
+        present = {
+            name: torch.from_numpy(np.ascontiguousarray(checked.present_in(name))).to(home)
+            for name in checked.names
+        }
+    return ModalityRows(
+        inputs,
+        _coded(codes, dtype, home),
+        present,
+        None if weight is None else _tensor(weight, dtype, home),
+        resident,
+    )
+
+
+def _coded(codes: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if codes.ndim == 1:
+        return torch.from_numpy(codes.astype(np.int64)).to(device)
+    return torch.from_numpy(np.ascontiguousarray(codes)).to(device=device, dtype=dtype)
+
+
+def _room_on(device: torch.device) -> float:
+    if device.type != "cuda":
+        return float("inf")
+    free, _ = torch.cuda.mem_get_info(device)
+    return 0.5 * free  # the other half is for the network and its activations
+
+
+def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    if issparse(array):
+        return SparseInput(array, dtype)
+    with warnings.catch_warnings():
+        # read-only memory (a memory-mapped file, a worker's shared array) is only ever read
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        tensor = torch.from_numpy(array)
+    return tensor.to(device=device, dtype=dtype)
+
+
+class RowBatches:
+    """Batches of a `ModalityRows`, for one net; iterated once per epoch.
+
+    Shuffled rows are gathered once per epoch and then sliced, which costs a tenth of gathering
+    each batch. The order is drawn from `seed` and the number of the epoch alone: it depends on
+    nothing the network does, and a training run that is continued draws new orders.
+
+    A last batch of one row is joined to the one before it: layers with batch statistics cannot
+    take a single row.
+
+    Parameters
+    ----------
+    rows : ModalityRows
+        What to iterate over.
+    batch_size : int
+        Rows per batch.
+    device : torch.device
+        Where batches are wanted.
+    seed : int, default=None
+        Seed of the shuffling; None keeps the order.
+    """
+
+    def __init__(
+        self, rows: ModalityRows, batch_size: int, device: torch.device, seed: int | None = None
+    ):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.device = device
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.bounds(len(self.rows)))
+
+    def bounds(self, n_rows: int) -> list[tuple[int, int]]:
+        """First and last row of every batch."""
+        starts = list(range(0, n_rows, self.batch_size))
+        if len(starts) > 1 and n_rows - starts[-1] == 1:
+            starts.pop()
+        return list(zip(starts, [*starts[1:], n_rows], strict=True))
+
+    def order(self) -> Tensor | None:
+        """Row numbers in this epoch's order; None for the order given."""
+        if self.seed is None:
+            return None
+        generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch))
+        return torch.randperm(len(self.rows), generator=generator)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.order()
+        bounds = self.bounds(len(self.rows))
+        if self.rows.resident:
+            rows = self.rows if order is None else self.rows.take(order.to(self.device))
+            for start, stop in bounds:
+                yield rows[start:stop]
+        else:
+            for start, stop in bounds:
+                chosen = slice(start, stop) if order is None else order[start:stop]
+                yield to_device(self.rows[chosen], self.device)
+
+
+def mix_seeds(seed: int, epoch: int) -> int:
+    """One seed from two numbers, without the collisions of a sum."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move a batch; what waits in main memory goes to a GPU without blocking."""
+    X, codes = batch
+
+    def move(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: move(item) for key, item in value.items()}
+        if device.type == "cuda" and value.device.type == "cpu":
+            value = value.pin_memory()
+        return value.to(device, non_blocking=True)
+
+    return {key: move(value) for key, value in X.items()}, move(codes)
