@@ -20,6 +20,7 @@ _HOMES = {
     "FedAvgClassifier": "federated",
     "FedCMIClassifier": "federated",
     "LateFusionClassifier": "ensemble",
+    "LateFusionRegressor": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
@@ -27,10 +28,12 @@ _HOMES = {
     "MultimodalClassifier": "neural",
     "NegativeLearningClassifier": "neural",
     "OpinionPoolClassifier": "ensemble",
+    "OpinionPoolRegressor": "ensemble",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
     "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
+    "UnimodalRegressor": "ensemble",
 }
 
 _ROOMS = (
@@ -39,6 +42,7 @@ _ROOMS = (
     "datasets",
     "ensemble",
     "exceptions",
+    "experts",
     "federated",
     "modalities",
     "neural",
