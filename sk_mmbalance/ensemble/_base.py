@@ -247,7 +247,7 @@ class ExpertsRegressor(ExpertsEstimator, ModalityRegressor):
     _example = "Ridge()"
 
     def _default(self) -> Any:
-        return default_regressor(sparse=False)
+        return default_regressor()
 
     def unimodal_predict(self, X: Any) -> dict[str, np.ndarray]:
         """Predictions of each modality's own regressor.

@@ -30,10 +30,15 @@ def default_classifier(*, scaled: bool = False, sparse: bool = False) -> Logisti
     )
 
 
-def default_regressor(*, sparse: bool = False) -> Pipeline:
-    """Ridge regression on scaled features that takes the weights it is given."""
-    scaler = _requesting(StandardScaler(with_mean=not sparse))
-    return Pipeline([("scale", scaler), ("ridge", _requesting(Ridge()))])
+def default_regressor() -> Pipeline:
+    """Ridge regression on scaled features that takes the weights it is given.
+
+    Scaled without moving the mean, which Ridge's own intercept takes up: so that zeros of sparse
+    features stay.
+    """
+    scaler = _requesting(StandardScaler(with_mean=False))
+    # the tolerance is that of the solver for sparse features; others are exact
+    return Pipeline([("scale", scaler), ("ridge", _requesting(Ridge(tol=1e-10)))])
 
 
 def _requesting(model: LogisticRegression | Ridge | StandardScaler) -> LogisticRegression:
