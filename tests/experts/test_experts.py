@@ -1,5 +1,8 @@
 """Experts: what they are given, what they answer, what is kept of cross-fitting."""
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -329,6 +332,32 @@ def test_experts_on_the_same_modalities_share_one_table(data):
     cross_fit(experts, rows, rows.folds(3))
     assert len(given) == 12
     assert len({id(table) for table in given}) == 3  # one a fold: all are alive in `given`
+
+
+def peak_of(function):
+    gc.collect()
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_pool_of_twelve_experts_needs_little_more_memory_than_its_largest():
+    rng = np.random.default_rng(0)
+    y = np.arange(2000) % 3
+    X = Modalities({name: rng.normal(size=(2000, 100)) for name in ("a", "b", "c")})
+    models = [GaussianNB(var_smoothing=k) for k in (1e-9, 1e-8)] + [KNeighborsClassifier()]
+    experts = {
+        f"{name} {k}": (model, name)
+        for name in (None, "a", "b", "c")
+        for k, model in enumerate(models)
+    }
+    assert len(experts) == 12
+    table = np.hstack([X[name] for name in X])
+    alone = max(peak_of(lambda model=model: clone(model).fit(table, y)) for model in models)
+    pool = peak_of(lambda: OpinionPoolClassifier(experts, cv=4).fit(X, y))
+    assert pool - alone <= 2.5 * table.nbytes
 
 
 # -- scores ------------------------------------------------------------------------------------
