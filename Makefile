@@ -5,7 +5,8 @@
 #   make check   everything that has to hold before a change lands
 #   make lint    ruff and mypy
 #   make docs    the documentation, in docs/_build/html
-#   make bench   the benchmarks (BENCH=benchmarks/training_speed.py runs one of them)
+#   make bench   the benchmarks (BENCH=benchmarks/speed.py runs one of them)
+#   make claims  whether what the pages say of results is what the data files say
 #   make clean   removes what the targets above made, the environment included
 #
 # Another interpreter: make test PYTHON=python3.12
@@ -30,10 +31,11 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all check lint format examples package docs docs-check bench clean help
+.PHONY: demo test test-all check lint format examples package docs docs-check bench claims clean \
+  help
 
 help:
-	@sed -n '2,12s/^# \{0,1\}//p' Makefile
+	@sed -n '2,13s/^# \{0,1\}//p' Makefile
 
 # -- environment ---------------------------------------------------------------------------
 
@@ -88,6 +90,10 @@ test-all: $(DEV)
 	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
 	  --doctest-modules --doctest-glob='*.rst' tests sk_mmbalance docs/user_guide
 
+# Sentences and tables of the documentation against the committed measurements; no test of code.
+claims: $(DEV)
+	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) benchmarks/claims
+
 # An example that takes longer than a minute is not named plot_*: it is neither run here nor
 # by the gallery of the documentation.
 examples: $(DEV)
@@ -111,7 +117,7 @@ docs-check: $(DOCS)
 	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -q -E \
 	  -D plot_gallery=0 -b html docs docs/_build/check
 
-check: lint package docs-check examples test-all
+check: lint package docs-check examples claims test-all
 
 clean:
 	rm -rf $(VENV) build dist docs/_build docs/_generated docs/auto_examples docs/api \

@@ -1,34 +1,33 @@
-"""How the benchmarks of neural methods are run: data sets, folds, arms, seeds, and one CSV.
+"""How the benchmarks of neural methods are run: data sets, folds, methods, seeds, and one CSV.
 
 Every real data set has one protocol here: its folds (speakers or days left out where rows of one
 speaker or day resemble each other), and the figure it is judged by. Folds are the same for all
-seeds and arms, so that arms can be compared fold by fold; a seed changes initial weights, order of
-rows and the held-out part inside the training fold. Modalities are standardised inside the
-training fold. An arm never sees the test fold before it is scored.
+seeds and methods, so that methods can be compared fold by fold; a seed changes initial weights,
+order of rows and the held-out part inside the training fold. Modalities are standardised inside the
+training fold. A method never sees the test fold before it is scored.
 
-A benchmark is a dict of arms, each made from a seed::
+A benchmark is a dict of methods, each made from a seed::
 
-    ARMS = {
+    METHODS = {
         "joint": lambda seed: MultimodalClassifier(unimodal_weight=0.0, random_state=seed),
         "default": lambda seed: MultimodalClassifier(random_state=seed),
     }
 
     if __name__ == "__main__":
-        frame = run("my_benchmark", ARMS, datasets=["mfeat", "avdigits"], seeds=range(5))
+        frame = run("my_benchmark", METHODS, datasets=["mfeat", "avdigits"], seeds=range(5))
         print(summary(frame, "accuracy"))
         print(differences(frame, "accuracy", against="joint"))
 
-Measurements that ``results/my_benchmark.csv`` has already are not made again: a run that was
-stopped goes on where it was. Delete the lines of an arm to measure it anew.
+Measurements that ``results/my_benchmark.csv.xz`` has already are not made again: a run that was
+stopped goes on where it was. To measure a method anew, take its rows out with `read` and `write`.
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ RESULTS = Path(__file__).parent / "results"
 COLUMNS = ["dataset", "method", "seed", "fold", "metric", "value"]
 _KEY = ["dataset", "method", "seed", "fold"]
 
-Arms = Mapping[str, Callable[[int], Any]]
+Methods = Mapping[str, Callable[[int], Any]]
 
 
 #: Images and sounds that are kept as they are by ``load("avdigits:raw")``.
@@ -181,7 +180,7 @@ def scores(y: np.ndarray, proba: np.ndarray, classes: np.ndarray) -> dict[str, f
 
 def run(
     name: str,
-    arms: Arms | Callable[[str], Arms],
+    methods: Methods | Callable[[str], Methods],
     datasets: Iterable[str],
     seeds: Iterable[int] | Mapping[str, Iterable[int]] = range(5),
     n_jobs: int = 1,
@@ -192,13 +191,13 @@ def run(
     once: Container[str] = (),
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
-    """Measure all arms on all folds and seeds; return the whole table.
+    """Measure all methods on all folds and seeds; return the whole table.
 
     Parameters
     ----------
     name : str
-        The table is ``results/<name>.csv``.
-    arms : dict of str to callable, or callable
+        The table is ``results/<name>.csv.xz``.
+    methods : dict of str to callable, or callable
         Makes an estimator from a seed; a callable makes the dict from the name of a set.
     datasets : iterable of str
         Names that `load` knows.
@@ -215,24 +214,22 @@ def run(
     rotate : bool, default=False
         Measure a seed on one fold only, the next for every further seed.
     once : container of str, default=()
-        Arms in which nothing is random: measured with the first seed only.
+        Methods in which nothing is random: measured with the first seed only.
     folder : Path
         Where the table lies.
     """
-    file = folder / f"{name}.csv"
-    folder.mkdir(exist_ok=True)
-    done = read(file)
+    done = read(name, folder)
     known = set(done[_KEY].itertuples(index=False, name=None))
     jobs, order = [], []
     protocols = {dataset: load(dataset, (n_splits or {}).get(dataset)) for dataset in datasets}
-    # Seed by seed: a run that is stopped half-way has all arms on fewer seeds.
+    # Seed by seed: a run that is stopped half-way has all methods on fewer seeds.
     wanted = seeds if isinstance(seeds, Mapping) else dict.fromkeys(protocols, tuple(seeds))
     wanted = {dataset: sorted(own) for dataset, own in wanted.items()}
     for seed in sorted({seed for own in wanted.values() for seed in own}):
         for dataset, protocol in protocols.items():
             if seed not in wanted[dataset]:
                 continue
-            chosen = arms(dataset) if callable(arms) else arms
+            chosen = methods(dataset) if callable(methods) else methods
             for method, make in chosen.items():
                 if method in once and seed != wanted[dataset][0]:
                     continue
@@ -244,39 +241,19 @@ def run(
                             delayed(_job)(protocol, fold, method, make, seed, extra, stress)
                         )
     print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
+    file = table_file(name, folder)
     if not file.exists():
-        pd.DataFrame(columns=COLUMNS).to_csv(file, index=False)
+        write(done, name, folder)
     for number, rows in enumerate(
         Parallel(n_jobs=min(n_jobs, 2), return_as="generator_unordered")(jobs), 1
     ):
+        # a compressed file may be continued: its parts are read one after the other
         rows.to_csv(file, mode="a", header=False, index=False)
         if number % 10 == 0 or number == len(jobs):
             print(f"{name}: {number} of {len(jobs)}", flush=True)
-    whole = _in_order(read(file), order)
-    whole.to_csv(file, index=False)
+    whole = _in_order(read(name, folder), order)
+    write(whole, name, folder)
     return whole
-
-
-def command_line(
-    description: str, datasets: list[str], seeds: int | None = 5
-) -> argparse.ArgumentParser:
-    """What can be asked of a benchmark that calls `run`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--datasets", nargs="*", default=datasets)
-    parser.add_argument("--methods", nargs="*", default=None, help="only these arms")
-    parser.add_argument("--jobs", type=int, default=1)
-    return parser
-
-
-def only(arms: Callable[[str], Arms], methods: list[str] | None) -> Callable[[str], Arms]:
-    """Those of the arms that were asked for; all where none was."""
-
-    def chosen(dataset: str) -> Arms:
-        made = arms(dataset)
-        return {name: made[name] for name in made if methods is None or name in methods}
-
-    return chosen
 
 
 def _job(
@@ -301,7 +278,7 @@ def _job(
 
 
 def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
-    """Sets and arms in the order of the benchmark, then by seed and fold."""
+    """Sets and methods in the order of the benchmark, then by seed and fold."""
     sets, methods = (list(dict.fromkeys(key[part] for key in order)) for part in (0, 1))
     keys = pd.DataFrame(
         {
@@ -316,10 +293,21 @@ def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
     return frame.loc[keys.sort_values(_KEY, kind="stable").index].reset_index(drop=True)
 
 
-def read(file: Path | str) -> pd.DataFrame:
-    """A table of results; empty where there is none yet. A bare name is one in ``results/``."""
-    file = Path(file) if Path(file).suffix else RESULTS / f"{file}.csv"
-    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+def table_file(name: str, folder: Path = RESULTS) -> Path:
+    """Where a table of results lies: compressed, to a fifteenth of its size."""
+    return folder / f"{name}.csv.xz"
+
+
+def read(name: str, folder: Path = RESULTS, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """A table of results; without rows where there is none yet."""
+    file = table_file(name, folder)
+    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=list(columns))
+
+
+def write(table: pd.DataFrame, name: str, folder: Path = RESULTS) -> None:
+    """Write a table of results; the same rows are the same bytes. Six digits are kept."""
+    folder.mkdir(exist_ok=True)
+    table.to_csv(table_file(name, folder), index=False, float_format="%.6g")
 
 
 # -- what the tables say -------------------------------------------------------------------

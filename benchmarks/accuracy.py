@@ -1,48 +1,50 @@
-"""The honest record: floors, networks, methods, controls and the opinion pool, tuned alike.
+"""Who is how accurate: baselines, networks, methods, controls and the opinion pool.
 
-Nested cross-validation on all development sets. Outer folds are those of each set's protocol
-(speakers and days left out). Inside a training fold every arm chooses among three candidates of
-its own, by log-loss on one held-out quarter (speakers kept together; the same rows for all arms
-and seeds), and is fitted again on the whole training fold; the opinion pool is run as it comes,
-its cross-fitting inside, and so is the joint network once more ("joint, as it comes"). Networks
-that are tuned have the same backbones, at most 30 epochs, a tenth held out and the best epoch
-restored, and no fitted fusion weights. The test fold is seen once. Arms without chance in them are
-measured once, all others with every seed.
+=========== ==============================================================================
+question    asks
+=========== ==============================================================================
+record      all of them, tuned alike
+pool        is the opinion pool ahead of the best of the simplest baselines, untuned?
+=========== ==============================================================================
 
-"each modality alone" is read off the late fusion of the same learner, whose classifiers are
-trained one modality at a time.
+"record": nested cross-validation on all development sets. Outer folds are those of each set's
+protocol (speakers and days left out). Inside a training fold every method chooses among three
+candidates of its own, by log-loss on one held-out quarter (speakers kept together; the same rows
+for all methods and seeds), and is fitted again on the whole training fold; the opinion pool is run
+as it comes, its cross-fitting inside, and so is the joint network once more ("joint, as it comes").
+Networks that are tuned have the same backbones, at most 30 epochs, a tenth held out and the best
+epoch restored, and no fitted fusion weights. "each modality alone" is read off the late fusion of
+the same learner, whose classifiers are trained one modality at a time.
 
-    python benchmarks/accuracy.py                     # results/accuracy.csv, and from it
-                                                      # results/accuracy_record.csv and
-                                                      # results/accuracy_references.csv
-    python benchmarks/accuracy.py --jobs 2 --seeds 1 --datasets dermatology
-    python benchmarks/accuracy.py --show              # those two again, nothing is run
+"pool": each modality alone, late fusion (mean of probabilities) and concatenation, each with four
+learners, none of them tuned: logistic regression, 200 extra trees, a support vector machine with
+RBF kernel and Platt's scaling, and histogram boosting (capped at 30 rounds of 8 leaves on a quarter
+of the columns, and left out for leaves100: 100 classes are 100 trees a round). The best of them is
+chosen for each set *in hindsight*, by its test folds, which no user could do: it has luck on its
+side. The pool is ``OpinionPoolClassifier()`` as it comes.
+
+The test fold is seen once. Methods without chance in them are measured once, all others with every
+seed. Each set is judged as `_protocols.JUDGED_BY` says.
+
+    python benchmarks/accuracy.py                 # both: hours
+    python benchmarks/accuracy.py record --jobs 2 --seeds 1 --datasets dermatology
+    python benchmarks/accuracy.py pool --show     # nothing is measured
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import warnings
+from functools import partial
 
 import numpy as np
-import pandas as pd
-from _floors import LateNets
-from _protocols import (
-    JUDGED_BY,
-    RESULTS,
-    command_line,
-    judged,
-    only,
-    percent,
-    read,
-    run,
-)
-from balancing_methods import stress as stressed
+from _late_nets import LateNets
+from _questions import Question, answer
+from _record_tables import CONTROLS, LEARNERS, POOL, differences, proof, record
+from _stress import stress as stressed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, StratifiedShuffleSplit
@@ -59,7 +61,7 @@ from sk_mmbalance import (
     OpinionPoolClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.exceptions import CollapseWarning, MissingModalityError
+from sk_mmbalance.exceptions import MissingModalityError
 
 DATASETS = [
     "mfeat",
@@ -71,16 +73,6 @@ DATASETS = [
 ]
 #: Three folds instead of five where a fold costs most.
 N_SPLITS = {"mfeat": 3}
-#: Each method with the arm that lacks only its idea.
-CONTROLS = {
-    "negative learning": "late fusion, a loss per modality",
-    "remixing": "joint, a loss per modality",
-    "boosting": "boosting, one head",
-}
-#: Among the floors: nobody should be worse off than with a joint network, tuned or as it comes.
-JOINT = ("joint", "joint, transformer", "joint, a loss per modality", "joint, as it comes")
-LEARNERS = ("LR", "extra trees", "HGB", "SVM")
-STRESS = ("noise 1", "missing 30%")
 #: Nothing in them is random.
 DETERMINISTIC = [
     f"{how}, {name}" for how in ("concatenation", "late fusion") for name in ("LR", "SVM")
@@ -134,8 +126,8 @@ def _learner(name: str, seed: int):
     return svm, "estimator__C", (1.0, 10.0, 100.0)
 
 
-def arms(dataset: str) -> dict:
-    """All arms for one data set."""
+def tuned(dataset: str) -> dict:
+    """All methods of the record for one data set."""
     network = {
         "max_epochs": 30,
         "early_stopping": True,
@@ -206,7 +198,7 @@ def arms(dataset: str) -> dict:
         missing="mask", random_state=seed
     )
     # its cross-validation is inside
-    made["opinion pool"] = lambda seed: OpinionPoolClassifier(missing="mask", random_state=seed)
+    made[POOL] = lambda seed: OpinionPoolClassifier(missing="mask", random_state=seed)
     return made
 
 
@@ -231,148 +223,63 @@ def calibration_error(y: np.ndarray, proba: np.ndarray, classes: np.ndarray, bin
     return float(np.abs(gap).sum() / len(y))
 
 
-def alone(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each modality alone, as arms of their own, from the late fusions of the learners."""
-    rows = frame[
-        frame["method"].isin([f"late fusion, {name}" for name in LEARNERS])
-        & frame["metric"].str.endswith("]")
-    ]
-    parts = rows["metric"].str.extract(r"(?P<metric>.*)\[(?P<modality>.*)\]")
-    learner = rows["method"].str.removeprefix("late fusion, ")
-    return rows.assign(metric=parts["metric"], method=parts["modality"] + " alone, " + learner)
+# -- the pool beside untuned baselines -----------------------------------------------------
 
 
-def weakest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of the modality that is worst by itself, as metric ``weakest``."""
-    rows = judged(frame, "accuracy[*]")
-    parts = rows["dataset"].str.split(" / ", n=1)
-    rows = rows.assign(dataset=parts.str[0], modality=parts.str[1])
-    floors = rows[rows["method"].isin([f"late fusion, {name}" for name in LEARNERS])]
-    # One weakest modality a set, the same for all arms: that with the lowest best learner.
-    best = floors.groupby(["dataset", "modality", "method"])["value"].mean()
-    best = best.groupby(["dataset", "modality"]).max().unstack()
-    weak = best.idxmin(axis=1)
-    rows = rows[rows["modality"] == rows["dataset"].map(weak)]
-    return rows.assign(metric="weakest").drop(columns="modality")
+def untuned_learners(seed: int) -> dict:
+    """Learners as they come."""
+    return {
+        "LR": LogisticRegression(max_iter=1000),
+        "SVM": CalibratedClassifierCV(SVC(), cv=3, ensemble=False),
+        "extra trees": ExtraTreesClassifier(200, random_state=seed),
+        "boosting": HistGradientBoostingClassifier(
+            max_iter=30,
+            learning_rate=0.15,
+            max_leaf_nodes=8,
+            max_features=0.25,
+            early_stopping=False,
+            random_state=seed,
+        ),
+    }
 
 
-def is_floor(method: str) -> bool:
-    """Whether an arm is one of the floors that every method is held to."""
-    return (
-        method.startswith(("concatenation", "late fusion"))
-        or " alone, " in method
-        or method in JOINT
-    )
+UNTUNED = tuple(untuned_learners(0))
 
 
-def best_alone(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of every learner the one modality that does best on the test folds, as one arm a learner."""
-    rows = alone(frame)
-    parts = rows["method"].str.split(" alone, ", n=1, expand=True)
-    rows = rows.assign(modality=parts[0], learner=parts[1])
-    keys = ["dataset", "learner"]
-    best = judged(rows).groupby([*keys, "modality"])["value"].mean().unstack().idxmax(axis=1)
-    chosen = rows["modality"] == best.reindex(pd.MultiIndex.from_frame(rows[keys])).to_numpy()
-    rows = rows[chosen].assign(method="best modality alone, " + rows["learner"])
-    return rows.drop(columns=["modality", "learner"])
-
-
-def record(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the tables of the documentation show: one row a set, arm, seed and figure.
-
-    Folds are averaged. "accuracy" is balanced where the set is judged so.
-    """
-    frame = pd.concat([best_alone(frame), frame], ignore_index=True)
-    figures = [judged(frame).assign(metric="accuracy"), weakest(frame)]
-    for how in STRESS:
-        names = [JUDGED_BY.get(name, "accuracy") + f", {how}" for name in frame["dataset"]]
-        figures.append(frame[frame["metric"] == names].assign(metric=how))
-    figures += [frame[frame["metric"] == m] for m in ("log_loss", "calibration_error", "seconds")]
-    rows = pd.concat(figures)
-    keys = ["dataset", "method", "seed", "metric"]
-    return _rounded(rows.groupby(keys, sort=False)["value"].mean().reset_index())
-
-
-def references(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every arm and what it is held to, fold by fold, seeds averaged.
-
-    Every arm is held to the best floor in hindsight of its set, every method to its control too.
-    """
-    frame = judged(pd.concat([frame, alone(frame)], ignore_index=True))
-    by_fold = frame.groupby(["dataset", "method", "fold"], sort=False)["value"].mean()
-    rows = []
-    for dataset in dict.fromkeys(frame["dataset"]):
-        folds = by_fold[dataset].unstack("fold")
-        means = folds.mean(axis=1)
-        floor = means[[is_floor(method) for method in means.index]].idxmax()
-        pairs = [("best floor", m, floor) for m in folds.index if " alone, " not in m]
-        pairs += [("control", m, c) for m, c in CONTROLS.items() if {m, c} <= set(folds.index)]
-        for kind, arm, reference in pairs:
-            for role, name in (("arm", arm), ("reference", reference)):
-                for fold, value in folds.loc[name].items():
-                    rows.append((dataset, kind, arm, reference, role, fold, value))
-    columns = ["dataset", "kind", "arm", "reference", "method", "fold", "value"]
-    return _rounded(pd.DataFrame(rows, columns=columns))
-
-
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Six digits, as in the table of measurements."""
-    return table.assign(value=[float(f"{value:.6g}") for value in table["value"]])
-
-
-def show(frame: pd.DataFrame) -> None:
-    """Print what the table says."""
-    with pd.option_context("display.width", 220, "display.max_rows", 200):
-        rows = record(frame)
-        for metric in dict.fromkeys(rows["metric"]):
-            scale = {"log_loss": (3, 1), "seconds": (1, 1)}.get(metric, (1, 100))
-            wide = rows[rows["metric"] == metric].groupby(["method", "dataset"], sort=False)
-            print(f"{metric}:")
-            cells = wide["value"].agg(mean="mean", sd="std").unstack("dataset").swaplevel(axis=1)
-            print(percent(cells[list(dict.fromkeys(rows["dataset"]))], *scale), end="\n\n")
-        held = references(frame).pivot(
-            index=["kind", "dataset", "reference", "arm", "fold"], columns="method", values="value"
+def untuned(dataset: str) -> dict:
+    """The pool; late fusion and concatenation of the learners."""
+    made = {POOL: lambda seed: OpinionPoolClassifier(random_state=seed)}
+    for name in UNTUNED:
+        if (dataset, name) == ("leaves100", "boosting"):
+            continue
+        made[f"late fusion, {name}"] = lambda seed, n=name: LateFusionClassifier(
+            untuned_learners(seed)[n]
         )
-        keys = ["kind", "arm", "dataset", "reference"]
-        apart = (100 * (held["arm"] - held["reference"])).groupby(keys, sort=False)
-        apart = apart.agg(mean="mean", se="sem")
-        for kind in ("best floor", "control"):
-            cells = [f"{mean:+.1f} ± {se:.1f}" for mean, se in apart.loc[kind].to_numpy()]
-            table = apart.loc[kind].assign(cell=cells)["cell"]
-            print(f"Minus the {kind}, standard error over folds:")
-            print(table.unstack(["dataset", "reference"] if kind == "best floor" else "dataset"))
-            print()
+        made[f"concatenation, {name}"] = lambda seed, n=name: make_pipeline(
+            ModalityConcatenator(), untuned_learners(seed)[n]
+        )
+    return made
 
 
-def main() -> None:
-    parser = command_line(__doc__.splitlines()[0], DATASETS)
-    parser.add_argument("--show", action="store_true", help="only print the tables")
-    args = parser.parse_args()
-    if args.show:
-        _derive(read("accuracy"))
-        return
-
-    warnings.simplefilter("ignore", CollapseWarning)
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    frame = run(
-        "accuracy",
-        only(arms, args.methods),
-        args.datasets,
-        range(args.seeds),
-        args.jobs,
-        stress=stress,
-        n_splits=N_SPLITS,
-        once=DETERMINISTIC,
-    )
-    _derive(frame)
-
-
-def _derive(frame: pd.DataFrame) -> None:
-    """Write the tables that follow from the measurements, and print them."""
-    record(frame).to_csv(RESULTS / "accuracy_record.csv", index=False)
-    references(frame).to_csv(RESULTS / "accuracy_references.csv", index=False)
-    show(frame)
+QUESTIONS = {
+    "record": Question(
+        table="accuracy",
+        methods=tuned,
+        datasets=DATASETS,
+        options={"stress": stress, "n_splits": N_SPLITS, "once": DETERMINISTIC},
+        derived={"accuracy_record": record, "accuracy_differences": differences},
+        controls=CONTROLS,
+    ),
+    "pool": Question(
+        table="opinion_pool",
+        methods=untuned,
+        datasets=DATASETS,
+        options={"n_splits": N_SPLITS, "once": DETERMINISTIC},
+        derived={"opinion_pool_proof": partial(proof, learners=UNTUNED)},
+        against=(POOL,),
+    ),
+}
 
 
 if __name__ == "__main__":
-    main()
+    answer(QUESTIONS, __doc__)

@@ -19,7 +19,7 @@ of the two logistic models' probabilities.
 
     SK_MMBALANCE_DATA=... python benchmarks/arm_accuracy.py [--table]
 
-rewrites ``benchmarks/results/arm_accuracy.csv``; ``--table`` only prints what is in it.
+rewrites ``benchmarks/results/arm_accuracy.csv.xz``; ``--table`` only prints what is in it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _protocols import RESULTS, read, write
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -41,7 +42,7 @@ from threadpoolctl import threadpool_limits
 
 from sk_mmbalance import ARMClassifierCV, Modalities
 
-RESULTS = Path(__file__).parent / "results" / "arm_accuracy.csv"
+NAME = "arm_accuracy"
 
 SETS = {"mfeat": ("mor", "pix", (0,)), "dermatology": ("clinical", "histopathological", (0, 1))}
 REGIMES = ("all rows", "10 % strong", "5 % labels")
@@ -195,8 +196,8 @@ def measure(names: list[str], chosen: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def show(file: Path) -> None:
-    data = pd.read_csv(file)
+def show(data: pd.DataFrame) -> None:
+    """Print what the table says."""
     for (name, regime), part in data.groupby(["dataset", "regime"], sort=False):
         print(f"\n{name}, {regime}: accuracy, mean ± sd over folds and seeds")
         part = part[part["metric"] == "accuracy"]
@@ -216,19 +217,18 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--only", choices=list(SETS), help="measure one data set, keep the other's")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--folder", type=Path, default=RESULTS)
     args = parser.parse_args()
     if not args.table:
         # small folds of scarce labels do not always reach the last digit: the score says enough
         warnings.simplefilter("ignore", ConvergenceWarning)
         with threadpool_limits(1):
             new = measure([args.only] if args.only else list(SETS), args.folds)
-        if args.only and args.output.exists():
-            old = pd.read_csv(args.output)
+        if args.only:
+            old = read(NAME, args.folder)
             new = pd.concat([old[old["dataset"] != args.only], new])
-        args.output.parent.mkdir(exist_ok=True)
-        new.to_csv(args.output, index=False)
-    show(args.output)
+        write(new, NAME, args.folder)
+    show(read(NAME, args.folder))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Federated training where half of the clients lack a modality, beside its ceiling and its floor.
+"""Federated training where half of the clients lack a modality, between two bounds.
 
 The training fold is split over ten clients with skewed labels (Dirichlet 0.5); five of them have
 all modalities, the others lack one each, in turn. mfeat has its own split into training and test
 rows; of avdigits' six speakers two are left out in each of three folds. Test rows have all
 modalities; ``accuracy[image]`` is that of the same model given the images alone.
 
-All arms have the same encoders, optimiser and batches, and each training row is seen equally often
-(the rounds times the local epochs times the share of clients in a round). Ceiling: all rows in one
-place, the same modalities lacking. Floor: every client for itself, the mean over the ten models.
-Modalities are standardised on the whole training fold, as if the clients had agreed on scales.
+All methods have the same encoders, optimiser and batches, and each training row is seen equally
+often (the rounds times the local epochs times the share of clients in a round). The upper bound:
+all rows in one place, the same modalities lacking. The lower: every client for itself, the mean
+over the ten models. Modalities are standardised on the whole training fold, as if the clients had
+agreed on scales.
 
-The learning rate is chosen for every arm and training fold from the same three, by accuracy on a
+The learning rate is chosen for every method and training fold from the same three, by accuracy on a
 part of that fold (a fifth; for avdigits one of its four speakers), one seed. Test rows are not
 looked at.
 
-    python benchmarks/federated.py --choose     # results/federated_lr.csv
-    python benchmarks/federated.py              # results/federated.csv
+    python benchmarks/federated.py --choose     # results/federated_lr.csv.xz
+    python benchmarks/federated.py              # results/federated.csv.xz
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import zlib
 
 import numpy as np
 import pandas as pd
-from _protocols import RESULTS, Protocol, load, measure, percent, run, scores, summary
+from _protocols import Protocol, load, measure, percent, read, run, scores, summary, write
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
@@ -103,8 +104,8 @@ def checksum(y: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(y).tobytes())
 
 
-def arms(rates: dict[str, dict[int, float]]) -> dict:
-    """All arms; `rates` has the learning rate of each in every training fold."""
+def methods(rates: dict[str, dict[int, float]]) -> dict:
+    """All methods; `rates` has the learning rate of each in every training fold."""
 
     def federated(make, name, **params):
         return lambda seed: Federation(
@@ -128,7 +129,7 @@ def arms(rates: dict[str, dict[int, float]]) -> dict:
 
 
 def stress(fitted: Federation, X: Modalities, y: np.ndarray) -> dict[str, float]:
-    """Accuracy from each modality alone; for the floor all figures are means over its models."""
+    """Accuracy from each modality alone; means over its models where it has several."""
     figures = {}
     inputs = {"": X, **{f"[{name}]": X.select([name]) for name in X.names}}
     for suffix, given in inputs.items():
@@ -154,10 +155,9 @@ def inner(protocol: Protocol, fold: int) -> Protocol:
 
 
 def choose() -> None:
-    """Measure every arm at every rate on held-out training rows."""
-    file = RESULTS / "federated_lr.csv"
+    """Measure every method at every rate on held-out training rows."""
     columns = ["dataset", "method", "lr", "seed", "fold", "metric", "value"]
-    done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=columns)
+    done = read("federated_lr", columns=columns)
     known = set(done[["dataset", "method", "lr", "fold"]].itertuples(index=False, name=None))
     for dataset in DATASETS:
         protocol = load(dataset)
@@ -165,20 +165,20 @@ def choose() -> None:
             part = inner(protocol, fold)
             key = checksum(part.y[part.folds[0][0]])
             for lr in RATES:
-                for name, make in arms({arm: {key: lr} for arm in NAMES}).items():
+                for name, make in methods({each: {key: lr} for each in NAMES}).items():
                     if (dataset, name, lr, fold) in known:
                         continue
                     value = measure(part, 0, make(0), stress=stress)["accuracy"]
                     row = (dataset, name, lr, 0, fold, "accuracy", round(value, 6))
                     print(*row, flush=True)
                     done = pd.DataFrame([*done.itertuples(index=False), row], columns=columns)
-                    done.to_csv(file, index=False)
+                    write(done, "federated_lr")
 
 
 def chosen_rates(dataset: str) -> dict[str, dict[int, float]]:
-    """Best rate of every arm in each training fold; of equals the smaller."""
+    """Best rate of every method in each training fold; of equals the smaller."""
     protocol = load(dataset)
-    table = pd.read_csv(RESULTS / "federated_lr.csv")
+    table = read("federated_lr")
     table = table[table["dataset"] == dataset].sort_values(["value", "lr"], ascending=[False, True])
     best = table.groupby(["method", "fold"])["lr"].first()
     keys = [checksum(protocol.y[train]) for train, _ in protocol.folds]
@@ -206,7 +206,7 @@ def main() -> None:
         return
 
     def by_set(dataset: str) -> dict:
-        return arms(chosen_rates(dataset))
+        return methods(chosen_rates(dataset))
 
     seeds = range(args.seeds)
     show(run("federated", by_set, args.datasets, seeds, stress=stress))

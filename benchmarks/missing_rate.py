@@ -4,7 +4,7 @@ Each modality of each row is removed with the given rate, independently; every r
 one. The same rows are removed for both models and nested over rates (what is gone at 10 % is gone
 at 20 %). A plain joint network (``unimodal_weight=0``) with ``missing="mask"``, and late fusion of
 logistic regressions on the same rows. 5 folds, 2 seeds (of the removal and the network). Rewrites
-``results/missing_rate.csv``.
+``results/missing_rate.csv.xz``.
 
     python benchmarks/missing_rate.py
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from _protocols import RESULTS, load
+from _protocols import load, write
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -69,7 +69,7 @@ def main() -> None:
             print(f"seed {seed}, rate {rate:.1f} done", flush=True)
     columns = ["dataset", "method", "missing_rate", "seed", "fold", "metric", "value"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame.to_csv(RESULTS / "missing_rate.csv", index=False)
+    write(frame, "missing_rate")
     print(frame.groupby(["method", "missing_rate"])["value"].mean().unstack().round(4).to_string())
 
 

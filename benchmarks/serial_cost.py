@@ -8,17 +8,17 @@ and cost as the price of cost goes up, and how far off is the model of independe
 Five stratified folds, logistic regression on scaled features everywhere. Prices and budgets are
 fixed beforehand; thresholds and orders come from the training part of each fold.
 
-    python benchmarks/serial_cost.py          # rewrites results/serial_cost.csv
+    python benchmarks/serial_cost.py          # rewrites results/serial_cost.csv.xz
     python benchmarks/serial_cost.py --table  # shows it
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _protocols import read, write
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -33,7 +33,7 @@ from sk_mmbalance import (
 )
 from sk_mmbalance.datasets import fetch_mfeat, load_breast_cancer_views
 
-RESULTS = Path(__file__).parent / "results" / "serial_cost.csv"
+NAME = "serial_cost"
 SEED = 0
 # All 649 features of a row are worth 0.65 points of accuracy.
 PRICE = 1e-5
@@ -51,15 +51,15 @@ def folds(y):
 def mfeat():
     X, y = fetch_mfeat(return_X_y=True)
     total = sum(X[name].shape[1] for name in X)
-    floors = {
+    baselines = {
         "all modalities (concatenated)": make_pipeline(ModalityConcatenator(), logistic()),
         "late fusion": LateFusionClassifier(logistic()),
         "best single modality": UnimodalClassifier(logistic()),
     }
     in_order = sorted(X, key=lambda name: X[name].shape[1])
-    for k in (3, 4, 5):  # the floor of every chain: the first stages' modalities, for every row
+    for k in (3, 4, 5):  # to every chain its first modalities, for every row
         some = make_pipeline(ModalitySelector(in_order[:k]), ModalityConcatenator(), logistic())
-        floors[f"first {k} modalities (concatenated)"] = some
+        baselines[f"first {k} modalities (concatenated)"] = some
     half = {"thresholds": "budget", "budget": total / 2}
     chains = {
         "chain": SerialFusionClassifier(price=PRICE),
@@ -72,8 +72,8 @@ def mfeat():
     }
     for fold, (train, test) in folds(y):
         everything = None
-        for method, floor in floors.items():
-            model = floor.fit(X[train], y[train])
+        for method, baseline in baselines.items():
+            model = baseline.fit(X[train], y[train])
             accuracy = model.score(X[test], y[test])
             everything = accuracy if everything is None else everything
             cost = total
@@ -141,9 +141,8 @@ def main() -> None:
         columns = ["dataset", "method", "seed", "fold", "metric", "value"]
         data = pd.DataFrame([*breast_cancer(), *mfeat()], columns=columns)
         data["value"] = np.round(data["value"], 6)
-        RESULTS.parent.mkdir(exist_ok=True)
-        data.to_csv(RESULTS, index=False)
-    table(pd.read_csv(RESULTS))
+        write(data, NAME)
+    table(read(NAME))
 
 
 if __name__ == "__main__":

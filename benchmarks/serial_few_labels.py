@@ -6,7 +6,7 @@ rest five rows of each class keep their label. Reported is the accuracy of the *
 (as trained), of the strong one, and of the chain of both with its acquisition cost (weak 1,
 strong 10 more, price 0.01). Logistic regression on scaled features everywhere, nothing tuned.
 
-    python benchmarks/serial_few_labels.py          # rewrites results/serial_few_labels.csv
+    python benchmarks/serial_few_labels.py          # rewrites results/serial_few_labels.csv.xz
     python benchmarks/serial_few_labels.py --table  # shows it
 
 Dermatology is read from the folder named by SK_MMBALANCE_DATA, and left out where it is not there.
@@ -21,13 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _protocols import read, write
 from sklearn.model_selection import train_test_split
 
 from sk_mmbalance import Modalities, SerialSemiSupervisedClassifier
 from sk_mmbalance.datasets import fetch_mfeat, load_breast_cancer_views
 from sk_mmbalance.exceptions import TeachingWarning
 
-RESULTS = Path(__file__).parent / "results" / "serial_few_labels.csv"
+NAME = "serial_few_labels"
 N_SPLITS = 10
 N_LABELS = 5
 UNLABELLED = -1
@@ -100,9 +101,8 @@ def main() -> None:
                     records.append((dataset, pair, method, split, split, metric, round(value, 6)))
             print(pair, "done", flush=True)
         columns = ["dataset", "pair", "method", "seed", "fold", "metric", "value"]
-        RESULTS.parent.mkdir(exist_ok=True)
-        pd.DataFrame(records, columns=columns).to_csv(RESULTS, index=False)
-    table(pd.read_csv(RESULTS))
+        write(pd.DataFrame(records, columns=columns), NAME)
+    table(read(NAME))
 
 
 if __name__ == "__main__":

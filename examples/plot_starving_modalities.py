@@ -3,8 +3,8 @@ How joint training starves a modality
 =====================================
 
 Convolutional networks on written and spoken digits, trained for up to 32 epochs, measured on
-speakers that were left out. The figures come from ``benchmarks/end_to_end.py --curves``, which
-takes minutes; this page draws what that benchmark has measured.
+speakers that were left out. The figures come from ``benchmarks/starved_modalities.py
+curves``, which takes minutes; this page draws what that benchmark has measured.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-curves = pd.read_csv(here.parent / "benchmarks" / "results" / "end_to_end_curves.csv")
+curves = pd.read_csv(here.parent / "benchmarks" / "results" / "end_to_end_curves.csv.xz")
 mean = curves.groupby(["dataset", "metric", "method", "epoch"])["value"].mean()
 
 # %%

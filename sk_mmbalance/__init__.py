@@ -15,7 +15,7 @@ _HOMES = {
     "ARMClassifierCV": "convex",
     "ARMRegressor": "convex",
     "CMSFedClassifier": "federated",
-    "CostCurveDisplay": "serial",
+    "CostCurveDisplay": "inspection",
     "DataRemixingClassifier": "neural",
     "FedAvgClassifier": "federated",
     "FedCMIClassifier": "federated",
@@ -26,6 +26,7 @@ _HOMES = {
     "ModalitySelector": "preprocessing",
     "ModalityTransformer": "preprocessing",
     "MultimodalClassifier": "neural",
+    "MultimodalRegressor": "neural",
     "NegativeLearningClassifier": "neural",
     "OpinionPoolClassifier": "ensemble",
     "OpinionPoolRegressor": "ensemble",
@@ -37,6 +38,7 @@ _HOMES = {
 }
 
 _ROOMS = (
+    "balancing",
     "base",
     "convex",
     "datasets",
@@ -44,6 +46,7 @@ _ROOMS = (
     "exceptions",
     "experts",
     "federated",
+    "inspection",
     "modalities",
     "neural",
     "preprocessing",

@@ -13,6 +13,10 @@ class MissingDependencyError(ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
+class DamagedFileError(ValueError):
+    """A file of this package is damaged, or was not written by it; the message names the file."""
+
+
 class ScaleWarning(UserWarning):
     """Features are of such scale, or differ so much in it, that training will suffer."""
 
@@ -27,3 +31,7 @@ class TeachingWarning(UserWarning):
 
 class NoUpdateWarning(UserWarning):
     """A federated round, or a client, brought nothing that could be used."""
+
+
+class BaselineWarning(UserWarning):
+    """A simpler model scores better than the estimator that is looked at."""

@@ -30,7 +30,7 @@ ROOMS = {
     "__init__": Room(packages=set()),
     "exceptions": Room(packages=set()),
     "_sklearn": Room(),
-    "modalities": Room({"exceptions", "_sklearn"}),
+    "modalities": Room({"exceptions", "_sklearn"}, ARRAYS | {"narwhals"}),
     "base": Room({"modalities"}),
     "preprocessing": Room({"base"}),
     "datasets": Room({"modalities"}, ARRAYS | {"tqdm"}),
@@ -54,6 +54,7 @@ FRONT_DOOR_ONLY = {"balancing", "convex", "networks", "neural"}
 #: Third parties that only some files may name (a part of the file's path in the package).
 ONLY_IN = {
     "cvxpy": ("convex/",),
+    "narwhals": ("modalities/",),
     "torch": ("networks/", "balancing/", "neural/", "model_selection/", "federated/"),
     "skorch": ("neural/", "model_selection/", "federated/"),
     "flwr": ("federated/flower/",),

@@ -1,8 +1,9 @@
 """The benchmarks' common harness: nothing measured twice, and the arithmetic of its summaries."""
 
+import _as_they_come
 import _protocols
-import balancing_methods
-import default_networks
+import _stress
+import balancing
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,16 +36,27 @@ def _counting(made):
 
 def test_measurements_at_hand_are_not_made_again(data_folder):
     made = []
-    arms = {"dummy": _counting(made)}
+    methods = {"dummy": _counting(made)}
     few = {"small": 2}
-    once = _protocols.run("t", arms, ["small"], range(2), n_splits=few, folder=data_folder)
+    once = _protocols.run("t", methods, ["small"], range(2), n_splits=few, folder=data_folder)
     assert sorted(made) == [0, 0, 1, 1]
-    again = _protocols.run("t", arms, ["small"], range(3), n_splits=few, folder=data_folder)
+    again = _protocols.run("t", methods, ["small"], range(3), n_splits=few, folder=data_folder)
     assert sorted(made) == [0, 0, 1, 1, 2, 2]
     kept = again[again["seed"] < 2].reset_index(drop=True)
     same = [c for c in kept if c != "value"]
     pd.testing.assert_frame_equal(kept[same], once[same])
     np.testing.assert_array_equal(kept["value"], once["value"])
+
+
+def test_the_same_table_is_the_same_bytes_and_is_read_as_it_was(tmp_path):
+    table = _frame({("a", 0, 0): 0.5, ("b", 1, 0): 1.26e-9, ("ä", 2, 1): 123456.0})
+    files = []
+    for name in ("one", "two"):
+        _protocols.write(table, name, tmp_path)
+        pd.testing.assert_frame_equal(_protocols.read(name, tmp_path), table)
+        files.append(_protocols.table_file(name, tmp_path).read_bytes())
+    assert files[0] == files[1]
+    assert _protocols.read("three", tmp_path).columns.tolist() == _protocols.COLUMNS
 
 
 def test_groups_are_never_on_both_sides_of_a_fold(data_folder):
@@ -124,18 +136,18 @@ class _Recorder:
         return np.full((len(X), 3), 1 / 3)
 
 
-def test_noise_and_holes_are_the_same_for_all_arms_and_leave_every_row_a_modality():
+def test_noise_and_holes_are_the_same_for_all_methods_and_leave_every_row_a_modality():
     X = Modalities({name: np.zeros((200, d), dtype=np.float32) for name, d in (("a", 2), ("b", 3))})
     y = np.arange(200) % 3
     first, second = _Recorder(), _Recorder()
-    figures = balancing_methods.stress(first, X, y)
-    balancing_methods.stress(second, X, y)
+    figures = _stress.stress(first, X, y)
+    _stress.stress(second, X, y)
     assert len(figures) == 3 * 4
     for one, other in zip(first.seen, second.seen, strict=True):
         for name in X.names:
             np.testing.assert_array_equal(one[name], other[name])
     assert [round(float(seen["b"].std())) for seen in first.seen[:2]] == [1, 2]
-    for holes, share in zip(first.seen[2:], balancing_methods.MISSING, strict=True):
+    for holes, share in zip(first.seen[2:], _stress.MISSING, strict=True):
         absent = np.stack([np.isnan(holes[name]).all(axis=1) for name in X.names], axis=1)
         assert not absent.all(axis=1).any()
         # two modalities of which both may not go: p - p^2 / 2 each
@@ -157,7 +169,7 @@ def test_methods_are_paired_with_their_controls_by_seed_and_fold():
         ]
     ]
     frame = pd.DataFrame(rows, columns=_protocols.COLUMNS)
-    apart = balancing_methods.paired_differences(frame)
+    apart = balancing.paired_differences(frame, unit="fold")
     assert apart["method"].unique().tolist() == [method]
     np.testing.assert_allclose(apart["value"].astype(float), [0.0, 0.2], atol=1e-12)
 
@@ -193,12 +205,12 @@ def test_one_mean_and_one_deviation_scale_all_pixels():
     assert np.ptp(pixels - scaled * pixels.std()) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_seeds_by_set_and_arms_without_chance(data_folder):
+def test_seeds_by_set_and_methods_without_chance(data_folder):
     made, fixed = [], []
-    arms = {"dummy": _counting(made), "fixed": _counting(fixed)}
+    methods = {"dummy": _counting(made), "fixed": _counting(fixed)}
     seeds = {"small": range(1), "spoken": range(2)}
     table = _protocols.run(
-        "u", arms, list(seeds), seeds, n_splits={"small": 2}, once=["fixed"], folder=data_folder
+        "u", methods, list(seeds), seeds, n_splits={"small": 2}, once=["fixed"], folder=data_folder
     )
     assert (made.count(0), made.count(1)) == (5, 3)  # two folds of one set, three of the other
     assert (fixed.count(0), fixed.count(1)) == (5, 0)
@@ -216,9 +228,9 @@ def test_one_training_predicts_as_the_network_does_as_it_comes(name, n):
     rng = np.random.default_rng(0)
     y = np.arange(n) % 3
     X = Modalities(face=y[:, None] + rng.normal(size=(n, 2)), voice=rng.normal(size=(n, 2)))
-    network = clone((default_networks.PLAIN | default_networks.DEFAULTS)[name])
+    network = clone((_as_they_come.PLAIN | _as_they_come.DEFAULTS)[name])
     network.set_params(max_epochs=3, random_state=0)
-    once = default_networks.OneTraining(network).fit(X, y)
+    once = _as_they_come.OneTraining(network).fit(X, y)
     as_it_comes = clone(network).fit(X, y)
     assert np.array_equal(once.predict_proba(X), as_it_comes.predict_proba(X))
     asked = clone(network).set_params(fusion_weights="fit").fit(X, y)

@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
-from result_tables import BENCHMARKS, NOTHING_YET, markdown_page, rst_page
+from result_tables import NOTHING_YET, markdown_page, rst_page
 
 ENTRY = """
 [[table]]
-title = "Floors"
-file = "floors.csv"
+title = "Baselines"
+file = "baselines.csv.xz"
 caption = "Two folds."
 where = { metric = "accuracy" }
 percent = true
@@ -21,7 +21,7 @@ def benchmarks(tmp_path):
     return tmp_path
 
 
-def _measure(benchmarks, *measurements, name="floors.csv"):
+def _measure(benchmarks, *measurements, name="baselines.csv.xz"):
     columns = ["dataset", "method", "fold", "metric", "value"]
     data = pd.DataFrame(measurements, columns=columns)
     data.to_csv(benchmarks / "results" / name, index=False)
@@ -128,15 +128,15 @@ def test_difference_to_a_method_is_paired_and_has_a_standard_error(benchmarks):
 
 
 def test_result_file_without_a_table_is_an_error(benchmarks):
-    _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), name="forgotten.csv")
-    with pytest.raises(ValueError, match=r"forgotten\.csv.*stand in no table"):
+    _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), name="forgotten.csv.xz")
+    with pytest.raises(ValueError, match=r"forgotten\.csv\.xz.*stand in no table"):
         rst_page(benchmarks)
 
 
 def test_table_that_has_not_been_measured_says_so(benchmarks):
     (benchmarks / "tables.toml").write_text(ENTRY)
-    assert rst_page(benchmarks) == "Floors\n------\n\nTwo folds.\n\nNot measured yet.\n"
-    assert markdown_page(benchmarks).endswith("## Floors\n\nTwo folds.\n\nNot measured yet.\n")
+    assert rst_page(benchmarks) == "Baselines\n---------\n\nTwo folds.\n\nNot measured yet.\n"
+    assert markdown_page(benchmarks).endswith("## Baselines\n\nTwo folds.\n\nNot measured yet.\n")
 
 
 def test_condition_that_no_measurement_meets_is_an_error(benchmarks):
@@ -155,9 +155,4 @@ def test_markdown_shows_the_same_cells(benchmarks):
     _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5), ("wine", "b", 0, "accuracy", 0.25))
     text = markdown_page(benchmarks)
     assert "| method | wine |\n| --- | --- |\n| a | 50.0 |\n| b | 25.0 |\n" in text
-    assert "One measurement a cell. Percent. Data: `results/floors.csv`." in text
-
-
-def test_written_results_are_those_of_the_data_files():
-    written = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
-    assert written == markdown_page(BENCHMARKS), "run: python docs/_ext/result_tables.py"
+    assert "One measurement a cell. Percent. Data: `results/baselines.csv.xz`." in text

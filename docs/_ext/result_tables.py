@@ -1,8 +1,8 @@
 """Write the result tables out of the benchmarks' data files: mean and standard deviation.
 
-A benchmark leaves a tidy CSV in ``benchmarks/results/`` (one row a measurement: ``dataset,
-method, seed, fold, metric, value``, further columns as it needs) and registers its table in
-``benchmarks/tables.toml``. No figure on the page is typed by hand.
+A benchmark leaves a tidy, compressed CSV in ``benchmarks/results/`` (one row a measurement:
+``dataset, method, seed, fold, metric, value``, further columns as it needs) and registers its table
+in ``benchmarks/tables.toml``. No figure on the page is typed by hand.
 
 ``python docs/_ext/result_tables.py`` writes all tables to ``benchmarks/RESULTS.md``; the
 documentation's build writes them to its results page.
@@ -10,6 +10,7 @@ documentation's build writes them to its results page.
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Table:
     title, caption : str
         Heading, and what a reader has to know: protocol, folds, seeds, machine.
     file : str
-        CSV in ``benchmarks/results/``.
+        CSV in ``benchmarks/results/``, compressed or not.
     rows, columns : str or list of str
         Columns of the CSV that the rows and the columns of the table stand for.
     value : str
@@ -97,7 +98,7 @@ def read_tables(benchmarks: Path) -> list[Table]:
     entries = tomllib.loads(register.read_text(encoding="utf-8")) if register.is_file() else {}
     tables = [Table(**entry) for entry in entries.get("table", [])]
     shown = {table.file for table in tables}
-    lying = {file.name for file in (benchmarks / "results").glob("*.csv")}
+    lying = {file.name for file in (benchmarks / "results").glob("*.csv*")}
     if lying - shown:
         raise ValueError(
             f"{sorted(lying - shown)} in benchmarks/results/ stand in no table: add an entry to "
@@ -108,7 +109,8 @@ def read_tables(benchmarks: Path) -> list[Table]:
 
 def show(table: Table, benchmarks: Path) -> Shown:
     """Mean and standard deviation of the measurements of each cell, in the file's order."""
-    data = pd.read_csv(benchmarks / "results" / table.file)
+    file = benchmarks / "results" / table.file
+    data = _measurements(file, file.stat().st_mtime_ns)
     for column, value in table.where.items():
         data = data[data[column].isin(value if isinstance(value, list) else [value])]
     if data.empty:
@@ -137,6 +139,12 @@ def show(table: Table, benchmarks: Path) -> Shown:
         ],
         note=_note(table, n),
     )
+
+
+@lru_cache(maxsize=1)
+def _measurements(file: Path, changed: int) -> pd.DataFrame:
+    """Read a data file; tables of the same one follow each other and need it once."""
+    return pd.read_csv(file)
 
 
 def _differences(data: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -232,7 +240,7 @@ def write(benchmarks: Path, target: Path) -> None:
     target.write_text(rst_page(benchmarks), encoding="utf-8")
     sections: dict[str, list[str]] = {}
     for table in read_tables(benchmarks):
-        sections.setdefault(Path(table.file).stem, []).append(to_rst(table, benchmarks))
+        sections.setdefault(table.file.partition(".")[0], []).append(to_rst(table, benchmarks))
     for stem, texts in sections.items():
         (tables / f"{stem}.rst").write_text("\n".join(texts), encoding="utf-8")
 

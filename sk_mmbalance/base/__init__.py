@@ -2,6 +2,7 @@
 
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
 from ._folds import Fold, cut_folds, make_folds
+from ._held import read_held_rows
 from ._hold_out import hold_out
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
@@ -41,6 +42,7 @@ __all__ = [
     "hold_out",
     "make_folds",
     "read_groups",
+    "read_held_rows",
     "read_partly_known",
     "read_partly_known_numbers",
     "read_target",

@@ -54,17 +54,23 @@ class ModalityEstimator(BaseEstimator):
         accept_sparse: bool = False,
         keep_all_missing: bool = False,
         spec: InputSpec | None = None,
+        only: Collection[str] | None = None,
+        missing: str | None = None,
     ) -> CheckedModalities:
-        """Read `X`; with ``reset=False`` hold it to what `fit` saw, or to `spec`. Sets nothing."""
+        """Read `X`; with ``reset=False`` hold it to what `fit` saw, or to `spec`. Sets nothing.
+
+        With `only` other modalities are not looked at. `missing` stands in for the parameter.
+        """
         spec = self._input_spec if spec is None and not reset else spec
         checked = check_modalities(
             X,
             estimator=self,
             spec=spec,
             modalities=self.modalities,
-            missing=self.missing,
+            missing=self.missing if missing is None else missing,
             accept_sparse=accept_sparse or self._makes_dense,
             keep_all_missing=keep_all_missing,
+            only=only,
         )
         return checked.dense() if self._makes_dense else checked
 

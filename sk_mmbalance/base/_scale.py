@@ -25,12 +25,30 @@ SMALL = 1e-3
 _ROWS = 1000
 
 
-def warn_if_unscaled(checked: CheckedModalities) -> None:
+def warn_if_unscaled(
+    checked: CheckedModalities, who: str = "networks", *, stacklevel: int = 4
+) -> bool:
     """Warn of modalities with features far larger, or all far smaller, than 1.
 
     Sparse modalities are left alone: they are counts or indicators, and standardising would make
     them dense.
+
+    Parameters
+    ----------
+    checked : CheckedModalities
+        The modalities.
+    who : str, default="networks"
+        Who wants features of about 1, for the message.
+    stacklevel : int, default=4
+        Where the warning points: by default the line that called `fit`, from `fit` itself, which
+        has a wrapper.
+
+    Returns
+    -------
+    warned : bool
+        Whether there was something to warn of.
     """
+    warned = False
     for name in checked.names:
         if issparse(checked.arrays[name]):
             continue
@@ -48,8 +66,10 @@ def warn_if_unscaled(checked: CheckedModalities) -> None:
         else:
             continue
         warnings.warn(
-            f"`X` is not scaled: {what} (root mean square), and networks want features of about "
-            "1. Put ModalityTransformer({}, remainder=StandardScaler()) before the estimator.",
+            f"`X` is not scaled: {what} (root mean square), and {who} want features of about 1. "
+            "Put ModalityTransformer({}, remainder=StandardScaler()) before the estimator.",
             ScaleWarning,
-            stacklevel=4,  # the line that called fit: below are fit and its wrapper
+            stacklevel=stacklevel,
         )
+        warned = True
+    return warned

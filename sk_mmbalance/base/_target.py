@@ -199,7 +199,8 @@ class NumberTarget(Target):
     one_dimensional : bool
         Whether `y` came as a vector; predictions then are one.
     centre, spread : ndarray of shape (n_columns,) or None
-        What is subtracted, and what divides; None leaves numbers as they are.
+        What is subtracted, and what divides; None leaves numbers as they are. A spread of 0 is
+        that of a constant column, which is answered by its centre.
     """
 
     kind = NUMBERS
@@ -220,12 +221,13 @@ class NumberTarget(Target):
         n_columns = 1 if y.ndim == 1 else y.shape[1]
         if n_columns != self.n_columns:
             raise ValueError(f"`y` must have {self.n_columns} columns as in fit; got {n_columns}.")
-        return self._coded(y.reshape(len(y), n_columns))
+        return self.coded(y.reshape(len(y), n_columns))
 
-    def _coded(self, numbers: np.ndarray) -> np.ndarray:
+    def coded(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers in the user's units, standardised."""
         if self.centre is None or self.spread is None:
             return numbers
-        return (numbers - self.centre) / self.spread
+        return (numbers - self.centre) / np.where(self.spread > 0, self.spread, 1.0)
 
     def labels(self, coded: np.ndarray) -> np.ndarray:
         """Numbers in the user's units."""
@@ -251,17 +253,19 @@ class NumberTarget(Target):
     ) -> tuple[NumberTarget, np.ndarray]:
         """The target whose coded values have mean 0 and spread 1 in these rows, and the rows so.
 
-        A constant column is only centred.
+        A constant column is only centred, and has spread 0.
         """
-        numbers = coded if self.centre is None else np.asarray(coded * self.spread + self.centre)
+        numbers = coded
+        if self.centre is not None and self.spread is not None:
+            numbers = coded * np.where(self.spread > 0, self.spread, 1.0) + self.centre
         weight = None if weight is None else weight.astype(np.float64)
         centre = np.average(numbers, axis=0, weights=weight)
         spread = np.sqrt(np.average((numbers - centre) ** 2, axis=0, weights=weight))
         # below, what is left of a constant column is rounding
         rounding = 1e-12 * np.abs(numbers).max(axis=0, initial=0.0)
-        spread = np.where(spread > rounding, spread, 1.0)
+        spread = np.where(spread > rounding, spread, 0.0)
         target = replace(self, centre=centre, spread=spread)
-        return target, target._coded(numbers)
+        return target, target.coded(numbers)
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -6,13 +6,16 @@ from ._cmsfed import CMSFed, CMSFedClassifier
 from ._engine import InProcessEngine
 from ._fedavg import FedAvg, FedAvgClassifier
 from ._fedcmi import FedCMI, FedCMIClassifier
+from ._local import Local
 from ._messages import Failure, Order, Reply
+from ._method import Method
 from ._partition import (
     dirichlet_clients,
     group_clients,
     lacking_modalities,
     without_modalities,
 )
+from ._round_view import RoundView
 from ._server import Server
 from ._task import Task
 
@@ -26,8 +29,11 @@ __all__ = [
     "FedCMI",
     "FedCMIClassifier",
     "InProcessEngine",
+    "Local",
+    "Method",
     "Order",
     "Reply",
+    "RoundView",
     "Server",
     "Task",
     "dirichlet_clients",

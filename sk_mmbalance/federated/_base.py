@@ -15,8 +15,8 @@ from torch import nn
 
 from .. import networks
 from .._sklearn import Interval, StrOptions, fit_context
-from ..base import ClassTarget, TrainingRows, warn_if_unscaled
-from ..modalities import InputSpec, check_modalities
+from ..base import ClassTarget, TrainingRows, read_held_rows, warn_if_unscaled
+from ..modalities import InputSpec
 from ..neural import OPTIMIZERS, ClassifierPredictions, insert_shared
 from ._client import ClientTrainer
 from ._clients import ByLabel, read_clients, shares_of
@@ -258,16 +258,15 @@ class BaseFederatedClassifier(ClassifierPredictions):
             return None
         if not isinstance(eval_set, tuple) or len(eval_set) != 2:
             raise TypeError(f"`eval_set` must be a tuple (X, y); got {type(eval_set).__name__}.")
-        checked = check_modalities(
-            eval_set[0],
-            estimator=self,
+        held = read_held_rows(
+            *eval_set,
             spec=given.checked.spec,
+            target=given.target,
             modalities=self.modalities,
             missing=self.missing,
-            accept_sparse=True,
-        ).dense()
-        codes = given.target.encode(eval_set[1], checked.n_samples)
-        return task.rows(TrainingRows.of(checked, given.target, codes))
+            estimator=self,
+        )
+        return task.rows(held)
 
     def _run(
         self,

@@ -23,10 +23,10 @@ class Local:
         The network, loaded with the global state.
     rows : ModalityRows
         Rows that have at least one of the modalities in use, and these modalities only.
-    used, held : list of str
-        Modalities in use, and all that the client has.
     whole : ModalityRows
         All rows with all modalities.
+    used, held : list of str
+        Modalities in use, and all that the client has.
     order : Order
         What the server asked.
     memory : dict of str to dict of str to ndarray

@@ -38,6 +38,10 @@ Replies = Mapping[str, Reply | Failure]
 #: Independent streams of random numbers: one more draw in one of them changes no other.
 _STREAMS = {"plan": 1, "train": 2, "dropout": 3, "straggler": 4, "probe": 5, "describe": 6}
 
+#: From a warning here to the line that called `fit`: `receive`, the engine's and the estimator's
+#: `run`, `fit` and its wrapper lie between.
+_USER = 7
+
 
 class Server:
     """State and decisions of the server.
@@ -262,7 +266,7 @@ class Server:
             if reason is not None:
                 self.absent[client] = reason
                 warnings.warn(
-                    f"Client {client!r} takes no part: {reason}.", NoUpdateWarning, stacklevel=6
+                    f"Client {client!r} takes no part: {reason}.", NoUpdateWarning, stacklevel=_USER
                 )
                 continue
             about: Any = answer.config  # type: ignore[union-attr]
@@ -285,7 +289,7 @@ class Server:
             warnings.warn(
                 f"Client {client!r} could not be probed and will not be chosen.",
                 NoUpdateWarning,
-                stacklevel=6,
+                stacklevel=_USER,
             )
 
     def _take_updates(self, answers: Replies) -> None:
@@ -312,7 +316,7 @@ class Server:
             warnings.warn(
                 f"No update in round {self.round + 1}, the global model stays as it was: {fates}.",
                 NoUpdateWarning,
-                stacklevel=6,
+                stacklevel=_USER,
             )
         done, every = self.round + 1, self.method.evaluate_every
         due = every and (done % every == 0 or done >= self._until)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from .. import networks
-from ..base import ClassTarget, TrainingRows, read_weights
-from ..modalities import InputSpec, check_modalities
+from ..base import ClassTarget, TrainingRows, read_held_rows
+from ..modalities import InputSpec
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,17 @@ class Task:
         ValueError
             If a label is not among `classes`, no row has weight, or `X` is not of these shapes.
         """
-        checked = check_modalities(
-            X, spec=self.spec, modalities=modalities, missing="mask", accept_sparse=True
-        ).dense()
-        target = self.target
-        coded = target.encode(y, checked.n_samples)
-        weight = read_weights(sample_weight, checked, target, coded, class_weight)
-        return self.rows(TrainingRows.of(checked, target, coded, weight))
+        given = read_held_rows(
+            X,
+            y,
+            sample_weight,
+            spec=self.spec,
+            target=self.target,
+            modalities=modalities,
+            missing="mask",
+            class_weight=class_weight,
+        )
+        return self.rows(given)
 
     def rows(self, given: TrainingRows) -> networks.ModalityRows:
         """Tensors of rows that have been read."""

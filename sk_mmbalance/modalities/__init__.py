@@ -3,15 +3,21 @@
 from ._check import check_modalities
 from ._checked import CheckedModalities
 from ._container import Modalities
+from ._forms import Forms, read_forms
 from ._missing import missing_rows
 from ._raw import name_modalities
 from ._spec import InputSpec
+from ._values import in_row_order, take_rows
 
 __all__ = [
     "CheckedModalities",
+    "Forms",
     "InputSpec",
     "Modalities",
     "check_modalities",
+    "in_row_order",
     "missing_rows",
     "name_modalities",
+    "read_forms",
+    "take_rows",
 ]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
 
 from ..exceptions import MissingModalityError
 from ._checked import CheckedModalities
-from ._container import LazyRows
 from ._forms import read_forms
 from ._missing import missing_values
+from ._numeric import read_numbers
+from ._sequences import Numbers, padded_lengths
 from ._spec import InputSpec, compare_with_fit, new_spec
-
-# Exact in float32; a float64 copy of images would take twice to eight times the memory.
-_SMALL_DTYPES = {np.dtype(t) for t in ("bool", "int8", "uint8", "int16", "uint16", "float16")}
 
 
 def check_modalities(
@@ -29,6 +27,8 @@ def check_modalities(
     accept_sparse: bool = False,
     keep_all_missing: bool = False,
     keep_absent: bool = False,
+    only: Collection[str] | None = None,
+    accept_lengths: bool = False,
 ) -> CheckedModalities:
     """Read any accepted form of multimodal input as numeric arrays by name.
 
@@ -53,6 +53,12 @@ def check_modalities(
         Whether a row may lack every modality.
     keep_absent : bool, default=False
         Whether, in `fit`, all rows may lack a modality, as at one of several clients.
+    only : collection of str, default=None
+        Names of the modalities that are looked at, where not all are used. Others count as missing
+        in every row, whatever stands there.
+    accept_lengths : bool, default=False
+        Whether sequences may have unequal lengths: given as a list (or object array) of arrays of
+        shape (time, features), or as one array in which NaN fills them up at the end.
 
     Returns
     -------
@@ -62,80 +68,118 @@ def check_modalities(
     Raises
     ------
     TypeError
-        For a list of arrays, a name that is no string, or data of no numeric kind.
+        For a list of arrays, a name that is no string, or data of no numeric kind (dates, text,
+        objects), by the name of the column if it has one.
     ValueError
-        For anything else that cannot be used; the message names what came and the mend.
+        For anything else that cannot be used; the message names what came and the remedy.
     """
     if missing not in ("error", "mask"):
         raise ValueError(f"`missing` must be 'error' or 'mask'; got {missing!r}.")
     forms = read_forms(
-        X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=accept_sparse
+        X,
+        estimator=estimator,
+        spec=spec,
+        modalities=modalities,
+        accept_sparse=accept_sparse,
+        as_arrays=True,
     )
-    raw = forms.values
+    raw = {n: value for n, value in forms.values.items() if only is None or n in only}
     lacking = [] if spec is None else [name for name in spec.names if name not in raw]
-    if lacking and missing != "mask":
+    needed = lacking if only is None else [name for name in lacking if name in only]
+    if needed and (missing != "mask" or not raw):
         raise MissingModalityError(
-            f"`X` lacks modality {', '.join(map(repr, lacking))} seen in fit; got {list(raw)}. "
-            "Pass it, or fit with `missing='mask'`."
+            f"`X` lacks modality {', '.join(map(repr, needed))} seen in fit; got "
+            f"{list(forms.values)}. Pass it, or fit with `missing='mask'`."
         )
-    arrays = {name: _numeric(name, raw[name], estimator, accept_sparse) for name in sorted(raw)}
+    read = {name: read_numbers(name, raw[name], estimator, accept_sparse) for name in sorted(raw)}
+    arrays = {name: numbers.array for name, numbers in read.items()}
     _refuse_unequal_lengths(arrays)
     n_samples = next(iter(arrays.values())).shape[0]
+    known = () if spec is None else spec.sequences
+    lengths = {}
+    for name, numbers in read.items():
+        if accept_lengths:
+            numbers = _with_lengths(numbers, name in known)
+            arrays[name] = numbers.array
+        if numbers.lengths is not None:
+            if not accept_lengths:
+                _refuse_lengths(name, numbers.lengths, estimator)
+            lengths[name] = numbers.lengths
+    shapes = {name: tuple(array.shape[1:]) for name, array in arrays.items()}
+    labels = {name: n.names or forms.feature_names.get(name) for name, n in read.items()}
     fitting = spec is None
     if spec is None:
-        spec = new_spec(forms, arrays)
+        spec = new_spec(forms, shapes, labels, tuple(lengths))
     else:
-        compare_with_fit(raw, arrays, spec)
+        _refuse_new_lengths(lengths, spec)
+        compare_with_fit(shapes, labels, spec)
         for name in lacking:
             dtype = np.result_type(*(a.dtype for a in arrays.values()))
             arrays[name] = np.full((n_samples, *spec.shapes[name]), np.nan, dtype=dtype)
+            if name in known:
+                lengths[name] = np.zeros(n_samples, dtype=int)
         arrays = {name: arrays[name] for name in spec.names}
-    present = np.column_stack([_presence(name, arrays[name], missing) for name in arrays])
+    unseen = set() if only is None else set(arrays) - set(only)
+    present = np.column_stack(
+        [
+            np.zeros(n_samples, dtype=bool)
+            if name in unseen
+            else _presence(name, arrays[name], missing)
+            for name in arrays
+        ]
+    )
     if missing == "mask":
         _refuse_empty_rows(present, keep_all_missing)
         if fitting and not keep_absent:
             _refuse_absent_modality(present, list(arrays))
     on_disk = any(isinstance(value, np.memmap) for value in raw.values())
-    return CheckedModalities(arrays, present, spec, on_disk)
+    return CheckedModalities(arrays, present, spec, on_disk, lengths)
 
 
-# -- values --------------------------------------------------------------------------------
+# -- sequences of unequal length -------------------------------------------------------------
 
 
-def _numeric(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Any:
-    """Read a modality as a C-contiguous float array (or CSR matrix)."""
-    if isinstance(value, LazyRows):
-        value = value.read()
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = value.detach().cpu().numpy()
-    dtype = getattr(value, "dtype", None)
-    small = isinstance(dtype, np.dtype) and dtype in _SMALL_DTYPES
-    try:
-        array = check_array(
-            value,
-            accept_sparse="csr" if accept_sparse else False,
-            dtype=np.float32 if small else [np.float64, np.float32],
-            order="C",
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_all_finite=False,
-            ensure_min_features=1 if getattr(value, "ndim", 0) == 2 else 0,
-            estimator=estimator,
-            input_name=name,
-        )
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        if isinstance(dtype, np.dtype) and dtype.kind in "OUS":
-            raise kind(
-                f"`X` modality {name!r} must be numeric; got dtype {dtype} ({error}). Encode it "
-                "first, for example with ModalityTransformer."
-            ) from error
-        raise kind(f"`X` modality {name!r} cannot be used: {error}") from error
-    if array.ndim == 1:
-        array = array.reshape(-1, 1)
-    if not issparse(array) and array[:1].size == 0:
-        raise ValueError(f"`X` modality {name!r} has no values (shape {array.shape}).")
-    return array
+def _with_lengths(numbers: Numbers, known: bool) -> Numbers:
+    """Lengths of sequences that NaN fills up, and of sequences that are all as long here."""
+    array, lengths = numbers.array, numbers.lengths
+    if lengths is None and not issparse(array) and array.ndim >= 3:
+        found = padded_lengths(array) if np.isnan(array).any() else None
+        if found is not None and (known or (found[found > 0] < array.shape[1]).any()):
+            lengths = found
+            array = array.copy()  # it may be the user's own
+            array[(np.arange(array.shape[1]) >= lengths[:, None]) & (lengths > 0)[:, None]] = 0
+        elif known and found is None:
+            lengths = np.full(len(array), array.shape[1])
+    return Numbers(array, numbers.names, lengths)
+
+
+def _refuse_lengths(name: str, lengths: np.ndarray, estimator: Any) -> None:
+    there = lengths[lengths > 0]
+    who = "what reads it" if estimator is None else type(estimator).__name__
+    raise ValueError(
+        f"`X` modality {name!r} has sequences of unequal length ({there.min()} to {there.max()} "
+        f"steps), and {who} would take padding for data. Cut them to one length, or make a "
+        "vector of each (means, extremes, a spectrum)."
+    )
+
+
+def _refuse_new_lengths(lengths: dict[str, np.ndarray], spec: InputSpec) -> None:
+    for name in lengths:
+        if name not in spec.sequences:
+            raise ValueError(
+                f"`X` modality {name!r} has sequences of unequal length, but all that fit saw had "
+                f"the shape {spec.shapes[name]}."
+            )
+
+
+# -- missing rows ----------------------------------------------------------------------------
+
+
+_ONE_COLUMN = (
+    " (A modality of one column is missing wherever its only value is, and ModalityTransformer "
+    "leaves missing rows as they are: to impute it, impute it beforehand, or put it into one "
+    "modality with other columns.)"
+)
 
 
 def _presence(name: str, array: Any, missing: str) -> np.ndarray:
@@ -158,6 +202,12 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
         return np.ones(n_samples, dtype=bool)
     absent = np.asarray(flags.all(axis=1))
     partly = int((flags.any(axis=1) & ~absent).sum())
+    if partly and padded_lengths(array) is not None:
+        raise ValueError(
+            f"`X` modality {name!r} contains NaN in part of {partly} row(s), always at the end: "
+            "these look like sequences padded to one length, and padding would be taken for data. "
+            "Cut them to one length, or make a vector of each (means, extremes, a spectrum)."
+        )
     if partly:
         raise ValueError(
             f"`X` modality {name!r} contains NaN in part of {partly} row(s); a modality is present "
@@ -168,6 +218,7 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
         raise MissingModalityError(
             f"`X` modality {name!r} contains NaN in all values of {int(absent.sum())} row(s): it "
             "is missing there. Fit with `missing='mask'` to train and predict with what is present."
+            + (_ONE_COLUMN if array.size == n_samples else "")
         )
     return ~absent
 

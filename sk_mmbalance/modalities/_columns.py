@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
 
+from .._sklearn import safe_indexing
 from ._names import check_names
+from ._tables import labels_of
 
 
 def resolve_columns(modalities: Any, X: Any) -> dict[str, np.ndarray]:
-    """Column numbers of each modality in the 2-D array or DataFrame `X`.
+    """Column numbers of each modality in the 2-D array or table `X`.
 
     Columns are chosen as in `sklearn.compose.ColumnTransformer`: by slice, integers, column
     names, boolean mask or callable; a string is a regular expression searched in column names.
@@ -25,27 +26,31 @@ def resolve_columns(modalities: Any, X: Any) -> dict[str, np.ndarray]:
             "{'face': slice(0, 40), 'voice': ['mfcc_1', 'mfcc_2']}; got "
             f"{type(modalities).__name__}."
         )
-    columns = {name: _resolve(name, modalities[name], X) for name in check_names(modalities)}
+    labels = labels_of(X)
+    named = None if labels is None else {label: j for j, label in enumerate(labels)}
+    columns = {
+        name: _resolve(name, modalities[name], X, named)
+        for name in check_names(modalities, parameter="modalities")
+    }
     _refuse_overlap(columns)
     return columns
 
 
-def _resolve(name: str, spec: Any, X: Any) -> np.ndarray:
+def _resolve(name: str, spec: Any, X: Any, named: dict[Any, int] | None) -> np.ndarray:
     if callable(spec):
         spec = spec(X)
-    labels = list(X.columns) if isinstance(X, pd.DataFrame) else None
     if isinstance(spec, str):
-        if labels is None:
+        if named is None:
             raise ValueError(
                 f"`modalities` chooses {name!r} by the pattern {spec!r}, which needs column names; "
-                f"got {type(X).__name__}. Pass a DataFrame, or give column numbers."
+                f"got {type(X).__name__}. Pass a table with names, or give column numbers."
             )
-        spec = [bool(re.search(spec, str(label))) for label in labels]
+        pattern = re.compile(spec)
+        spec = [pattern.search(str(label)) is not None for label in named]
     if isinstance(spec, range | set | frozenset | pd.Index):
         spec = list(spec)
-    numbers = pd.DataFrame(np.arange(X.shape[1])[None], columns=labels)
     try:
-        chosen = np.asarray(_safe_indexing(numbers, spec, axis=1), dtype=np.intp).reshape(-1)
+        chosen = _positions(spec, X.shape[1], named)
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise ValueError(
             f"`modalities` gives columns for {name!r} that `X` with {X.shape[1]} columns does not "
@@ -57,6 +62,23 @@ def _resolve(name: str, spec: Any, X: Any) -> np.ndarray:
             "columns. Name at least one, or leave the modality out."
         )
     return chosen
+
+
+def _positions(spec: Any, n_columns: int, named: dict[Any, int] | None) -> np.ndarray:
+    """Column numbers of a slice, of numbers, of a mask or of names."""
+    numbers = np.arange(n_columns)
+    if isinstance(spec, slice):
+        if not any(isinstance(bound, str) for bound in (spec.start, spec.stop)):
+            return numbers[spec]
+        # scikit-learn's slices of names include the last one
+        row = pd.DataFrame(numbers[None], columns=list(named or ()) or None)
+        return np.asarray(safe_indexing(row, spec, axis=1), dtype=np.intp).reshape(-1)
+    wanted = np.atleast_1d(np.asarray(spec))
+    if wanted.size and all(isinstance(item, str) for item in wanted):
+        return np.array([(named or {})[str(item)] for item in wanted], dtype=np.intp)
+    if wanted.dtype == object:  # numbers or a mask, as pandas hands them out
+        wanted = np.asarray(wanted.tolist())
+    return numbers[wanted.astype(np.intp) if wanted.size == 0 else wanted]
 
 
 def _refuse_overlap(columns: dict[str, np.ndarray]) -> None:

@@ -2,88 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
-from scipy.sparse import vstack as sparse_vstack
-from sklearn.utils import _safe_indexing
 
+from ..exceptions import DamagedFileError
+from ._file import read_file, write_file
 from ._names import check_names
-
-
-class LazyRows:
-    """Rows of a memory-mapped array that have been chosen but not read yet.
-
-    Fancy indexing of a memmap reads the rows into memory at once. Keeping the map and the row
-    numbers apart lets every fold of a search share one file.
-    """
-
-    def __init__(self, memmap: np.memmap, rows: np.ndarray):
-        self.memmap = memmap
-        self.rows = rows
-        self.shape = (len(rows), *memmap.shape[1:])
-        self.dtype = memmap.dtype
-
-    def __getitem__(self, key: Any) -> LazyRows:
-        return LazyRows(self.memmap, self.rows[key])
-
-    def read(self) -> np.ndarray:
-        """Read the rows into memory."""
-        return np.asarray(self.memmap[self.rows])
-
-
-def _as_value(name: str, value: Any) -> Any:
-    """Keep anything that has rows; turn plain sequences into arrays."""
-    if isinstance(value, pd.Series):
-        return value.to_frame()
-    if isinstance(value, list | tuple):
-        value = _list_to_array(value)
-    if not hasattr(value, "shape"):
-        value = np.asarray(value)
-    if len(value.shape) == 0:
-        raise ValueError(
-            f"`X` modality {name!r} must have one row per sample; got a scalar "
-            f"({type(value).__name__}). Pass an array of shape (n_samples, ...)."
-        )
-    return value
-
-
-def _refuse_unaligned_frames(values: Mapping[str, Any]) -> None:
-    """Rows are paired by position: row labels that say otherwise are a mistake somewhere."""
-    frames = [(name, v.index) for name, v in values.items() if isinstance(v, pd.DataFrame)]
-    for name, index in frames[1:]:
-        first, expected = frames[0]
-        if not index.equals(expected):
-            raise ValueError(
-                f"`X` modalities {first!r} and {name!r} are DataFrames with different row indices, "
-                "but rows are paired by position. Align them first (`.loc`, `.reindex`), or pass "
-                "`.to_numpy()` if they are in the same order."
-            )
-
-
-def _list_to_array(value: list | tuple) -> np.ndarray:
-    if any(isinstance(item, str) or item is None for item in value):
-        array = np.empty(len(value), dtype=object)
-        array[:] = value
-        return array
-    return np.asarray(value)
-
-
-def _take(value: Any, rows: Any) -> Any:
-    """Rows of one modality; a memory map stays on disk."""
-    if isinstance(value, LazyRows):
-        return value[rows]
-    if isinstance(value, np.memmap) and not isinstance(rows, slice):
-        return LazyRows(value, np.arange(value.shape[0])[rows])
-    if issparse(value):
-        return value.tocsr()[rows]
-    if isinstance(value, np.ndarray) or not hasattr(value, "iloc"):
-        return value[rows]
-    return _safe_indexing(value, np.arange(value.shape[0])[rows])
+from ._tables import columns_by_modality, columns_of, is_table, labels_of
+from ._values import LazyRows, as_value, refuse_unaligned_frames, stack_rows, take_rows
 
 
 class Modalities:
@@ -105,8 +36,10 @@ class Modalities:
     ----------
     modalities : mapping of str to array-like of shape (n_samples, ...), default=None
         Numpy arrays of any number of dimensions (memory-mapped ones stay on disk when rows are
-        taken), DataFrames, scipy sparse matrices, torch tensors, or lists. The mapping form is
-        for names that are no Python identifiers.
+        taken), tables of pandas, polars or pyarrow, scipy sparse matrices, torch tensors, or
+        lists. Sequences of unequal length are a list of arrays of shape (time, features). What is
+        masked in a masked array is missing. The mapping form is for names that are no Python
+        identifiers.
     **named : array-like of shape (n_samples, ...)
         The same, by keyword.
 
@@ -116,14 +49,18 @@ class Modalities:
         Names of the modalities, sorted.
     shape : tuple of int
         ``(n_samples,)``.
+    feature_names : dict of str to tuple of str
+        Column names of those modalities that have some.
 
     Raises
     ------
     TypeError
-        If a name is no string, or `modalities` is a list of arrays.
+        If a name is no string, `modalities` is a list of arrays, a table has not been computed
+        yet, or a torch tensor is sparse.
     ValueError
         If no modality is given, a name is empty or contains ``"__"``, the modalities have
-        unequal numbers of rows, or DataFrames have different row indices.
+        unequal numbers of rows, DataFrames have different row indices, or a list of rows has
+        rows of unequal length.
 
     Examples
     --------
@@ -138,9 +75,13 @@ class Modalities:
     (7, (3, 2))
     """
 
-    def __init__(self, modalities: Mapping[str, Any] | None = None, /, **named: Any):
+    #: Names of columns that their values do not bring themselves (pickles from before lack it).
+    _named_features: Mapping[str, tuple[str, ...]] = {}
+
+    def __init__(self, modalities: Mapping[str, Any] | Modalities | None = None, /, **named: Any):
         if isinstance(modalities, Modalities):
             given: dict[str, Any] = dict(modalities._values)
+            self._named_features = modalities._named_features
         elif modalities is None:
             given = {}
         elif isinstance(modalities, Mapping) and not issparse(modalities):
@@ -155,8 +96,8 @@ class Modalities:
         if repeated:
             raise ValueError(f"`modalities` and keywords both give {repeated}; give each once.")
         given.update(named)
-        self._set({name: _as_value(name, given[name]) for name in check_names(given)})
-        _refuse_unaligned_frames(self._values)
+        self._set({name: as_value(name, given[name]) for name in check_names(given)})
+        refuse_unaligned_frames(self._values)
 
     def _set(self, values: dict[str, Any]) -> None:
         lengths = {name: value.shape[0] for name, value in values.items()}
@@ -170,10 +111,11 @@ class Modalities:
         self._values = values
         self._n_samples = next(iter(lengths.values()))
 
-    @classmethod
-    def _from_values(cls, values: dict[str, Any]) -> Modalities:
-        new = cls.__new__(cls)
+    def _like(self, values: dict[str, Any]) -> Modalities:
+        """Other values of (some of) the same modalities, whose names have been checked."""
+        new = type(self).__new__(type(self))
         new._set(values)
+        new._named_features = {n: f for n, f in self._named_features.items() if n in values}
         return new
 
     # -- what it holds ---------------------------------------------------------------------
@@ -219,19 +161,36 @@ class Modalities:
                     f"{len(key)} parts. Take columns from one modality: X['name'][:, columns]."
                 )
             key = key[0]
-        if isinstance(key, int | np.integer):
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
             row = range(self._n_samples)[key]
             key = slice(row, row + 1)
         if not isinstance(key, slice):
             key = np.asarray(key)
-            if key.dtype.kind in "US" or (key.dtype == object and key.size):
-                return self.select([str(name) for name in key])
-            key = key.astype(np.intp) if key.size == 0 else key
-            if key.dtype == bool and len(key) != self._n_samples:
+            if key.ndim != 1:
                 raise IndexError(
-                    f"a mask of length {len(key)} does not fit {self._n_samples} samples."
+                    "`Modalities` takes a row number, a slice, or a list of row numbers, a mask or "
+                    f"a list of names; got an index of shape {key.shape} ({key.dtype})."
                 )
-        return self._from_values({name: _take(value, key) for name, value in self._values.items()})
+            if key.size and all(isinstance(item, str) for item in key):
+                return self.select([str(name) for name in key])
+            key = self._row_numbers(key)
+        return self._like({name: take_rows(value, key) for name, value in self._values.items()})
+
+    def _row_numbers(self, key: np.ndarray) -> np.ndarray:
+        """Row numbers (all of them 0 or more) of row numbers or a mask."""
+        if key.dtype == object:
+            kinds = {np.asarray(item).dtype.kind for item in key}
+            key = key.astype(bool) if kinds == {"b"} else key
+            key = key.astype(np.intp) if kinds and kinds <= {"i", "u"} else key
+        if key.size == 0:
+            key = key.astype(np.intp)
+        if key.dtype.kind not in "iub":
+            raise IndexError(
+                f"`Modalities` takes row numbers, a mask or names; got an index of {key.dtype}."
+            )
+        if key.dtype == bool and len(key) != self._n_samples:
+            raise IndexError(f"a mask of length {len(key)} does not fit {self._n_samples} samples.")
+        return np.arange(self._n_samples)[key]
 
     def _read(self, name: str) -> Any:
         if name not in self._values:
@@ -239,17 +198,69 @@ class Modalities:
         value = self._values[name]
         return value.read() if isinstance(value, LazyRows) else value
 
+    def sample_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one sample of a modality, without reading it."""
+        return tuple(self._values[name].shape[1:])
+
+    @property
+    def feature_names(self) -> dict[str, tuple[str, ...]]:
+        """Column names of those modalities that have some."""
+        found = {}
+        for name, value in self._values.items():
+            labels = labels_of(value) or self._named_features.get(name, ())
+            if labels and isinstance(labels[0], str):
+                found[name] = tuple(str(label) for label in labels)
+        return found
+
+    def with_feature_names(self, names: Mapping[str, Sequence[str]]) -> Modalities:
+        """Name the columns of modalities that are arrays.
+
+        Parameters
+        ----------
+        names : mapping of str to sequence of str
+            Column names by modality, one for each value of a row.
+
+        Returns
+        -------
+        X : Modalities
+            The same arrays; row selection, `save` and estimators keep the names.
+
+        Raises
+        ------
+        KeyError
+            If there is no such modality.
+        ValueError
+            If the number of names is not that of the columns.
+        """
+        unknown = sorted(set(names) - set(self.names))
+        if unknown:
+            raise KeyError(f"no modality {unknown}; there are {list(self.names)}.")
+        for name, features in names.items():
+            n_columns = int(np.prod(self._values[name].shape[1:]))
+            if len(features) != n_columns:
+                raise ValueError(
+                    f"`names` has {len(features)} names for {name!r}, which has {n_columns} "
+                    "columns."
+                )
+        new = self._like(self._values)
+        new._named_features = {
+            **self._named_features,
+            **{name: tuple(str(f) for f in features) for name, features in names.items()},
+        }
+        return new
+
     def select(self, names: list[str]) -> Modalities:
         """Only the modalities in `names`."""
         missing = sorted(set(names) - set(self.names))
         if missing:
             raise KeyError(f"no modality {missing}; there are {list(self.names)}.")
-        return self._from_values({name: self._values[name] for name in sorted(set(names))})
+        return self._like({name: self._values[name] for name in sorted(set(names))})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError(
             "`Modalities` is no single array. Select one modality (X['name']) or put "
-            "`ModalityConcatenator()` before an estimator that wants one 2-D array."
+            "`ModalityConcatenator()` before an estimator that wants one 2-D array. What resamples "
+            "rows takes their numbers: X[rows]."
         )
 
     def __repr__(self) -> str:
@@ -274,7 +285,8 @@ class Modalities:
                     f"`parts` must have the same modalities; got {list(names)} and "
                     f"{list(part.names)}."
                 )
-        return cls({name: _stack_rows([part[name] for part in parts]) for name in names})
+        stacked = {name: stack_rows([part[name] for part in parts]) for name in names}
+        return parts[0]._like(stacked)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Modalities:
@@ -285,8 +297,11 @@ class Modalities:
                 f"{type(frame).__name__}"
                 + (f" with {frame.columns.nlevels} level(s)." if hasattr(frame, "columns") else ".")
             )
-        names = frame.columns.get_level_values(0).unique()
-        return cls({name: frame[name] for name in names})
+        features = frame.columns.get_level_values(1)
+        blocks = {}
+        for name, numbers in columns_by_modality(frame).items():
+            blocks[name] = frame.iloc[:, numbers].set_axis(features[numbers], axis=1)
+        return cls(blocks)
 
     def to_frame(self) -> pd.DataFrame:
         """To a DataFrame with two-level columns; every modality must be 2-D."""
@@ -297,38 +312,73 @@ class Modalities:
                     f"`to_frame` needs 2-D modalities; {name!r} has shape {tuple(value.shape)}. "
                     "Leave it out with select(), or flatten it."
                 )
-            blocks[name] = (
-                value
-                if isinstance(value, pd.DataFrame)
-                else _frame_of(value.toarray() if issparse(value) else np.asarray(value))
-            )
+            blocks[name] = self._as_frame(name, value)
         first = next((v for v in blocks.values() if not isinstance(v.index, pd.RangeIndex)), None)
         index = pd.RangeIndex(len(self)) if first is None else first.index
         return pd.concat({n: b.set_axis(index, axis=0) for n, b in blocks.items()}, axis=1)
 
+    def _as_frame(self, name: str, value: Any) -> pd.DataFrame:
+        if isinstance(value, pd.DataFrame):
+            return value
+        if is_table(value):
+            return pd.DataFrame({label: column for label, column in columns_of(value)})
+        # names, not numbers, as what `load` and other tables bring
+        names = self._named_features.get(name) or [str(j) for j in range(value.shape[1])]
+        array = value.toarray() if issparse(value) else np.asarray(value)
+        return pd.DataFrame(array, columns=list(names))
+
     @classmethod
     def load(cls, file: str | PathLike) -> Modalities:
-        """From an ``.npz`` file whose entry ``modalities`` lists the names of the arrays.
+        """From an ``.npz`` file, of `save` or of ``numpy.savez``.
 
-        Without that entry every array of the file is taken for a modality. Nothing is unpickled.
+        What `save` wrote is compared with its checksum first. Otherwise an entry ``modalities``
+        lists the names of the arrays; without that entry every array of the file is taken for a
+        modality. Sizes are checked before room is made for them, and nothing is unpickled.
+
+        Parameters
+        ----------
+        file : str or path-like
+            The file.
+
+        Returns
+        -------
+        X : Modalities
+            Tables that were saved come back as DataFrames, torch tensors as arrays.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file is damaged or holds no modalities; a ``ValueError`` that names the file.
+        OSError
+            If the file cannot be opened.
         """
-        with np.load(file, allow_pickle=False) as archive:
-            names = archive["modalities"] if "modalities" in archive.files else archive.files
-            return cls({str(name): archive[str(name)] for name in names})
+        parts = read_file(file)
+        try:
+            loaded = cls({name: value for name, value, _ in parts})
+            names = {name: features for name, _, features in parts if features is not None}
+            return loaded.with_feature_names(names)
+        except (TypeError, ValueError) as error:
+            raise DamagedFileError(f"{file} does not hold modalities: {error}") from error
 
     def save(self, file: str | PathLike) -> None:
-        """To an ``.npz`` file that `load` reads."""
-        np.savez_compressed(file, modalities=np.array(self.names), **dict(self.items()))
+        """To an ``.npz`` file that `load` reads.
 
+        The file appears in one step, whole: if something fails (a full disk, Ctrl-C), the file
+        that was there stays. Arrays of numbers, dates or strings, lists of text, sparse matrices,
+        sequences of unequal length and tables of numbers can be kept, a table with the names of
+        its columns (and without the labels of its rows).
 
-def _stack_rows(blocks: list[Any]) -> Any:
-    if all(isinstance(block, pd.DataFrame) for block in blocks):
-        return pd.concat(blocks)
-    if any(issparse(block) for block in blocks):
-        return sparse_vstack(blocks, format="csr")
-    return np.concatenate([np.asarray(block) for block in blocks])
+        Parameters
+        ----------
+        file : str or path-like
+            The file; ``.npz`` is added if it does not end so.
 
-
-def _frame_of(values: np.ndarray) -> pd.DataFrame:
-    # names, not numbers: only names are compared between fit and predict
-    return pd.DataFrame(values, columns=[str(column) for column in range(values.shape[1])])
+        Raises
+        ------
+        TypeError, ValueError
+            If a modality cannot be kept; the message names it.
+        OSError
+            If the file cannot be written.
+        """
+        parts = ((name, self[name], self._named_features.get(name)) for name in self)
+        write_file(file, parts)

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from ._tables import columns_of, is_table
+from ._tensors import is_tensor, tensor_to_array
+
 
 def missing_values(value: Any) -> np.ndarray | None:
     """Boolean array ``(n_samples, n_values)`` of NaN / None entries, or None if there are none."""
@@ -15,7 +18,11 @@ def missing_values(value: Any) -> np.ndarray | None:
         return None
     if isinstance(value, pd.DataFrame):
         flags = value.isna().to_numpy()
+    elif is_table(value):
+        flags = np.column_stack([pd.isna(column) for _, column in columns_of(value)])
     else:
+        if is_tensor(value):
+            value = tensor_to_array("`X`", value)
         value = np.asarray(value)
         if value.dtype.kind == "f":
             # one pass that allocates nothing answers the usual case
@@ -23,6 +30,8 @@ def missing_values(value: Any) -> np.ndarray | None:
                 if np.isfinite(np.sum(value)):
                     return None
             flags = np.isnan(value)
+        elif value.dtype.kind in "mM":
+            flags = np.isnat(value)
         elif value.dtype == object:
             flags = np.asarray(pd.isna(value.reshape(-1))).reshape(value.shape)
         else:

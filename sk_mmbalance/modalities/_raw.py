@@ -6,7 +6,10 @@ from typing import Any
 
 from ._container import Modalities
 from ._forms import read_forms
+from ._names import the_modality
+from ._numeric import stack_vectors
 from ._spec import InputSpec, compare_with_fit, new_spec
+from ._tables import is_table
 
 
 def name_modalities(
@@ -14,7 +17,8 @@ def name_modalities(
 ) -> tuple[Modalities, InputSpec]:
     """Read any accepted form of input without asking for numbers.
 
-    Text, sparse matrices, NaN in part of a row: all pass. For transformers, whose task it is to
+    Text, sparse matrices, NaN in part of a row: all pass, as they came; only a column of vectors
+    of one length is stacked. For transformers, whose task it is to
     make numbers of them; everything that learns from numbers uses `check_modalities`.
 
     Parameters
@@ -35,12 +39,17 @@ def name_modalities(
     spec : InputSpec
         What later calls are compared with.
     """
-    forms = read_forms(
-        X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=True, numeric=False
-    )
-    container = Modalities(forms.values)
-    values = container._values
+    forms = read_forms(X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=True)
+    labels: dict[str, tuple[str | int, ...] | None] = dict(forms.feature_names)
+    values = {}
+    for name, value in forms.values.items():
+        values[name], found = stack_vectors(the_modality(name), value)
+        labels[name] = labels.get(name) or found
+    container = Modalities(values)
+    named = {n: f for n, f in labels.items() if f and not is_table(values[n])}
+    container = container.with_feature_names({n: [str(x) for x in f] for n, f in named.items()})
+    shapes = {name: tuple(value.shape[1:]) for name, value in values.items()}
     if spec is None:
-        return container, new_spec(forms, values)
-    compare_with_fit(values, values, spec)
+        return container, new_spec(forms, shapes, labels)
+    compare_with_fit(shapes, labels, spec)
     return container, spec

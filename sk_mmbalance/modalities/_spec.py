@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    from ._forms import Forms
+
+Labels = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -23,15 +28,19 @@ class InputSpec:
         Column names of a flat DataFrame, or ``modality__feature`` for named modalities.
     columns : dict of str to ndarray of int, or None
         Column numbers in a flat table; None when modalities came by name.
-    feature_names : dict of str to tuple of str
-        Column names of those modalities that came with some.
+    feature_names : dict of str to tuple of str or int
+        Names of the columns of those modalities that came with some.
+    sequences : tuple of str
+        Modalities whose rows had unequal numbers of steps; the first number of their shape is the
+        longest that `fit` saw.
     """
 
     shapes: dict[str, tuple[int, ...]]
     n_features_in: int
     feature_names_in: np.ndarray | None = None
     columns: dict[str, np.ndarray] | None = None
-    feature_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    feature_names: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
+    sequences: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,36 +51,55 @@ class InputSpec:
         """Only the given modalities, as if they had come by name."""
         shapes = {name: self.shapes[name] for name in names}
         features = {name: self.feature_names[name] for name in names if name in self.feature_names}
-        return InputSpec(
-            shapes, _n_values(shapes), _joined_feature_names(shapes, features), None, features
-        )
-
-
-def new_spec(forms: Any, arrays: dict[str, Any]) -> InputSpec:
-    """Describe input seen in `fit`: `forms` as it came, `arrays` as they are used."""
-    columns, names = forms.columns, forms.column_names
-    shapes = {name: tuple(array.shape[1:]) for name, array in sorted(arrays.items())}
-    if columns is None:
-        features = {name: f for name in shapes if (f := _feature_names(forms.values[name]))}
         joined = _joined_feature_names(shapes, features)
-        return InputSpec(shapes, _n_values(shapes), joined, None, features)
-    features = {}
-    if names is not None:
-        features = {name: tuple(names[columns[name]].tolist()) for name in shapes}
-    return InputSpec(shapes, forms.n_columns, names, columns, features)
+        sequences = tuple(name for name in self.sequences if name in shapes)
+        return InputSpec(shapes, _n_values(shapes), joined, None, features, sequences)
 
 
-def compare_with_fit(raw: dict[str, Any], arrays: dict[str, Any], spec: InputSpec) -> None:
+def new_spec(
+    forms: Forms,
+    shapes: dict[str, tuple[int, ...]],
+    labels: Mapping[str, Labels | None],
+    sequences: tuple[str, ...] = (),
+) -> InputSpec:
+    """Describe input seen in `fit`.
+
+    Parameters
+    ----------
+    forms : Forms
+        The input as it came.
+    shapes : dict of str to tuple of int
+        Shape of one sample of each modality.
+    labels : mapping of str to tuple of str or int, or None
+        Names of its columns.
+    sequences : tuple of str, default=()
+        Modalities of sequences of unequal length.
+    """
+    shapes = dict(sorted(shapes.items()))
+    features = {name: found for name in shapes if (found := labels[name])}
+    if forms.columns is None:
+        joined = _joined_feature_names(shapes, features)
+        return InputSpec(shapes, _n_values(shapes), joined, None, features, sequences)
+    names = forms.column_names
+    return InputSpec(shapes, forms.n_columns, names, forms.columns, features, sequences)
+
+
+def compare_with_fit(
+    shapes: Mapping[str, tuple[int, ...]], labels: Mapping[str, Labels | None], spec: InputSpec
+) -> None:
     """Refuse modalities whose shape or column names differ from those of `fit`."""
-    for name, array in arrays.items():
-        shape = tuple(array.shape[1:])
-        if shape != spec.shapes[name]:
+    for name, shape in shapes.items():
+        seen_shape = spec.shapes[name]
+        free = 1 if name in spec.sequences and shape else 0  # the number of steps
+        if shape[free:] != seen_shape[free:]:
             raise ValueError(
-                f"`X` modality {name!r} has shape {shape} per sample, but {spec.shapes[name]} was "
+                f"`X` modality {name!r} has shape {shape} per sample, but {seen_shape} was "
                 "seen in fit."
             )
-        seen, names = spec.feature_names.get(name), _feature_names(raw[name])
-        if seen is not None and names is not None and names != seen:
+        seen, names = spec.feature_names.get(name), labels[name]
+        if not seen or not names or type(seen[0]) is not type(names[0]):
+            continue  # what has no names, or numbers instead of them, goes by position
+        if names != seen:
             raise ValueError(
                 f"`X` modality {name!r} has features {list(names)}, but fit saw {list(seen)}: the "
                 "same names in the same order are needed."
@@ -82,17 +110,11 @@ def _n_values(shapes: dict[str, tuple[int, ...]]) -> int:
     return sum(int(np.prod(shape)) for shape in shapes.values())
 
 
-def _feature_names(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, pd.DataFrame) and all(isinstance(c, str) for c in value.columns):
-        return tuple(value.columns)
-    return None
-
-
 def _joined_feature_names(
-    shapes: dict[str, tuple[int, ...]], features: dict[str, tuple[str, ...]]
+    shapes: dict[str, tuple[int, ...]], features: dict[str, Labels]
 ) -> np.ndarray | None:
-    """``modality__feature`` if every modality names its features, else None."""
-    if set(features) != set(shapes):
+    """``modality__feature`` if every modality names its features by strings, else None."""
+    if set(features) != set(shapes) or not all(isinstance(f[0], str) for f in features.values()):
         return None
     joined = [f"{name}__{feature}" for name in shapes for feature in features[name]]
     return np.asarray(joined, dtype=object)

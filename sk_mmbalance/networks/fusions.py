@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .keys import ByModality
+from .target_loss import entropy
 
 Embeddings = dict[str, Tensor]
 Presence = dict[str, Tensor] | None
@@ -50,6 +51,12 @@ class ConcatFusion(nn.Module):
             total = torch.addmm(total, u, weight.t())
         return total, None
 
+    def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
+        """What each modality adds to the logits, the bias shared among those a row has."""
+        weights: Any = {m: self.maps[m].weight for m in embeddings}
+        parts = {m: u @ weights[m].t() for m, u in embeddings.items()}
+        return _share_bias(parts, self.bias, present)
+
 
 class SumFusion(nn.Module):
     """One linear layer on the sum of the embeddings (projected to one size if need be)."""
@@ -63,6 +70,12 @@ class SumFusion(nn.Module):
         """Add up the embeddings, then classify."""
         parts = {m: self.project[m](u) for m, u in embeddings.items()}
         return self.out(_total(list(parts.values()))), None
+
+    def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
+        """What each modality adds to the logits, the bias shared among those a row has."""
+        weight = self.out.weight.t()
+        parts = {m: self.project[m](u) @ weight for m, u in embeddings.items()}
+        return _share_bias(parts, self.out.bias, present)
 
 
 class LateFusion(nn.Module):
@@ -92,12 +105,82 @@ class LateFusion(nn.Module):
     ):
         super().__init__()
         self.heads = ByModality({m: nn.Linear(dims[m], n_classes) for m in dims})
-        self.weights = {m: 1.0 if weights is None else float(weights[m]) for m in sorted(dims)}
+        self.set_weights(weights)
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Average the heads' logits over the modalities present."""
         parts = {m: self.heads[m](u) for m, u in embeddings.items()}
         return weighted_mean(parts, self.weights, present), parts
+
+    def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
+        """The logits of each modality's own head."""
+        return {m: self.heads[m](u) for m, u in embeddings.items()}
+
+    def set_weights(self, weights: Mapping[str, float] | None) -> None:
+        """Choose the weight of each modality; None weighs them equally."""
+        self.weights = {m: 1.0 if weights is None else float(weights[m]) for m in self.heads}
+
+
+class SharedHead(nn.Module):
+    """One linear head for all modalities, and a mean of what it makes of each.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Sizes of the embeddings; unequal ones are brought to the largest by a map without bias.
+    n_classes : int
+        Number of classes.
+    weights : mapping of str to float, default=None
+        Weight of each modality; None weighs them equally.
+    by_certainty : bool, default=True
+        Whether a row's modalities are weighed by ``exp(-entropy)`` besides.
+    """
+
+    #: what each modality gives of its own is trained, not derived from the fusion
+    gives_own_logits = True
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        n_classes: int,
+        weights: Mapping[str, float] | None = None,
+        by_certainty: bool = True,
+    ):
+        super().__init__()
+        self.project, size = _to_one_size(dims)
+        self.head = nn.Linear(size, n_classes)
+        self.by_certainty = by_certainty
+        self.set_weights(weights)
+
+    def set_weights(self, weights: Mapping[str, float] | None) -> None:
+        """Choose the weight of each modality; None weighs them equally."""
+        self.weights = {m: 1.0 if weights is None else float(weights[m]) for m in self.project}
+
+    def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
+        """Fused logits, and those of each modality."""
+        parts = self.terms(embeddings, present)
+        return self.fuse(parts, present), parts
+
+    def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
+        """What the head makes of each modality."""
+        return {m: self.head(self.project[m](u)) for m, u in embeddings.items()}
+
+    def fuse(self, parts: Mapping[str, Tensor], present: Presence = None) -> Tensor:
+        """Mean of the modalities' logits over those present."""
+        if not self.by_certainty:
+            return weighted_mean(parts, self.weights, present)
+        scores = torch.stack(
+            [math.log(self.weights[m]) - entropy(z) for m, z in parts.items()], dim=1
+        )
+        if present is not None:
+            here = torch.stack([present[m] for m in parts], dim=1)
+            scores = scores.masked_fill(~here, torch.finfo(scores.dtype).min)
+        shares = scores.softmax(dim=1)
+        return (shares[:, :, None] * torch.stack(list(parts.values()), dim=1)).sum(dim=1)
+
+    def no_logits(self, n_rows: int) -> Tensor:
+        """What stands for a modality that no row of a batch has."""
+        return self.head.bias.new_zeros((n_rows, len(self.head.bias)))
 
 
 class GatedFusion(nn.Module):
@@ -250,6 +333,15 @@ def weighted_mean(
     scale = _total(list(shares.values()))
     scale = scale.clamp_min(torch.finfo(scale.dtype).tiny)  # rows that have none of these
     return _total([z * (shares[m] / scale)[:, None] for m, z in logits.items()])
+
+
+def _share_bias(parts: Mapping[str, Tensor], bias: Tensor, present: Presence) -> dict[str, Tensor]:
+    """Give every modality that a row has an equal part of the bias."""
+    if present is None:
+        return {m: z + bias / len(parts) for m, z in parts.items()}
+    here = {m: present[m].to(bias.dtype)[:, None] for m in parts}
+    number = _total(list(here.values())).clamp_min(1)
+    return {m: z + here[m] / number * bias for m, z in parts.items()}
 
 
 def _total(terms: list[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .fusions import Embeddings
 from .keys import ByModality
 
 
@@ -21,10 +22,13 @@ class MultimodalOutput(NamedTuple):
     unimodal : dict of str to Tensor of shape (batch, n_classes)
         Logits of each modality: its own head's where there is one, else what the fusion makes of
         this modality alone (then without gradient).
+    embeddings : dict of str to Tensor of shape (batch, dim_m), or None
+        What the fusion was given; None where outputs of several batches were put together.
     """
 
     logits: Tensor
     unimodal: dict[str, Tensor]
+    embeddings: dict[str, Tensor] | None = None
 
 
 class MultimodalModule(nn.Module):
@@ -44,6 +48,13 @@ class MultimodalModule(nn.Module):
     copied : collection of str, default=()
         Modalities whose backbone gets a copy of its input: it may write into it, and without a
         copy that would be the caller's own array.
+
+    Attributes
+    ----------
+    running : ModuleDict
+        What a balancing method keeps from step to step, by the method's name: buffers, and modules
+        that are not trained with the network. Weights that are saved, restored, copied or moved to
+        another device take it along.
     """
 
     def __init__(
@@ -58,6 +69,7 @@ class MultimodalModule(nn.Module):
         self.backbones = ByModality(backbones)
         self.fusion = fusion
         self.heads = None if heads is None else ByModality(heads)
+        self.running = nn.ModuleDict()
 
     @property
     def names(self) -> list[str]:
@@ -95,14 +107,28 @@ class MultimodalModule(nn.Module):
         fused = self.fusion(embeddings, present)
         logits, parts = fused if isinstance(fused, tuple) else (fused, None)
         if not unimodal:
-            return MultimodalOutput(logits, {})
+            return MultimodalOutput(logits, {}, embeddings)
         if self.heads is not None:
             own = {name: self.heads[name](u) for name, u in embeddings.items()}
         elif parts is not None:
             own = parts
         else:
             own = {name: self.alone(name, u) for name, u in embeddings.items()}
-        return MultimodalOutput(logits, own)
+        return MultimodalOutput(logits, own, embeddings)
+
+    def share(
+        self, embeddings: Embeddings, present: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Each modality's part of the fused classifier.
+
+        Of the fusions "concat", "sum" and "late" these are the terms that add up to the fused
+        logits (of "late" the terms' logits before they are weighted). Of any other fusion it is
+        what the fusion makes of the modality alone, without gradient.
+        """
+        terms = getattr(self.fusion, "terms", None)
+        if terms is not None:
+            return terms(embeddings, present)
+        return {name: self.alone(name, u) for name, u in embeddings.items()}
 
     @torch.no_grad()
     def alone(self, name: str, embedding: Tensor) -> Tensor:

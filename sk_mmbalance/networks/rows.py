@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,8 @@ class ModalityRows(Dataset):
         Weight of every row; None when all are 1.
     resident : bool
         Whether all rows fit on the training device at once.
+    extras : dict of str to Tensor of shape (n_samples, ...)
+        What a balancing method knows of every row; a batch has it under "extras".
     """
 
     inputs: dict[str, Any]
@@ -54,6 +57,7 @@ class ModalityRows(Dataset):
     present: dict[str, Tensor] | None = None
     weight: Tensor | None = None
     resident: bool = field(default=True, compare=False)
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -65,7 +69,17 @@ class ModalityRows(Dataset):
             X["present"] = {name: p[rows] for name, p in self.present.items()}
         if self.weight is not None:
             X["weight"] = self.weight[rows]
+        if self.extras:
+            X["extras"] = {name: value[rows] for name, value in self.extras.items()}
         return X, self.codes[rows]
+
+    @property
+    def n_values(self) -> int:
+        """Number of values of one row, over all modalities."""
+        shapes = [
+            (x.matrix if isinstance(x, SparseInput) else x).shape for x in self.inputs.values()
+        ]
+        return sum(math.prod(shape[1:]) for shape in shapes)
 
     def only(self, name: str) -> ModalityRows:
         """One modality; for rows that all have it."""
@@ -80,6 +94,7 @@ class ModalityRows(Dataset):
             codes=codes,
             present=X.get("present"),
             weight=X.get("weight"),
+            extras=X.get("extras", {}),
         )
 
 
@@ -92,6 +107,8 @@ def to_rows(
     device: torch.device,
 ) -> ModalityRows:
     """Move read input to `device`, or leave it in main memory if it does not fit there."""
+    if dtype == torch.float32:
+        checked.refuse_beyond(np.float32)
     n_bytes = sum(a.size for a in checked.arrays.values()) * dtype.itemsize
     sparse = any(issparse(a) for a in checked.arrays.values())
     resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)
@@ -198,9 +215,9 @@ class RowBatches:
                 yield to_device(self.rows[chosen], self.device)
 
 
-def mix_seeds(seed: int, epoch: int) -> int:
-    """One seed from two numbers, without the collisions of a sum."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def mix_seeds(*numbers: int) -> int:
+    """One seed from several numbers, without the collisions of a sum."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -29,6 +29,17 @@ NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
+def probability_of_truth(logits: Tensor, codes: Tensor) -> Tensor:
+    """Probability of the true class, of shape (batch,)."""
+    return F.softmax(logits, dim=1).gather(1, codes[:, None])[:, 0]
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy of the probabilities, of shape (batch,)."""
+    log_p = F.log_softmax(logits, dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1)
+
+
 class ClassLoss(nn.CrossEntropyLoss):
     """Cross-entropy of one class a row.
 
@@ -37,12 +48,11 @@ class ClassLoss(nn.CrossEntropyLoss):
 
     def credit(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Probability of the true class, of shape (batch,)."""
-        return F.softmax(outputs, dim=1).gather(1, y[:, None])[:, 0]
+        return probability_of_truth(outputs, y)
 
     def doubt(self, outputs: Tensor) -> Tensor | None:
         """Entropy, of shape (batch,)."""
-        log_p = F.log_softmax(outputs, dim=1)
-        return -(log_p.exp() * log_p).sum(dim=1)
+        return entropy(outputs)
 
     def hits(self, outputs: Tensor, y: Tensor) -> Tensor | None:
         """Whether the most probable class is the true one, as 0 and 1 of shape (batch,)."""
@@ -156,29 +166,22 @@ def log_proba(target: Target, outputs: Tensor) -> Tensor:
 
 
 def criterion_settings(
-    target: Target, coded: Any = None, weight: Any = None, loss: str = "squared_error"
+    target: Target, loss: str = "squared_error", scale: float = 1.0
 ) -> dict[str, Any]:
-    """Skorch's settings for the criterion of a target.
-
-    Parameters
-    ----------
-    target : Target
-        What `y` is.
-    coded, weight : ndarray
-        Standardised numbers of the training rows, and their weights or None; only for numbers.
-    loss : str
-        Which loss of numbers.
-    """
+    """Skorch's settings for the criterion of a target; `loss` and `scale` are of numbers."""
     if target.kind == CLASSES:
         return {"criterion": ClassLoss, "criterion__reduction": "none"}
     if target.kind == LABELS:
         return {"criterion": LabelLoss}
+    return {"criterion": NumberLoss, "criterion__loss": loss, "criterion__scale": scale}
+
+
+def loss_of_a_constant(coded: Any, weight: Any, loss: str) -> float:
+    """Mean loss of predicting 0, the mean of standardised numbers; 1 where that loses nothing."""
     numbers = torch.as_tensor(coded, dtype=torch.float64)
-    constant = NumberLoss(loss=loss)(torch.zeros_like(numbers), numbers)
-    share = torch.ones_like(constant) if weight is None else torch.as_tensor(weight).double()
-    scale = float((share * constant).sum() / share.sum())
-    # a constant column loses nothing: any scale will do
-    return {"criterion": NumberLoss, "criterion__loss": loss, "criterion__scale": scale or 1.0}
+    losses = NumberLoss(loss=loss)(torch.zeros_like(numbers), numbers)
+    share = torch.ones_like(losses) if weight is None else torch.as_tensor(weight).double()
+    return float((share * losses).sum() / share.sum()) or 1.0
 
 
 def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | None = None) -> Tensor:
@@ -194,6 +197,12 @@ def weighted_mean_loss(losses: Tensor, weight: Tensor | None, mask: Tensor | Non
     if weight is None:
         return losses.mean()
     return (weight * losses).sum() / weight.sum()
+
+
+def mean_where(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
+    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here` alone, denominator and all."""
+    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
+    return (share * torch.where(here, losses, 0)).sum() / share.sum()
 
 
 def mean_criterion(

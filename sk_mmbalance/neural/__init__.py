@@ -6,7 +6,8 @@ from ._prediction import ClassifierPredictions as ClassifierPredictions
 from ._training import OPTIMIZERS as OPTIMIZERS
 from .boosting import SustainedBoostingClassifier
 from .classifier import BaseMultimodalClassifier
-from .joint import MultimodalClassifier
+from .estimator import BaseMultimodalEstimator as BaseMultimodalEstimator
+from .joint import MultimodalClassifier, MultimodalRegressor
 from .negative_learning import NegativeLearningClassifier
 from .net import MultimodalNet as MultimodalNet
 from .remixing import DataRemixingClassifier
@@ -15,6 +16,7 @@ __all__ = [
     "BaseMultimodalClassifier",
     "DataRemixingClassifier",
     "MultimodalClassifier",
+    "MultimodalRegressor",
     "NegativeLearningClassifier",
     "SustainedBoostingClassifier",
 ]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator, clone
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
+from ..balancing import Balancing, DataRemixing
 from ..networks import (
-    ClassLoss,
     LateFusion,
     MultimodalModule,
     make_backbones,
@@ -21,9 +21,8 @@ from ..networks import (
     not_ours,
 )
 from ._progress import EpochBar
-from ._training import TrainingPlan, optimizer_settings, schedule_callback
+from ._training import TrainingPlan, checked_net_params, optimizer_settings, schedule_callback
 from .net import MultimodalNet
-from .remix import Remixing
 
 
 class NetBuilding:
@@ -47,36 +46,57 @@ class NetBuilding:
     compile: bool
     callbacks: Any
     net_params: Any
+    max_epochs: int
+    predict_batch_size: Any
     verbose: int
 
-    _net_class: ClassVar[type[MultimodalNet]] = MultimodalNet
+    # -- what balances the training --------------------------------------------------------
 
-    # -- what a method says of itself ------------------------------------------------------
+    def _value(self) -> Balancing | None:
+        """Return the balancing method, None for joint training."""
+        return None
 
-    def _net_options(self) -> dict[str, Any]:
-        """Return the constructor arguments of `_net_class` that come from the parameters."""
-        return {}
+    def _side(self) -> tuple[Any, float]:
+        """Return fusion and `unimodal_weight`: here what the method asks for."""
+        value = self._value() or Balancing()
+        return value._fusion, value._unimodal_weight
 
-    def _fusion(self) -> tuple[Any, dict[str, Any]]:
-        """Return the choice of fusion and its options."""
-        return "concat", {}
+    def _remixes_after(self) -> int | None:
+        """Joint epochs before remixing, beside the method."""
+        return self.remix_after
 
-    def _with_heads(self) -> bool:
-        """Whether every modality gets a classifier of its own beside the fusion."""
-        return False
+    def _methods(self) -> list[Balancing]:
+        """Clones of the methods of one training, in the order in which they are asked."""
+        value = self._value()
+        methods: list[Balancing] = []
+        after = self._remixes_after()
+        if after is not None:
+            if isinstance(value, DataRemixing):
+                raise ValueError(
+                    "`remix_after` and `balancing` DataRemixing() both say when rows are remixed. "
+                    "Leave `remix_after` None, or `balancing`."
+                )
+            methods.append(DataRemixing(start_epoch=after))
+        if value is not None:
+            value._validate_params()
+            methods.append(clone(value))
+        for method in methods:
+            method.prepare(self.max_epochs)
+        return methods
 
-    def _remixing(self, names: list[str]) -> Remixing | None:
-        """Return the plan of remixed epochs over modalities `names`."""
-        return None if self.remix_after is None else Remixing(self.remix_after)
-
-    def _check_net(self, net: MultimodalNet) -> None:
-        """Refuse a net that the method cannot be trained with, new or continued."""
+    def _check_methods(self, net: MultimodalNet) -> None:
+        """Refuse a net that a method cannot be trained with, new or continued."""
+        for method in net.methods:
+            method.check_net(net)
 
     # -- modules and nets ------------------------------------------------------------------
 
     def _make_module(
-        self, shapes: dict[str, tuple[int, ...]], n_classes: int, dtype: torch.dtype
+        self, shapes: dict[str, tuple[int, ...]], n_outputs: int, dtype: torch.dtype
     ) -> MultimodalModule:
+        methods = self._methods()
+        for method in methods:
+            method.check_network(sorted(shapes), self.compile)
         built = make_backbones(
             self.backbones,
             shapes,
@@ -87,14 +107,22 @@ class NetBuilding:
         )
         dims = {name: size for name, (_, size) in built.items()}
         self._check_fusion_weights(sorted(dims))
-        choice, options = self._fusion()
-        fusion = make_fusion(choice, dims, n_classes, dropout=self.dropout, **options)
+        fusion = self._make_fusion(methods, dims, n_outputs)
         heads = None
-        if self._with_heads() and not isinstance(fusion, LateFusion):
-            heads = {name: nn.Linear(dims[name], n_classes) for name in sorted(dims)}
+        wanted = self._side()[1] > 0
+        for method in methods:
+            wanted = method.wants_heads(wanted)
+        if wanted and not isinstance(fusion, LateFusion):
+            heads = {name: nn.Linear(dims[name], n_outputs) for name in sorted(dims)}
         backbones = {name: module for name, (module, _) in built.items()}
         copied = not_ours(self.backbones, sorted(dims))
-        module = MultimodalModule(backbones, fusion, heads, copied).to(dtype)
+        module = MultimodalModule(backbones, fusion, heads, copied)
+        for method in methods:
+            with torch.random.fork_rng(devices=[]):  # a method's draws change nobody else's
+                state = method.make_state(module, dims, n_outputs)
+            if state is not None:
+                module.running[type(method).__name__] = state
+        module.to(dtype)
         asked = self.fusion_weights is not None and self.fusion_weights != "auto"
         if asked and not module.has_own_logits:
             raise ValueError(
@@ -103,6 +131,24 @@ class NetBuilding:
                 "neither."
             )
         return module
+
+    def _make_fusion(
+        self, methods: list[Balancing], dims: Mapping[str, int], n_outputs: int
+    ) -> nn.Module:
+        """Fusion of a method's own, or else that of the estimator."""
+        choice, weights = self._side()[0], self._late_weights()
+        if weights is not None and choice != "late":
+            raise ValueError(
+                "`fusion_weights` as a dict are weights of `fusion='late'`; got "
+                f"`fusion={choice!r}`. Weights of a fused classifier and its modalities are "
+                "fitted: fusion_weights='fit'."
+            )
+        for method in methods:
+            own = method.make_fusion(dims, n_outputs, weights)
+            if own is not None:
+                return own
+        options = {"weights": weights} if choice == "late" else {}
+        return make_fusion(choice, dims, n_outputs, dropout=self.dropout, **options)
 
     def _late_weights(self) -> Any:
         """Weights that the late fusion is trained with: those given, else equal ones."""
@@ -129,10 +175,10 @@ class NetBuilding:
         device: torch.device,
         plan: TrainingPlan,
         validating: bool,
+        criterion: Mapping[str, Any],
     ) -> MultimodalNet:
         settings: dict[str, Any] = {
-            "criterion": ClassLoss,
-            "criterion__reduction": "none",
+            **criterion,
             "lr": self.lr,
             "batch_size": plan.batch_size,
             "max_epochs": plan.n_epochs,
@@ -143,15 +189,20 @@ class NetBuilding:
             "compile": self.compile,
             "seed": plan.seed,
             "amp": self.amp,
-            "remixing": self._remixing(module.names),
+            "unimodal_weight": self._loss_weight(module),
+            "methods": self._methods(),
+            "predict_batch_size": self.predict_batch_size,
             "verbose": 0,
             **optimizer_settings(self.optimizer, self.weight_decay),
-            **self._net_options(),
-            **(self.net_params or {}),
+            **checked_net_params(self.net_params),
         }
-        net = self._net_class(module.to(device), **settings).initialize()
-        self._check_net(net)
+        net = MultimodalNet(module.to(device), **settings).initialize()
+        self._check_methods(net)
         return net
+
+    def _loss_weight(self, module: MultimodalModule) -> float:
+        """Weight of the modalities' own losses; 0 where they have no classifiers of their own."""
+        return self._side()[1] if module.has_own_logits else 0.0
 
     def _make_callbacks(self, n_epochs: int, validating: bool) -> list[Any]:
         monitor = "valid_loss" if validating else "train_loss"
@@ -177,12 +228,17 @@ class NetBuilding:
             group["lr"] = self.lr
             if not isinstance(self.lr_schedule, LRScheduler):
                 group.pop("initial_lr", None)  # a schedule by name starts anew from `lr`
-        net.set_params(
-            lr=self.lr,
-            batch_size=plan.batch_size,
-            remixing=self._remixing(net._module().names),
-        )
-        self._check_net(net)
+        net.set_params(lr=self.lr, batch_size=plan.batch_size, amp=self.amp)
+        net.set_params(predict_batch_size=self.predict_batch_size)
+        net.unimodal_weight = self._loss_weight(net.network)
+        fusion = net.network.fusion
+        self._check_fusion_weights(net.network.names)
+        if hasattr(fusion, "set_weights"):
+            fusion.set_weights(self._late_weights())
+        net.use_methods(self._methods())
+        for method in net.methods:
+            method.resume(net)
+        self._check_methods(net)
 
 
 def _silent(*args: Any, **kwargs: Any) -> None:

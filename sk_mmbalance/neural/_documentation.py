@@ -15,6 +15,8 @@ def insert_shared(doc: str, shared_parameters: str, shared_attributes: str) -> s
 
 
 def _append_to_section(doc: str, section: str, text: str) -> str:
+    if not text:
+        return doc
     text = inspect.cleandoc(text)
     lines = doc.split("\n")
     heads = [

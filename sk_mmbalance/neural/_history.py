@@ -13,7 +13,7 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
     """One row an epoch: fused figures first, then each modality's behind its name.
 
     ``gap`` is the largest difference between two modalities' own training losses: how unequal
-    they are.
+    they are. Where the target has no accuracy (numbers) there are no such columns.
     """
     dropped = ("batches", "dur", "train_batch_count", "valid_batch_count")
     rows = []
@@ -24,11 +24,13 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
         row["gap"] = max(losses) - min(losses) if losses else float("nan")
         rows.append(row)
     frame = pd.DataFrame(rows)
-    for column in _FIRST:
+    said = any("accuracy" in str(column) for column in frame.columns)
+    wanted = [column for column in _FIRST if said or "accuracy" not in column]
+    for column in wanted:
         if column not in frame:
             frame[column] = float("nan")
     columns = [str(column) for column in frame.columns]
     own = [column for m in names for column in sorted(columns) if column.startswith(f"{m}__")]
     hidden = {column for column in columns if column.endswith("_best")}
-    rest = [column for column in columns if column not in {*_FIRST, *own, *hidden}]
-    return frame[[*_FIRST, *rest, *own]]
+    rest = [column for column in columns if column not in {*wanted, *own, *hidden}]
+    return frame[[*wanted, *rest, *own]]

@@ -47,6 +47,10 @@ max_epochs : int, default=50
 batch_size : int or "auto", default="auto"
     Rows per step of the optimiser. "auto" is 64, and 256 from 5000 rows on (those trained on,
     without the ones held out; in `partial_fit` those of the call).
+predict_batch_size : int or "auto", default="auto"
+    Rows per batch where nothing is trained: in prediction, and on held-out rows. "auto" is 4096,
+    fewer where rows are large (images): as many as have four million values, but not fewer than
+    `batch_size`.
 lr : float, default=1e-3
     Learning rate.
 lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
@@ -59,13 +63,12 @@ weight_decay : float, default=1e-4
 early_stopping : bool or "auto", default="auto"
     Whether to hold out a part, stop when its loss has not improved for `n_iter_no_change`
     epochs, and go back to the best epoch. "auto" does so from 1000 rows on.
-validation_fraction : float, default=0.1
+validation_fraction : float, splitter or list of one (train, test), default=0.1
     Share of the rows that early stopping holds out (stratified; whole groups if `fit` is given
-    `groups`).
+    `groups`), or what cuts them off: the first split is taken. Validation rows of your own go to
+    `fit` as `X_val` and `y_val`.
 n_iter_no_change : int, default=10
     Patience of early stopping.
-class_weight : dict or "balanced", default=None
-    Weights of the classes, multiplied into the sample weights.
 dtype : {"auto", "float32", "float64"}, default="auto"
     Precision. "auto" is that of the input on a CPU (float64 stays float64) and float32 on a
     GPU; "float32" is the faster one.
@@ -78,12 +81,16 @@ compile : bool, default=False
 callbacks : list of skorch callbacks, default=None
     More callbacks; they are copied for every fit.
 net_params : dict, default=None
-    More arguments of the skorch net, such as ``{"criterion__label_smoothing": 0.1}``.
+    More arguments of the skorch net: ``batch_size, criterion, lr, optimizer,
+    predict_nonlinearity``, and what begins with ``criterion__, optimizer__, callbacks__`` or
+    ``compile__``, such as ``{"criterion__label_smoothing": 0.1}``. Others are refused.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. What shapes
-    the network or the optimiser is as in the first fit; `lr`, `lr_schedule`, `batch_size`,
-    `callbacks` and early stopping may change. The same rows are held out again; fusion weights are
-    fitted again on them, and kept as they are where none are held out.
+    Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. These may
+    change: `lr`, `lr_schedule`, `batch_size`, `predict_batch_size`, `callbacks`, `class_weight`,
+    `amp`, early stopping, `fusion_weights`, `cv`, `remix_after`, and parameters of a balancing
+    method that do not shape the network. Any other that differs from the first fit is refused; so
+    it is in `partial_fit`. The same rows are held out again; fusion weights are fitted again on
+    them, and kept as they are where none are held out.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
     the same bits on one CPU with one number of threads. torch's global state is left alone.
@@ -92,8 +99,6 @@ verbose : int, default=0
 """
 
 SHARED_ATTRIBUTES = """
-classes_ : ndarray of shape (n_classes,)
-    Class labels.
 modality_names_ : list of str
     Modalities seen in `fit`, sorted.
 modality_shapes_ : dict of str to tuple of int
@@ -123,4 +128,20 @@ temperatures_ : dict of str to float or None
     Where fusion weights were fitted, the temperature that each modality's own logits need when
     they stand alone; above 1 for an over-confident modality, infinite for one that is worth
     nothing, NaN where fewer than five held-out rows have it.
+"""
+
+CLASSIFIER_PARAMETERS = """
+class_weight : dict or "balanced", default=None
+    Weights of the classes, multiplied into the sample weights.
+"""
+
+CLASSIFIER_ATTRIBUTES = """
+classes_ : ndarray of shape (n_classes,)
+    Class labels; with several labels a row, their numbers.
+"""
+
+REGRESSOR_PARAMETERS = """
+loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+    Loss of a standardised number; "huber" is squared up to one standard deviation of the column,
+    and linear beyond. Several columns count alike.
 """

@@ -52,6 +52,24 @@ def optimizer_settings(optimizer: Any, weight_decay: float) -> dict[str, Any]:
     return settings
 
 
+#: What `net_params` may set: what skorch knows and this net uses, by name or by prefix.
+NET_PARAMS = ("batch_size", "criterion", "lr", "optimizer", "predict_nonlinearity")
+NET_PARAM_GROUPS = ("callbacks__", "compile__", "criterion__", "optimizer__")
+
+
+def checked_net_params(net_params: Any) -> dict[str, Any]:
+    """Refuse settings of skorch's net that have no effect here, or a parameter of their own."""
+    given = dict(net_params or {})
+    for key in given:
+        if key not in NET_PARAMS and not str(key).startswith(NET_PARAM_GROUPS):
+            raise ValueError(
+                f"`net_params` cannot set {key!r}: it may have {list(NET_PARAMS)} and names that "
+                f"begin with one of {list(NET_PARAM_GROUPS)}. Rows, batches and the number of "
+                "epochs are the estimator's own; see its parameters."
+            )
+    return given
+
+
 def schedule_callback(schedule: Any, max_epochs: int, monitor: str) -> Callback | None:
     """Return a callback for ``"cosine"``, ``"plateau"`` or a skorch `LRScheduler`."""
     if schedule is None:

@@ -152,7 +152,7 @@ def fit_fusion(
         Whether rows may lack modalities at prediction.
     """
     names = tuple(names)
-    with_fused = held_out[0][0]._module().heads is not None
+    with_fused = held_out[0][0].network.heads is not None
     seen = np.concatenate([_presence(rows, names) for _, rows in held_out])
     y = np.concatenate([rows.codes.cpu().numpy() for _, rows in held_out])
     weight = None

@@ -1,22 +1,20 @@
-"""`MultimodalClassifier`: joint training, the baseline of every balancing method."""
+"""Joint training, the baseline of every balancing method: for classes, labels and numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
-
-from ..networks import FUSIONS
+from ..base import CLASSES, LABELS
+from ._choices import BalancingChoice
 from .classifier import BaseMultimodalClassifier
+from .regressor import BaseMultimodalRegressor
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MultimodalClassifier(BaseMultimodalClassifier):
-    """A network per modality, fused and trained jointly.
+class MultimodalClassifier(BalancingChoice, BaseMultimodalClassifier):
+    """A network per modality, fused and trained jointly, for classes or several labels a row.
 
     The baseline of the balancing methods: one cross-entropy on the fused prediction, and one more
     per modality unless ``unimodal_weight=0``, which is plain joint training. Plainly trained, a
@@ -30,8 +28,9 @@ class MultimodalClassifier(BaseMultimodalClassifier):
     Parameters
     ----------
     fusion : {"concat", "sum", "late", "gated", "film", "transformer"}, type or torch.nn.Module, \
-default="concat"
-        How embeddings become class logits.
+default="auto"
+        How embeddings become class logits. "auto" is what `balancing` asks for, and "concat"
+        without.
 
         - "concat": a linear layer on the concatenated embeddings;
         - "sum": a linear layer on their sum;
@@ -42,14 +41,22 @@ default="concat"
 
         A module of your own is called with a dict of embeddings and a dict of presence masks (or
         None) and returns logits; a class is built with ``(dims, n_classes)``.
-    unimodal_weight : float, default=1.0
+    unimodal_weight : float or "auto", default="auto"
         Weight of the sum of the modalities' own cross-entropies, from a linear head on each
         embedding ("late" has these heads already). 0 trains no such heads: plain joint training.
-        The default had the least held-out loss over six real data sets, by more than a quarter
-        against 0.
+        "auto" is what `balancing` asks for, and 1 without: that had the least held-out loss over
+        six real data sets, by more than a quarter against 0.
+    balancing : Balancing, default=None
+        A balancing method, such as ``OGM()``: see `sk_mmbalance.balancing`. None trains without.
+
+    Attributes
+    ----------
+    balancing_ : Bunch or None
+        What the balancing method has to say after training, where it has.
 
     See Also
     --------
+    sk_mmbalance.balancing : Methods that keep a strong modality from starving the weak ones.
     sk_mmbalance.LateFusionClassifier : One scikit-learn classifier per modality.
 
     References
@@ -67,26 +74,61 @@ default="concat"
     True
     """
 
-    fusion: Any = "concat"
-    unimodal_weight: float = 1.0
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMultimodalClassifier._parameter_constraints,
-        "fusion": [StrOptions(set(FUSIONS)), type, nn.Module],
-        "unimodal_weight": [Interval(Real, 0, None, closed="left")],
+        **BalancingChoice._choice_constraints,
     }
+    _kinds: ClassVar[Collection[str]] = (CLASSES, LABELS)
 
-    def _net_options(self) -> dict[str, Any]:
-        return {"unimodal_weight": self.unimodal_weight}
 
-    def _fusion(self) -> tuple[Any, dict[str, Any]]:
-        if isinstance(self.fusion_weights, Mapping) and self.fusion != "late":
-            raise ValueError(
-                "`fusion_weights` as a dict are weights of `fusion='late'`; got "
-                f"`fusion={self.fusion!r}`. Weights of a fused classifier and its modalities are "
-                "fitted: fusion_weights='fit'."
-            )
-        return self.fusion, {"weights": self._late_weights()} if self.fusion == "late" else {}
+@dataclass(kw_only=True, eq=False, repr=False)
+class MultimodalRegressor(BalancingChoice, BaseMultimodalRegressor):
+    """A network per modality, fused and trained jointly, for one or several numbers a row.
 
-    def _with_heads(self) -> bool:
-        return self.unimodal_weight > 0
+    The regressor beside `MultimodalClassifier`: one loss on the fused prediction, and one more per
+    modality unless ``unimodal_weight=0``.
+
+    Parameters
+    ----------
+    fusion : {"concat", "sum", "late", "gated", "film", "transformer"}, type or torch.nn.Module, \
+default="auto"
+        How embeddings become numbers; see `MultimodalClassifier`.
+    unimodal_weight : float or "auto", default="auto"
+        Weight of the sum of the modalities' own losses, from a linear head on each embedding
+        ("late" has these heads already). 0 trains no such heads. "auto" is what `balancing` asks
+        for, and 1 without.
+    balancing : Balancing, default=None
+        A balancing method that numbers can carry, such as ``OGM()``: see
+        `sk_mmbalance.balancing`. None trains without.
+
+    Attributes
+    ----------
+    balancing_ : Bunch or None
+        What the balancing method has to say after training, where it has.
+
+    See Also
+    --------
+    sk_mmbalance.LateFusionRegressor : One scikit-learn regressor per modality.
+    sk_mmbalance.MultimodalClassifier : For classes and labels.
+
+    Notes
+    -----
+    Numbers are standardised inside, by the weighted mean and spread of the rows trained on, and
+    given back in the units of `y`. Fusion weights are not fitted for numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_mmbalance import Modalities, MultimodalRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X = 20 * X  # to features of about 1
+    >>> X = Modalities(body=X[:, :4], blood=X[:, 4:])
+    >>> model = MultimodalRegressor(max_epochs=20, random_state=0).fit(X[:300], y[:300])
+    >>> bool(model.score(X[300:], y[300:]) > 0.4)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMultimodalRegressor._parameter_constraints,
+        **BalancingChoice._choice_constraints,
+    }

@@ -1,4 +1,4 @@
-"""`MultimodalNet`: the skorch net that every method builds on, and the only code that bends skorch.
+"""`MultimodalNet`: the skorch net of every neural estimator, and the only code that bends skorch.
 
 Two things are changed, for speed, with the results left alone:
 
@@ -7,46 +7,59 @@ Two things are changed, for speed, with the results left alone:
 - figures of an epoch are added up on the device and read once (`EpochLog`), so that no step waits
   for the device. Per-batch events and per-batch history are produced only if a callback wants them.
 
-A method overrides what skorch names for the purpose: `get_loss` for another loss, `train_step`
-for another kind of step, `on_epoch_begin` and `on_epoch_end` for what happens between epochs.
-
-With `remixing`, later epochs are cut into batches of one modality each. Such a batch holds the
-inputs of that modality alone and names it in ``X["assigned"]``; its loss is that of `remix`, not
-`get_loss`. A `train_step` of one's own that works modality by modality does so for the modalities
-in ``X["inputs"]``, and thereby for the assigned one.
+The net knows no balancing method by name. It holds a list of them, `methods`, and at each moment
+that `sk_mmbalance.balancing.Balancing` names it asks those that have something to do there. A
+method may cut batches of its own; such a batch says so in ``X["cut_by"]``, and its loss is that
+method's, not `get_loss`. A batch may carry what a method knows of its rows, in ``X["extras"]``.
 """
 
 from __future__ import annotations
 
-import inspect
+import copy
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
-from skorch import NeuralNet
+from sklearn.utils import ClassifierTags
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
-from torch import Tensor
+from skorch.dataset import Dataset
+from torch import Tensor, nn
 
+from ..balancing import Balancing, hooks_of
 from ..exceptions import DivergenceError
 from ..networks import (
     Batch,
     EpochLog,
     ModalityRows,
+    MultimodalModule,
     MultimodalOutput,
     RowBatches,
     mean_criterion,
     unimodal_losses,
 )
-from ._training import clear_gradients, start_momentum
-from .remix import RemixedBatches, Remixing, begin_epoch, remixed_loss
+from ._following import FollowingNet
+from ._training import clear_gradients
 
-_PREDICT_BATCH = 4096  # no gradients are kept: larger batches cost nothing but memory
+#: With ``predict_batch_size="auto"`` a batch has at most so many rows, and at most so many values:
+#: no gradients are kept, so that larger batches cost nothing but memory, but images are large.
+PREDICT_ROWS, PREDICT_VALUES = 4096, 2**22
+
+
+#: Attributes that are the state of one training; skorch would take them for parameters.
+_STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums"}
+
+#: Callbacks that the estimator makes and that the training of another network needs.
+_OF_THE_ESTIMATOR = ("early_stopping", "lr_schedule")
 
 
 class TrainingStopped(Exception):
     """A callback ended the training (skorch uses KeyboardInterrupt for this, as for Ctrl-C)."""
 
 
-class MultimodalNet(NeuralNet):
+class MultimodalNet(FollowingNet):
     """Trains a `MultimodalModule` with cross-entropy, and optionally a loss per modality.
 
     Parameters
@@ -59,8 +72,12 @@ class MultimodalNet(NeuralNet):
         Seed of the order of rows.
     amp : bool, default=False
         Whether to run the network in bfloat16 where that is safe.
-    remixing : Remixing, default=None
-        When epochs are remixed, and how.
+    methods : sequence of Balancing, default=()
+        Balancing methods, in the order in which they are asked. They belong to this net.
+    predict_batch_size : int or "auto", default="auto"
+        Rows per batch where nothing is trained.
+    n_classes : int, default=None
+        Number of classes, for scoring callbacks that ask for it.
     **kwargs
         As in `skorch.NeuralNet`.
     """
@@ -71,16 +88,26 @@ class MultimodalNet(NeuralNet):
         unimodal_weight: float = 0.0,
         seed: int = 0,
         amp: bool = False,
-        remixing: Remixing | None = None,
+        methods: Sequence[Balancing] = (),
+        predict_batch_size: Any = "auto",
+        n_classes: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
         self.unimodal_weight = unimodal_weight
         self.seed = seed
         self.amp = amp
-        self.remixing = remixing
+        self.predict_batch_size = predict_batch_size
+        self.n_classes = n_classes
+        self.use_methods(methods)
         #: whether the batch at hand is one on which the modalities are measured
         self.measuring = True
+        self.batch_number = self.n_batches = 0
+        self._noted: dict[str, list[Tensor]] = {}
+        self.sums: dict[str, Tensor] = {}
+
+    def _get_param_names(self) -> list[str]:
+        return [name for name in super()._get_param_names() if name not in _STATE]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -90,57 +117,158 @@ class MultimodalNet(NeuralNet):
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
 
-    # -- what a method may override --------------------------------------------------------
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    # -- the step --------------------------------------------------------------------------
 
     @property
     def trains_modalities(self) -> bool:
         """Whether the loss needs the modalities' own logits."""
-        return bool(self.unimodal_weight)
+        return bool(self.unimodal_weight) or any(
+            method.needs_own_logits(self) for method in self.methods
+        )
 
     def get_loss(
         self, y_pred: MultimodalOutput, y_true: Tensor, X: Any = None, training: bool = False
     ) -> Tensor:
-        """Weighted mean cross-entropy of the fused logits; in training also of the modalities'."""
+        """Weighted mean criterion of the fused logits; in training also of the modalities'."""
         weight = X.get("weight")
         loss = mean_criterion(self.criterion_, y_pred.logits, y_true, weight)
-        if training and self.unimodal_weight:
+        if not training:
+            return loss
+        if self.unimodal_weight:
             own = unimodal_losses(
                 self.criterion_, y_pred.unimodal, y_true, weight, X.get("present")
             )
             loss = loss + self.unimodal_weight * sum(own.values())
+        for method in self._hooks["loss"]:
+            loss = method.loss(self, y_pred, (X, y_true), loss)
         return loss
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute loss and gradients of one batch."""
         X, y = batch
-        if self.remixing is not None and "assigned" in X:
-            output = self.infer(X, unimodal=self._module().has_own_logits)
-            loss = remixed_loss(self, self.remixing, output, batch)
+        if not self.methods:
+            output = self.infer(X, unimodal=self.measuring or bool(self.unimodal_weight))
+            loss = self.get_loss(output, y, X=X, training=True)
+            loss.backward()
+            return {"loss": loss, "y_pred": output}
+        cut_by = X.get("cut_by")
+        for method in self._acting("gradients", X):
+            step = method.gradients(self, batch)
+            if step is not None:
+                return step
+        if cut_by is not None:
+            output = self.infer(X, unimodal=self.network.has_own_logits)
+            loss = cut_by.part_loss(self, output, batch)
         else:
-            output = self.infer(X, unimodal=self.measuring or self.trains_modalities)
+            output = self._forward(batch, self.measuring or self.trains_modalities)
             loss = self.get_loss(output, y, X=X, training=True)
         loss.backward()
+        for method in self._acting("after_backward", X):
+            method.after_backward(self, batch, output)
         return {"loss": loss, "y_pred": output}
+
+    def _acting(self, hook: str, X: dict[str, Any]) -> list[Any]:
+        """Methods that take part in a moment of this batch."""
+        if "cut_by" not in X:
+            return self._hooks[hook]
+        return [method for method in self._hooks[hook] if method._takes_parts]
+
+    def _forward(self, batch: Batch, unimodal: bool) -> MultimodalOutput:
+        for method in self._hooks["forward"]:
+            output = method.forward(self, batch, unimodal)
+            if output is not None:
+                return output
+        return self.infer(batch[0], unimodal=unimodal)
 
     def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """One step of the optimiser."""
+        if self.methods:
+            self.sync_optimizer()
+            for method in self._acting("step", batch[0]):
+                step = method.step(self, batch)
+                if step is not None:
+                    return step
         if self.needs_closure_:
             return super().train_step(batch, **fit_params)
         clear_gradients(self.optimizer_)
         step = self.train_step_single(batch, **fit_params)
+        self.apply_gradients(batch)
+        if self.methods:
+            for method in self._acting("after_step", batch[0]):
+                method.after_step(self)
+        return step
+
+    def clear_gradients(self) -> None:
+        """Set all gradients to None."""
+        clear_gradients(self.optimizer_)
+
+    def apply_gradients(self, batch: Batch) -> None:
+        """Tell the callbacks of the gradients, and take a step of the optimiser."""
         self._notify_gradients(batch)
         self.optimizer_.step()
-        return step
 
     def infer(self, x: dict[str, Any], **fit_params: Any) -> MultimodalOutput:
         """Run the network on one batch."""
         if self.amp:
-            with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+            with self.autocast():
                 output = self.module_(x["inputs"], x.get("present"), **fit_params)
-            return MultimodalOutput(
-                output.logits.float(), {m: z.float() for m, z in output.unimodal.items()}
-            )
+            own = {m: z.float() for m, z in output.unimodal.items()}
+            return MultimodalOutput(output.logits.float(), own, output.embeddings)
         return self.module_(x["inputs"], x.get("present"), **fit_params)
+
+    def autocast(self) -> Any:
+        """Precision in which parts of the network are to be run, as a context."""
+        if not self.amp:
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+    # -- balancing methods -----------------------------------------------------------------
+
+    def use_methods(self, methods: Sequence[Balancing]) -> None:
+        """Train with these balancing methods from now on."""
+        self.methods = tuple(methods)
+        self._hooks = hooks_of(self.methods)
+        self.whole_rows_until = min((m.first_parts() for m in self.methods), default=math.inf)
+
+    def running(self, method: Balancing) -> nn.Module:
+        """What a method keeps from step to step."""
+        return self.network.running[type(method).__name__]
+
+    def note(self, figures: dict[str, Tensor]) -> None:
+        """Keep figures of a step, by their column; the history gets their means over the epoch."""
+        for key, value in figures.items():
+            self._noted.setdefault(key, []).append(value)
+
+    def add_up(self, key: str, value: Tensor) -> None:
+        """Add to a sum of this epoch."""
+        self.sums[key] = self.sums[key] + value if key in self.sums else value
+
+    def train_like(
+        self, module: MultimodalModule, rows: ModalityRows, valid: Any, epochs: int
+    ) -> None:
+        """Train another network by itself: same optimiser, batches, seed and stopping."""
+        settings = self.get_params(deep=False)
+        kept = [(name, cb) for name, cb in self._named_callbacks() if name in _OF_THE_ESTIMATOR]
+        settings |= {
+            "module": module,
+            "callbacks": copy.deepcopy(kept),
+            "max_epochs": epochs,
+            "train_split": None,
+            "unimodal_weight": 0.0,
+            "methods": (),
+        }
+        settings = {k: v for k, v in settings.items() if not k.startswith("callbacks__")}
+        other = type(self)(**settings)
+        if other.initialize().train(rows, valid, epochs):
+            raise KeyboardInterrupt
+
+    def _named_callbacks(self) -> list[tuple[str, Any]]:
+        return [cb for cb in self.callbacks or [] if isinstance(cb, tuple)]
 
     # -- batches ---------------------------------------------------------------------------
 
@@ -152,11 +280,21 @@ class MultimodalNet(NeuralNet):
         """Batches by slice; skorch's own loader for anything that is not `ModalityRows`."""
         if not isinstance(dataset, ModalityRows):
             return super().get_iterator(dataset, training=training)
-        size = self.batch_size if training else max(self.batch_size, _PREDICT_BATCH)
         device = torch.device(self.device)
-        if training and self.remixing is not None:
-            return RemixedBatches(self.remixing, dataset, size, device, seed=self.seed)
-        return RowBatches(dataset, size, device, seed=self.seed if training else None)
+        if not training:
+            return RowBatches(dataset, self._size_for_prediction(dataset), device)
+        plain = RowBatches(dataset, self.batch_size, device, seed=self.seed)
+        for method in self._hooks["batches"]:
+            batches = method.batches(self, plain)
+            if batches is not None:
+                return batches
+        return plain
+
+    def _size_for_prediction(self, rows: ModalityRows) -> int:
+        if self.predict_batch_size != "auto":
+            return int(self.predict_batch_size)
+        most = PREDICT_VALUES // max(1, rows.n_values)
+        return max(self.batch_size, min(PREDICT_ROWS, most))
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -166,20 +304,24 @@ class MultimodalNet(NeuralNet):
             return
         if isinstance(iterator, RowBatches):
             iterator.epoch = len(self.history) - 1
-        of_remixing: dict[str, Any] = {}
-        if isinstance(iterator, RemixedBatches):
-            of_remixing = begin_epoch(self, iterator)
-        remixed = of_remixing.get("remixed", False)
+        begun: dict[str, Any] = {}
+        for method in self._hooks["begin_pass"] if training else ():
+            begun.update(method.begin_pass(self, iterator))
+        # by the method, and better than the pass could
+        measured = any(key.endswith("__train_loss") for key in begun)
         events = self._wants_batch_events()
-        log = EpochLog(self._module().names, self.criterion_)
+        log = EpochLog(self.network.names, self.criterion_)
         self._set_training(training)
-        n_batches = len(iterator)
-        for batch in iterator:
-            self.measuring = not training or (not remixed and self.wants_modalities(log, n_batches))
+        n_batches = self.n_batches = len(iterator)
+        for number, batch in enumerate(iterator):
+            self.batch_number = number
+            self.measuring = not training or (
+                not measured and self.wants_modalities(log, n_batches)
+            )
             if events:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            if remixed:  # accuracies are those of the pass over all rows, see `begin_epoch`
+            if training and measured:
                 log.add_loss(step["loss"], len(batch[1]))
             else:
                 log.add(step["loss"], step["y_pred"], batch, self.measuring)
@@ -201,14 +343,18 @@ class MultimodalNet(NeuralNet):
             self.history.record_batch(f"{prefix}_loss", figures[f"{prefix}_loss"])
             self.history.record_batch(f"{prefix}_batch_size", log.n_rows)
         self.history.record(f"{prefix}_batch_count", log.n_batches)
-        for key, value in {**figures, **of_remixing}.items():
+        for key, value in {**figures, **begun}.items():
             self.history.record(key, value)
+        for key, values in self._noted.items():
+            self.history.record(key, torch.stack(values).mean().item())
+        self._noted = {}
         if training:
             self._refuse_divergence(figures["train_loss"])
 
     def wants_modalities(self, log: EpochLog, n_batches: int) -> bool:
         """Whether to measure the modalities on the next batch of a training epoch."""
-        return log.wants_modalities(n_batches, self.batch_size)
+        always = any(method._measures_always for method in self.methods)
+        return always or log.wants_modalities(n_batches, self.batch_size)
 
     def _refuse_divergence(self, loss: float) -> None:
         if loss - loss != 0:  # NaN or infinite
@@ -237,20 +383,6 @@ class MultimodalNet(NeuralNet):
             named = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        """Make the optimiser, and see whether its step needs a closure (as LBFGS's does)."""
-        super().initialize_optimizer(*args, **kwargs)
-        closure = inspect.signature(type(self.optimizer_).step).parameters.get("closure")
-        self.needs_closure_ = closure is not None and closure.default is inspect.Parameter.empty
-        if self.needs_closure_ and self.remixing is not None:
-            raise ValueError(
-                f"`optimizer` {type(self.optimizer_).__name__} moves all weights in every step and "
-                "cannot train one modality at a time. Use 'adamw', 'adam' or 'sgd', or "
-                "remix_after=None."
-            )
-        start_momentum(self.optimizer_)
-        return self
-
     # -- prediction ------------------------------------------------------------------------
 
     def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
@@ -277,7 +409,7 @@ class MultimodalNet(NeuralNet):
         """Embeddings of all rows, in main memory."""
         self.check_is_fitted()
         self._set_training(False)
-        module = self._module()
+        module = self.network
         with torch.inference_mode():
             parts = [
                 module.encode(X["inputs"], X.get("present")) for X, _ in self.get_iterator(rows)
@@ -288,15 +420,29 @@ class MultimodalNet(NeuralNet):
         """Class codes of all rows (what skorch's scoring callbacks call)."""
         return self.predict_proba(X).argmax(axis=1)
 
-    def _module(self) -> Any:
-        """Return the network itself, also when it is compiled."""
+    @property
+    def classes_(self) -> np.ndarray:
+        """Class codes (what scikit-learn's scorers ask for)."""
+        if self.n_classes is None:
+            raise AttributeError("This net does not know its number of classes.")
+        return np.arange(self.n_classes)
+
+    @property
+    def network(self) -> Any:
+        """The network itself, also when it is compiled."""
         return getattr(self.module_, "_orig_mod", self.module_)
 
     # -- stopping --------------------------------------------------------------------------
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the net's own hook, then the callbacks'; tell early stopping from Ctrl-C."""
+        """Call the net's own hook, then the callbacks'; tell early stopping from Ctrl-C.
+
+        Callbacks that score see rows in skorch's form, which tells them where the classes are.
+        """
         getattr(self, method_name)(self, **cb_kwargs)
+        for key in ("dataset_train", "dataset_valid"):
+            if isinstance(rows := cb_kwargs.get(key), ModalityRows):
+                cb_kwargs[key] = Dataset(rows, rows.codes, length=len(rows))
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
@@ -318,6 +464,8 @@ class MultimodalNet(NeuralNet):
         self.train_split = None if valid is None else _FixedSplit(valid)
         self._last_state: tuple[int, dict[str, Tensor]] | None = None
         interrupted = False
+        for method in self._hooks["on_train_begin"]:
+            rows = method.on_train_begin(self, rows, valid)
         self.notify("on_train_begin", X=rows, y=rows.codes)
         try:
             self.fit_loop(rows, epochs=epochs)
@@ -331,10 +479,22 @@ class MultimodalNet(NeuralNet):
         # the net stays with the estimator; rows and copies of weights must not
         self.train_split = None
         del self._last_state
+        self._noted, self.sums = {}, {}
+        for method in self._hooks["on_train_end"]:
+            method.on_train_end(self)
         return interrupted
 
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Let methods act between the epochs."""
+        for method in self._hooks["on_epoch_begin"]:
+            method.on_epoch_begin(self)
+        self._noted, self.sums = {}, {}
+        super().on_epoch_begin(net, **kwargs)
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Keep the weights of the last whole epoch."""
+        """Let methods say what the epoch was, and keep the weights of the last whole one."""
+        for method in self._hooks["on_epoch_end"]:
+            method.on_epoch_end(self)
         super().on_epoch_end(net, **kwargs)
         state = {key: value.clone() for key, value in self.module_.state_dict().items()}
         self._last_state = (len(self.history), state)

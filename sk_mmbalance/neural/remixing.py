@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import Interval, StrOptions
-
+from ..balancing import DataRemixing
 from ..base import PublishedFormMixin
-from ..networks import LateFusion
-from .joint import MultimodalClassifier
-from .remix import Remixing
+from ._choices import FusionChoice
+from .classifier import BaseMultimodalClassifier
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DataRemixingClassifier(PublishedFormMixin, MultimodalClassifier):
+class DataRemixingClassifier(
+    PublishedFormMixin,
+    FusionChoice,
+    BaseMultimodalClassifier,
+    preset_of=DataRemixing,
+    called={"start_epoch": "remix_after"},
+):
     """Joint training first; then each row trains the modality that is least sure about it.
 
     Trained together, a fast modality makes a slow one lazy. Here the first epochs are joint, with
@@ -33,31 +35,6 @@ class DataRemixingClassifier(PublishedFormMixin, MultimodalClassifier):
     unimodal_weight : float, default=0.5
         Weight of the sum of the modalities' own losses in joint epochs. 0 trains no heads of
         their own, and then ``predictor="mask"`` is in force.
-    gamma : float or dict of str to float, default=1.0
-        Weight of the modality's own loss in a batch of that modality; a modality that a dict does
-        not name has 1.
-    order : {"shuffled", "sequential"}, default="shuffled"
-        Order of the batches of a remixed epoch: all modalities mixed, or (published) one modality
-        after the other.
-    min_share : float, default=0.0
-        Share of the rows that every modality gets at least, at most one over the number of
-        modalities. Missing rows are moved from the others, those first that lose least entropy.
-    joint_every : int, default=2
-        Every so manieth epoch after `remix_after` is a joint one. None (published) has none: a
-        modality that is unsure of everything because its data are poor then takes nearly all
-        rows, and the rest is forgotten.
-    predictor : {"head", "mask"}, default="head"
-        What a modality's own prediction is: that of a linear head on its embedding, or that of the
-        fusion with the other modalities masked (then there are no heads and no losses on them,
-        save for ``fusion="late"``, which is made of heads).
-    temperature : float, default=1.0
-        Divides the logits before the entropy is taken.
-    criterion : {"entropy", "label"}, default="entropy"
-        Rows go to the modality with the largest entropy, or (ours) with the smallest probability
-        of the true class.
-    ablation : {"decouple", "reassemble"}, default=None
-        For experiments: "decouple" masks each row to its modality in mixed batches; "reassemble"
-        makes batches by modality but feeds all inputs.
 
     Attributes
     ----------
@@ -110,71 +87,13 @@ class DataRemixingClassifier(PublishedFormMixin, MultimodalClassifier):
     [False, False, False, True, False]
     """
 
-    unimodal_weight: float = 0.5
-    remix_after: Any = 10
-    gamma: Any = 1.0
-    order: str = "shuffled"
-    min_share: float = 0.0
-    joint_every: Any = 2
-    predictor: str = "head"
-    temperature: float = 1.0
-    criterion: str = "entropy"
-    ablation: Any = None
-
-    _published: ClassVar[Mapping[str, Any]] = {
-        "order": "sequential",
-        "joint_every": None,
-        "fusion_weights": None,
-    }
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **MultimodalClassifier._parameter_constraints,
-        "gamma": [Interval(Real, 0, None, closed="left"), dict],
-        "order": [StrOptions({"shuffled", "sequential"})],
-        "min_share": [Interval(Real, 0, 1, closed="both")],
-        "joint_every": [Interval(Integral, 1, None, closed="left"), None],
-        "predictor": [StrOptions({"head", "mask"})],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "criterion": [StrOptions({"entropy", "label"})],
-        "ablation": [StrOptions({"decouple", "reassemble"}), None],
+        **BaseMultimodalClassifier._parameter_constraints,
+        **FusionChoice._fusion_constraints,
     }
 
-    def _with_heads(self) -> bool:
-        return super()._with_heads() and self.predictor == "head"
+    fusion: Any = "concat"
+    unimodal_weight: Any = 0.5
 
-    def _net_options(self) -> dict[str, Any]:
-        late = self.fusion == "late" or self.fusion is LateFusion
-        late = late or isinstance(self.fusion, LateFusion)
-        return {"unimodal_weight": self.unimodal_weight if late or self._with_heads() else 0.0}
-
-    def _remixing(self, names: list[str]) -> Remixing | None:
-        if self.remix_after is None:
-            return None
-        _check_gamma(self.gamma, names)
-        if self.min_share > 1 / len(names):
-            raise ValueError(
-                f"`min_share` must be at most one over the number of modalities, 1/{len(names)}; "
-                f"got {self.min_share}."
-            )
-        return Remixing(
-            self.remix_after,
-            gamma=self.gamma,
-            order=self.order,
-            min_share=self.min_share,
-            joint_every=self.joint_every,
-            predictor=self.predictor,
-            temperature=self.temperature,
-            criterion=self.criterion,
-            ablation=self.ablation,
-        )
-
-
-def _check_gamma(gamma: Any, names: list[str]) -> None:
-    if not isinstance(gamma, Mapping):
-        return
-    unknown = sorted(set(gamma) - set(names))
-    if unknown:
-        raise ValueError(f"`gamma` names {unknown}, which are no modalities of `X`: {names}.")
-    for name, value in gamma.items():
-        if not (isinstance(value, Real) and float(value) >= 0):
-            raise ValueError(f"`gamma` must not be negative; got {value!r} for {name!r}.")
+    def _remixes_after(self) -> int | None:
+        return None  # the method itself does

@@ -11,25 +11,26 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.utils.validation import check_is_fitted
 
-from ..modalities import CheckedModalities
-from ..modalities._checked import InputSpec
+from ..base import CLASSES, LABELS, ClassTarget, LabelTarget, NumberTarget, Target
+from ..modalities import InputSpec
 from ..networks import choose_device
+from ._training import TrainingPlan, choose_batch_size
 from .fitted_fusion import FittedFusion
 
-_FORMAT = "sk_mmbalance weights 1"
+_FORMAT = "sk_mmbalance weights 2"
 
 
 def save_weights(estimator: Any, file: Any) -> None:
     """Write a fitted estimator's weights, classes and input specification."""
     check_is_fitted(estimator)
-    module = estimator.net_._module()
-    classes = estimator.classes_
+    module = estimator.net_.network
     spec = estimator._input_spec
     about = {
         "class": type(estimator).__name__,
+        "seed": estimator._seed,
         "dtype": str(next(module.parameters()).dtype).removeprefix("torch."),
-        "classes": classes.tolist(),
-        "classes_dtype": classes.dtype.str if classes.dtype != object else "object",
+        "target": _plain(estimator._target),
+        "scale": getattr(estimator.net_.criterion_, "scale", 1.0),
         "shapes": {name: list(shape) for name, shape in spec.shapes.items()},
         "n_features_in": spec.n_features_in,
         "feature_names_in": None
@@ -75,28 +76,83 @@ def load_weights(estimator: Any, file: Any) -> Any:
         else {name: np.asarray(numbers, dtype=np.intp) for name, numbers in columns.items()},
         {name: tuple(names) for name, names in about["feature_names"].items()},
     )
-    classes = np.asarray(about["classes"], dtype=about["classes_dtype"])
-    net = _rebuild(estimator, spec, len(classes), getattr(torch, about["dtype"]), tensors)
-    nothing = CheckedModalities({}, np.ones((0, len(spec.shapes)), dtype=bool), spec)
+    target = _target(about["target"])
+    _refuse_another_input(estimator, spec, target)
+    net = _rebuild(estimator, spec, target, about, tensors)
     for row in about["history"]:  # epochs are counted on from there
         net.history.new_epoch()
         net.history[-1].update(row)
     fusion = about.get("fusion")
     fusion = None if fusion is None else FittedFusion.from_plain(fusion)
-    estimator._remember(nothing, classes, net, seed=0, fusion=fusion)
+    # what was held out before is held out again, should training go on
+    estimator._remember(spec, target, net, seed=about["seed"], fusion=fusion)
     return estimator
+
+
+def _plain(target: Target) -> dict[str, Any]:
+    """What a target is, in lists and numbers, as JSON has them."""
+    if isinstance(target, ClassTarget):
+        values = target.classes
+        dtype = values.dtype.str if values.dtype != object else "object"
+        return {"kind": target.kind, "classes": values.tolist(), "dtype": dtype}
+    if isinstance(target, LabelTarget):
+        dtype = np.dtype(target.dtype).str
+        return {"kind": target.kind, "n_labels": target.n_labels, "dtype": dtype}
+    assert isinstance(target, NumberTarget)
+    return {
+        "kind": target.kind,
+        "n_columns": target.n_columns,
+        "one_dimensional": target.one_dimensional,
+        "centre": np.asarray(target.centre).tolist(),
+        "spread": np.asarray(target.spread).tolist(),
+    }
+
+
+def _target(plain: dict[str, Any]) -> Target:
+    """The target that `_plain` wrote."""
+    if plain["kind"] == CLASSES:
+        return ClassTarget(np.asarray(plain["classes"], dtype=plain["dtype"]))
+    if plain["kind"] == LABELS:
+        return LabelTarget(plain["n_labels"], np.dtype(plain["dtype"]))
+    centre, spread = (np.asarray(plain[key]) for key in ("centre", "spread"))
+    return NumberTarget(plain["n_columns"], plain["one_dimensional"], centre, spread)
+
+
+def _refuse_another_input(estimator: Any, spec: InputSpec, target: Target) -> None:
+    """Refuse to replace what was learnt from other modalities, or of another target."""
+    if not hasattr(estimator, "net_"):
+        return
+    known = estimator._input_spec
+    if known.shapes != spec.shapes:
+        raise ValueError(
+            f"`file` holds weights for modalities of shapes {dict(spec.shapes)}, but this "
+            f"estimator was fitted on {dict(known.shapes)}. Load them into an unfitted one "
+            "(sklearn.base.clone)."
+        )
+    before, now = (
+        {key: plain.get(key) for key in ("kind", "classes", "n_labels", "n_columns")}
+        for plain in (_plain(estimator._target), _plain(target))
+    )
+    if before != now:
+        raise ValueError(
+            f"`file` holds weights for {_said(now)}, but this estimator was fitted on "
+            f"{_said(before)}. Load them into an unfitted one (sklearn.base.clone)."
+        )
+
+
+def _said(target: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in target.items() if value is not None)
 
 
 def _rebuild(
     estimator: Any,
     spec: InputSpec,
-    n_classes: int,
-    dtype: torch.dtype,
+    target: Target,
+    about: dict[str, Any],
     tensors: dict[str, torch.Tensor],
 ) -> Any:
-    from ._training import TrainingPlan, choose_batch_size
-
-    module = estimator._make_module(spec.shapes, n_classes, dtype)
+    dtype = getattr(torch, about["dtype"])
+    module = estimator._make_module(spec.shapes, target.n_outputs, dtype)
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
@@ -105,5 +161,8 @@ def _rebuild(
             f"parameters it was trained with ({error})."
         ) from error
     device = choose_device(estimator.device)
-    plan = TrainingPlan(0, 1, choose_batch_size(estimator.batch_size, n_rows=0))
-    return estimator._make_net(module, device, plan, validating=False)
+    plan = TrainingPlan(about["seed"], 1, choose_batch_size(estimator.batch_size, n_rows=0))
+    criterion = estimator._criterion(target, about["scale"])
+    net = estimator._make_net(module, device, plan, validating=False, criterion=criterion)
+    net.n_classes = target.n_outputs if target.kind == CLASSES else None
+    return net

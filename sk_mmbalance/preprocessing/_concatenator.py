@@ -8,9 +8,10 @@ import numpy as np
 from scipy.sparse import hstack as sparse_hstack
 from scipy.sparse import issparse
 from sklearn.base import TransformerMixin
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityEstimator
+from ._names import features_in, join_names
 
 
 class ModalityConcatenator(TransformerMixin, ModalityEstimator):
@@ -113,20 +114,7 @@ class ModalityConcatenator(TransformerMixin, ModalityEstimator):
             Modality and feature, joined by ``"__"``.
         """
         check_is_fitted(self)
-        spec = self._input_spec
-        given = None
-        if input_features is not None:
-            given = _check_feature_names_in(self, input_features)
-        names: list[str] = []
-        for modality, shape in spec.shapes.items():
-            if modality in spec.feature_names:
-                features = list(spec.feature_names[modality])
-            elif given is not None and spec.columns is not None:
-                features = given[spec.columns[modality]].tolist()
-            else:
-                features = [str(number) for number in range(int(np.prod(shape)))]
-            names += [f"{modality}__{feature}" for feature in features]
-        return np.asarray(names, dtype=object)
+        return join_names(features_in(self, input_features))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

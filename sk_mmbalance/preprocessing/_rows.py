@@ -14,12 +14,12 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from ..base import first_tags
+from ..modalities import in_row_order
 
 
 def as_input(transformer: Any, value: Any, name: str) -> Any:
     """Bring a modality into the form that a transformer takes."""
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = value.detach().cpu().numpy()
+    value = in_row_order(value)
     tags = first_tags(transformer)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
@@ -40,7 +40,9 @@ def _as_texts(value: Any, name: str) -> Any:
             f"`transformers` gives {name!r} a text transformer, which takes one string per sample; "
             f"the modality has shape {tuple(value.shape)}. Make each text column a modality."
         )
-    return value.iloc[:, 0] if isinstance(value, pd.DataFrame) else np.asarray(value)[:, 0]
+    if isinstance(value, pd.DataFrame):
+        return value.iloc[:, 0]
+    return np.asarray(value)[:, 0]
 
 
 def as_output(result: Any, value: Any, name: str, n_rows: int) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..base import ModalityEstimator
 from ..exceptions import MissingModalityError
-from ..modalities import Modalities, name_modalities
+from ..modalities import in_row_order, name_modalities
+from ._names import features_in, join_names
 
 
 class ModalitySelector(  # type: ignore[call-arg]
@@ -121,8 +123,28 @@ class ModalitySelector(  # type: ignore[call-arg]
                 f"`X` has no modality of `names` {wanted}; got {list(container.names)}."
             )
         if isinstance(self.names, str):
-            return container[self.names]
-        return Modalities({name: container._values[name] for name in there})
+            return in_row_order(container[self.names])
+        return container.select(there)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns that are kept.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of all columns, as ``feature_names_in_``; compared with those seen in `fit`.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+            ``face__0``, or ``face__height`` where columns have names; without the modality if
+            `names` is a single one, whose array comes out alone.
+        """
+        check_is_fitted(self)
+        named = features_in(self, input_features)
+        if isinstance(self.names, str):
+            return np.asarray(named[self.names], dtype=object)
+        return join_names({name: named[name] for name in self._wanted()})
 
     def set_output(self, *, transform: Any = None) -> ModalitySelector:
         """Do nothing: modalities are handed on as they come.

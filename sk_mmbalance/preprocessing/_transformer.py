@@ -7,29 +7,34 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import TransformerMixin, clone
-from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
-from sklearn.utils._set_output import _safe_set_output
+from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     _raise_for_params,
-    _routing_enabled,
     process_routing,
 )
-from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn import (
+    BaseComposition,
+    check_method_params,
+    routing_enabled,
+    safe_indexing,
+    safe_set_output,
+)
 from ..base import ModalityEstimator, weight_params
 from ..exceptions import MissingModalityError
-from ..modalities import Modalities, missing_rows, name_modalities
+from ..modalities import Modalities, missing_rows, name_modalities, take_rows
+from ._names import features_in, join_names, names_out, numbered
 from ._rows import as_input, as_output, spread
 
 _WORDS = ("passthrough", "drop")
 
 
 class ModalityTransformer(  # type: ignore[call-arg]
-    TransformerMixin, ModalityEstimator, _BaseComposition, auto_wrap_output_keys=None
+    TransformerMixin, ModalityEstimator, BaseComposition, auto_wrap_output_keys=None
 ):
     """Transform each modality by its own transformer: a `ColumnTransformer` for modalities.
 
@@ -80,8 +85,9 @@ class ModalityTransformer(  # type: ignore[call-arg]
 
     Notes
     -----
-    There is no ``get_feature_names_out``: the result is no table. `set_output` sets the output of
-    the inner transformers.
+    The result is no table: `set_output` sets the output of the inner transformers. Its columns
+    have names all the same, ``modality__column``: the result carries them where columns have
+    names of their own, so that what comes after it knows them.
 
     Without metadata routing, ``sample_weight`` is passed to every inner transformer that takes
     it. With metadata routing, inner transformers get what they request.
@@ -172,7 +178,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
         inner = [*dict(self._named_transformers).values(), self.remainder]
         for transformer in [*inner, *getattr(self, "transformers_", {}).values()]:
             if not isinstance(transformer, str):
-                _safe_set_output(transformer, transform=transform)
+                safe_set_output(transformer, transform=transform)
         return self
 
     # -- fit and transform -----------------------------------------------------------------
@@ -236,7 +242,8 @@ class ModalityTransformer(  # type: ignore[call-arg]
         self.transformers_ = fitted
         self._blanks = {name: part[2] for name, part in zip(work, done, strict=True)}
         self._remember_modalities(spec)
-        return _assemble(container, fitted, results)
+        self._features_out = self._inner_names(features_in(self))
+        return self._with_names(_assemble(container, fitted, results))
 
     def transform(self, X: Any, **params: Any) -> Modalities:
         """Transform every modality.
@@ -268,7 +275,47 @@ class ModalityTransformer(  # type: ignore[call-arg]
             )
             for name in work
         )
-        return _assemble(container, there, dict(zip(work, done, strict=True)))
+        return self._with_names(_assemble(container, there, dict(zip(work, done, strict=True))))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns that come out, modalities in the order of their sorted names.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of a flat table; used if `fit` saw none, compared with those it
+            saw otherwise.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+            Modality and column, joined by ``"__"``. The column's name is the inner transformer's
+            word if it has ``get_feature_names_out``, its number otherwise.
+        """
+        check_is_fitted(self)
+        return join_names(self._inner_names(features_in(self, input_features)))
+
+    def _inner_names(self, features: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Names of what comes out of every modality that is kept."""
+        named = {}
+        for name, transformer in self.transformers_.items():
+            if not isinstance(transformer, str):
+                named[name] = names_out(transformer, features[name], self._blanks[name])
+            elif transformer == "passthrough":
+                named[name] = features[name]
+        return named
+
+    def _with_names(self, result: Modalities) -> Modalities:
+        """The result with the names of columns that say more than their numbers."""
+        told = {
+            name: names
+            for name, names in self._features_out.items()
+            if name in result
+            and name not in result.feature_names
+            and len(names) == int(np.prod(result.sample_shape(name)))
+            and names != numbered(len(names))
+        }
+        return result.with_feature_names(told) if told else result
 
     def _plan(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Find the transformer of every modality, by sorted name."""
@@ -295,7 +342,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
 
     def _routed(self, method: str, plan: dict[str, Any], params: dict[str, Any]) -> Bunch:
         """Say what each inner transformer gets besides data."""
-        if _routing_enabled():
+        if routing_enabled():
             routed = process_routing(self, method, **params) if params else {}
             remainder = [name for name in plan if name not in dict(self._named_transformers)]
             empty = Bunch(fit={}, transform={}, fit_transform={})
@@ -388,9 +435,9 @@ def _present_part(
     """Modality, target and metadata in the rows that have the modality."""
     if len(rows) == value.shape[0]:
         return as_input(transformer, value, name), y, params
-    part = as_input(transformer, _safe_indexing(value, rows), name)
-    target = None if y is None else _safe_indexing(y, rows)
-    return part, target, {m: _check_method_params(value, p, rows) for m, p in params.items()}
+    part = as_input(transformer, take_rows(value, rows), name)
+    target = None if y is None else safe_indexing(y, rows)
+    return part, target, {m: check_method_params(value, p, rows) for m, p in params.items()}
 
 
 def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank: Any) -> Any:
@@ -412,10 +459,6 @@ def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank
 def _assemble(
     container: Modalities, transformers: dict[str, Any], results: dict[str, Any]
 ) -> Modalities:
-    kept = {}
-    for name, transformer in transformers.items():
-        if name in results:
-            kept[name] = results[name]
-        elif transformer == "passthrough":
-            kept[name] = container._values[name]  # rows of a memory map stay on disk
-    return Modalities(kept)
+    passed = [name for name, t in transformers.items() if isinstance(t, str) and t == "passthrough"]
+    # rows of a memory map stay on disk
+    return Modalities(container.select(passed) if passed else None, **results)

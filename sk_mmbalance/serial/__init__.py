@@ -1,12 +1,10 @@
 """Serial systems: acquire the cheap modality first, the expensive one only when needed."""
 
 from ._report import SerialReport
-from .display import CostCurveDisplay
 from .fusion import SerialFusionClassifier
 from .semi_supervised import SerialSemiSupervisedClassifier
 
 __all__ = [
-    "CostCurveDisplay",
     "SerialFusionClassifier",
     "SerialReport",
     "SerialSemiSupervisedClassifier",

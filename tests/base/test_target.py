@@ -81,12 +81,14 @@ def test_numbers_are_standardised_by_weighted_mean_and_spread_and_given_back():
     np.testing.assert_allclose(again.centre, standard.centre)
 
 
-def test_a_constant_column_is_only_centred():
+def test_a_constant_column_is_only_centred_and_answered_by_its_constant():
     y = np.full(5, 0.1)
     target, coded = read_target(y, 5, (NUMBERS,), "Someone")
     standard, z = target.standardised(coded, None)
     np.testing.assert_allclose(z, 0, atol=1e-15)
     np.testing.assert_allclose(standard.decode(z), y)
+    np.testing.assert_allclose(standard.decode(z + 1), y)
+    np.testing.assert_allclose(standard.standardised(z, None)[1], 0, atol=1e-15)
 
 
 def test_predictions_of_numbers_are_double_precision_and_as_flat_as_the_target():

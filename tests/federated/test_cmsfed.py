@@ -7,10 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Order, Server
+from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Local, Order, RoundView, Server
 from sk_mmbalance.federated._cmsfed_method import CMSFedState
-from sk_mmbalance.federated._local import Local
-from sk_mmbalance.federated._round_view import RoundView
 from sk_mmbalance.federated._rows import restrict
 from sk_mmbalance.federated._selection import distance_table
 from sk_mmbalance.federated._state_dicts import seeded

@@ -207,6 +207,14 @@ def test_diverging_clients_leave_the_model_and_warn():
 
 
 @every_class
+def test_warning_of_a_round_without_update_names_the_line_that_called_fit(cls):
+    X, y = blobs(n=20)
+    with pytest.warns(NoUpdateWarning, match="stays as it was") as caught:
+        cls(**{**FAST, "n_rounds": 1}, dropout_rate=1.0).fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@every_class
 def test_client_whose_rows_weigh_nothing_does_not_exist(cls):
     X, y = blobs()
     clients = np.arange(120) % 3

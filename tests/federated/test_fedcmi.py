@@ -7,13 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated import ClientTrainer, FedCMI, Order, Server
+from sk_mmbalance.federated import ClientTrainer, FedCMI, Local, Order, Server
 from sk_mmbalance.federated._infiltration import (
     class_confidence,
     class_temperatures,
     infiltration_loss,
 )
-from sk_mmbalance.federated._local import Local
 from sk_mmbalance.federated._rows import restrict
 from sk_mmbalance.federated._state_dicts import load_arrays
 

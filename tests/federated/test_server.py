@@ -17,11 +17,11 @@ from sk_mmbalance.federated import (
     InProcessEngine,
     Order,
     Reply,
+    RoundView,
     Server,
     Task,
 )
 from sk_mmbalance.federated._messages import n_bytes
-from sk_mmbalance.federated._round_view import RoundView
 
 from .conftest import federation, run, same_state
 

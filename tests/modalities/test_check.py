@@ -176,6 +176,27 @@ def test_values_whose_sum_overflows_are_neither_missing_nor_infinite():
     assert checked.present.all()
 
 
+def test_modality_of_one_column_is_told_how_to_be_imputed():
+    age = np.array([[1.0], [np.nan], [2.0]])
+    with pytest.raises(MissingModalityError, match=r"one column is missing wherever .* impute it"):
+        check_modalities({"age": age, "b": np.ones((3, 1))})
+    with pytest.raises(MissingModalityError) as caught:
+        check_modalities({"face": NAN_ROW, "voice": VOICE})
+    assert "one column" not in str(caught.value)
+
+
+def test_values_beyond_a_precision_are_named_with_the_largest():
+    far = check_modalities({"a": np.array([[1.0], [-1e39]]), "b": np.ones((2, 1))})
+    with pytest.raises(ValueError, match=r"'a' has values up to 1e\+39, beyond what float32"):
+        far.refuse_beyond(np.float32)
+    far.refuse_beyond(np.float64)
+    with_gap = {"a": np.array([[3e38], [np.nan]]), "b": np.ones((2, 1))}
+    check_modalities(with_gap, missing="mask").refuse_beyond(np.float32)
+    matrix = check_modalities({"a": sparse.csr_array([[0, 1e39]])}, accept_sparse=True)
+    with pytest.raises(ValueError, match="'a' has values up to 1e"):
+        matrix.refuse_beyond(np.float32)
+
+
 # -- bad input ---------------------------------------------------------------------------------
 
 BAD = {
@@ -248,3 +269,24 @@ def test_named_input_is_held_to_the_names_in_modalities():
         check_modalities(GOOD | {"gait": VOICE}, modalities=blocks)
     with pytest.raises(TypeError, match="`modalities` must map"):
         check_modalities(GOOD, modalities=["face"])
+
+
+# -- only some of the modalities ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("voice", [np.full((6, 1), np.inf), np.full((6, 1), "?"), FACE])
+def test_modalities_that_are_not_used_are_not_looked_at(voice):
+    spec = check_modalities(GOOD).spec
+    checked = check_modalities({"face": FACE, "voice": voice}, spec=spec, only=["face"])
+    assert checked.names == ("face", "voice")
+    np.testing.assert_array_equal(checked.arrays["face"], FACE)
+    assert checked.present.tolist() == [[True, False]] * 6
+    absent = check_modalities({"face": FACE}, spec=spec, only=["face"])
+    np.testing.assert_array_equal(absent.present, checked.present)
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_modalities_that_are_used_alone_must_be_there(missing):
+    spec = check_modalities(GOOD).spec
+    with pytest.raises(MissingModalityError, match="lacks modality 'face' seen in fit; got"):
+        check_modalities({"voice": VOICE}, spec=spec, missing=missing, only=["face"])

@@ -117,6 +117,56 @@ def test_row_out_of_range_is_an_error(X):
         X[np.array([True, False])]
 
 
+@pytest.mark.parametrize(
+    "index",
+    [np.zeros((2, 2), int), True, np.bool_(True), None, 1.0, [0.5], {1}, [[0], [1]], ["face", 2]],
+    ids=str,
+)
+def test_index_that_is_no_list_of_rows_is_refused(X, index):
+    with pytest.raises((IndexError, TypeError, KeyError)):
+        X[index]
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (np.array([0, 2], dtype=object), [0, 2]),
+        (np.array([True, False] * 3, dtype=object), [0, 2, 4]),
+        (pd.array([True, False] * 3, dtype="boolean"), [0, 2, 4]),
+        (range(1, 3), [1, 2]),
+        (np.array([1, 3], np.uint8), [1, 3]),
+    ],
+    ids=["object numbers", "object mask", "nullable mask", "range", "small numbers"],
+)
+def test_row_numbers_of_any_kind(X, index, rows):
+    np.testing.assert_array_equal(X[index]["voice"], X["voice"][rows])
+
+
+def test_feature_names_go_with_rows_and_modalities(X):
+    named = X.with_feature_names({"face": ["w", "h"]})
+    assert named.feature_names == {"face": ("w", "h")}
+    for part in (named[:2], named[[1, 0]], named.select(["face"]), Modalities(named)):
+        assert part.feature_names == {"face": ("w", "h")}
+    assert Modalities.concat([named, named]).feature_names == {"face": ("w", "h")}
+    assert named.select(["face"]).to_frame()["face"].columns.tolist() == ["w", "h"]
+    assert X.feature_names == {}
+    frame = Modalities(face=pd.DataFrame({"w": [1.0]}))
+    assert frame.feature_names == {"face": ("w",)}
+    with pytest.raises(ValueError, match="`names` has 1 names for 'face', which has 2 columns"):
+        X.with_feature_names({"face": ["w"]})
+    with pytest.raises(KeyError, match="no modality"):
+        X.with_feature_names({"gait": ["w"]})
+
+
+def test_shape_of_a_sample_is_told_without_reading():
+    assert Modalities(image=np.zeros((2, 3, 4, 5))).sample_shape("image") == (3, 4, 5)
+
+
+def test_resampling_is_told_to_take_row_numbers(X):
+    with pytest.raises(TypeError, match=r"What resamples rows takes their numbers: X\[rows\]"):
+        np.asarray(X)
+
+
 def test_columns_cannot_be_taken_from_all_modalities(X):
     with pytest.raises(TypeError, match="one axis, its rows"):
         X[:, 0]

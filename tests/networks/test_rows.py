@@ -80,3 +80,11 @@ def test_memory_map_is_streamed(tmp_path):
     assert not made.resident
     (X, codes), *_ = RowBatches(made, 4, CPU, seed=0)
     assert torch.equal(X["inputs"]["a"][:, 0].long(), codes * 2)
+
+
+def test_finite_values_that_overflow_in_the_precision_of_the_network_are_refused():
+    checked = check_modalities({"a": np.array([[1.0], [1e39]])})
+    with pytest.raises(ValueError, match=r"`X` modality 'a' has values up to 1e\+39, beyond what"):
+        to_rows(checked, None, None, dtype=torch.float32, device=CPU)
+    made = to_rows(checked, None, None, dtype=torch.float64, device=CPU)
+    assert torch.isfinite(made.inputs["a"]).all()

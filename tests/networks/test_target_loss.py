@@ -13,6 +13,7 @@ from sk_mmbalance.networks import (
     LabelLoss,
     NumberLoss,
     criterion_settings,
+    loss_of_a_constant,
     mean_criterion,
     unimodal_losses,
 )
@@ -137,10 +138,17 @@ def test_own_losses_are_those_of_the_criterion(loss):
 def test_settings_of_the_criterion_follow_the_target():
     assert criterion_settings(ClassTarget(np.arange(3)))["criterion"] is ClassLoss
     assert criterion_settings(LabelTarget(3))["criterion"] is LabelLoss
-    target = NumberTarget(2, False)
+    settings = criterion_settings(NumberTarget(2, False), "huber", 0.5)
+    assert settings == {
+        "criterion": NumberLoss,
+        "criterion__loss": "huber",
+        "criterion__scale": 0.5,
+    }
+
+
+def test_scale_is_the_loss_of_the_constant_prediction():
     y = np.array([[1.0, 5], [3, 5], [5, 5]])
-    target, z = target.standardised(y, None)
-    settings = criterion_settings(target, z)
-    assert settings["criterion__scale"] == pytest.approx(0.5)  # 1 and, for the constant column, 0
-    weight = np.array([1.0, 0.0, 0.0])
-    assert criterion_settings(target, np.zeros((3, 2)), weight)["criterion__scale"] == 1.0
+    _, z = NumberTarget(2, False).standardised(y, None)
+    # 1, and 0 for the constant column
+    assert loss_of_a_constant(z, None, "squared_error") == pytest.approx(0.5)
+    assert loss_of_a_constant(z, np.array([0.0, 1.0, 0.0]), "squared_error") == 1.0  # nothing lost

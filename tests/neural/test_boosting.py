@@ -382,7 +382,7 @@ def test_warm_start_goes_on_with_the_heads_and_parameters_of_now(two):
     assert clf.n_iter_ == 8
     assert sum(clf.n_heads_.values()) == before
     assert set(clf.head_log_["event"][clf.head_log_["epoch"] >= 4]) <= {"blocked"}
-    assert clf.net_.residual_weight == 0.1
+    assert clf.net_.methods[0].residual_weight == 0.1
     assert heads_of(clf).combine == "sum"
     assert heads_of(clf).weights == {"face": 1, "voice": 3}
 

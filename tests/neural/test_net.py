@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, default_collate
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
-from sk_mmbalance.networks.rows import RowBatches, to_rows
+from sk_mmbalance.networks.rows import ModalityRows, RowBatches, to_rows
 from sk_mmbalance.neural._training import TrainingPlan
 
 from .conftest import blobs
@@ -220,3 +220,63 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing_half_fitted():
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y)
     assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", "accuracy"])
+def test_any_metric_can_be_scored_and_stopped_on(scoring, use_caching):
+    X, y = blobs(n_classes=2)
+    score = EpochScoring(
+        scoring, name="own", lower_is_better=False, use_caching=use_caching, on_train=False
+    )
+    stop = EarlyStopping(monitor="own", patience=2, lower_is_better=False)
+    clf = MultimodalClassifier(
+        **{**FAST, "early_stopping": True}, callbacks=[("own", score), ("stop", stop)]
+    ).fit(X, y)
+    assert np.isfinite(clf.history_["own"]).all()
+    if scoring == "accuracy":
+        np.testing.assert_allclose(clf.history_["own"], clf.history_["valid_accuracy"])
+
+
+def test_label_smoothing_reaches_the_losses_of_single_modalities():
+    X, y = blobs()
+    smooth = MultimodalClassifier(
+        **FAST, net_params={"criterion__label_smoothing": 0.2}, fusion="late"
+    ).fit(X, y)
+    rows = rows_of(X, y)
+    batch = rows[:20]
+    output = smooth.net_.infer(batch[0])
+    loss = smooth.net_.get_loss(output, batch[1], X=batch[0], training=True)
+    expected = [
+        nn.functional.cross_entropy(z, batch[1], label_smoothing=0.2)
+        for z in (output.logits, *output.unimodal.values())
+    ]
+    torch.testing.assert_close(loss, sum(expected))
+
+
+@pytest.mark.parametrize(
+    "name", ["iterator_train__shuffle", "max_epochs", "train_split", "dataset", "methods", "seed"]
+)
+def test_net_params_without_effect_are_refused(name):
+    X, y = blobs()
+    clf = MultimodalClassifier(**FAST, net_params={name: 1})
+    with pytest.raises(ValueError, match=f"`net_params` cannot set '{name}'"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "net_")
+
+
+def test_prediction_batches_are_the_users_choice_and_small_for_large_rows():
+    X, y = blobs()
+    clf = MultimodalClassifier(**FAST, predict_batch_size=50).fit(X, y)
+    sizes = [len(codes) for _, codes in clf.net_.get_iterator(clf._rows_for_prediction(X)[1])]
+    assert sizes == [50, 50, 20]
+    np.testing.assert_allclose(
+        clf.predict_proba(X),
+        MultimodalClassifier(**FAST).fit(X, y).predict_proba(X),
+        rtol=1e-12,
+    )
+    clf.set_params(predict_batch_size="auto").fit(X, y)
+    image = torch.zeros(1, 3, 224, 224).expand(200, -1, -1, -1)
+    rows = ModalityRows({"image": image}, torch.zeros(200, dtype=torch.int64))
+    assert len(next(iter(clf.net_.get_iterator(rows)))[1]) == 27
+    assert clf.net_.get_iterator(clf._rows_for_prediction(X)[1]).batch_size == 4096

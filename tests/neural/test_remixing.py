@@ -19,9 +19,9 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
+from sk_mmbalance.balancing.remixed_batches import RemixedBatches
 from sk_mmbalance.exceptions import CollapseWarning
 from sk_mmbalance.neural.net import MultimodalNet
-from sk_mmbalance.neural.remix import RemixedBatches, remixed_loss
 
 from .._checks import assert_all_checks_pass
 from .conftest import blobs, with_missing
@@ -56,9 +56,9 @@ def steps(monkeypatch):
     original = MultimodalNet.train_step
 
     def recording(self, batch, **params):
-        before = {k: v.clone() for k, v in self._module().state_dict().items()}
+        before = {k: v.clone() for k, v in self.network.state_dict().items()}
         step = original(self, batch, **params)
-        after = {k: v.clone() for k, v in self._module().state_dict().items()}
+        after = {k: v.clone() for k, v in self.network.state_dict().items()}
         seen.append((len(self.history), batch, before, after))
         return step
 
@@ -213,7 +213,7 @@ def test_late_fusion_leaves_out_the_biases_of_masked_heads(steps):
     output = net.infer(inputs)
     (name,) = inputs["assigned"]
     assert torch.equal(output.logits, output.unimodal[name])
-    loss = remixed_loss(net, net.remixing, output, (inputs, codes))
+    loss = net.methods[0].part_loss(net, output, (inputs, codes))
     expected = 1.5 * nn.functional.cross_entropy(output.logits, codes)
     torch.testing.assert_close(loss, expected)
 
@@ -232,7 +232,7 @@ def test_loss_of_a_pure_batch_is_fused_plus_gamma_times_own(steps):
         expected = nn.functional.cross_entropy(fused, codes)
         expected = expected + gammas[name] * nn.functional.cross_entropy(own, codes)
         torch.testing.assert_close(
-            remixed_loss(clf.net_, clf.net_.remixing, output, (inputs, codes)), expected
+            clf.net_.methods[0].part_loss(clf.net_, output, (inputs, codes)), expected
         )
 
 
@@ -315,7 +315,7 @@ def batches_of(assigned, names=("a", "b", "c"), size=4, **plan):
     X, y = blobs(n=len(assigned), dims=dict.fromkeys(names, (2,)), n_classes=2)
     clf = remixing(**plan)
     rows = clf.fit(X, y)._rows_for_prediction(X)[1]
-    batches = RemixedBatches(clf._remixing(list(names)), rows, size, torch.device("cpu"), seed=0)
+    batches = RemixedBatches(clf.net_.methods[0], rows, size, torch.device("cpu"), seed=0)
     batches.remix(torch.tensor(assigned))
     return batches
 
@@ -404,7 +404,7 @@ def test_weights_multiply_the_loss_within_a_batch():
     codes = torch.from_numpy(y[:40])
     weight = torch.arange(40, dtype=torch.float64)
     batch = ({**inputs, "weight": weight, "assigned": ("face",)}, codes)
-    ours = remixed_loss(clf.net_, clf.net_.remixing, clf.net_.infer(inputs), batch)
+    ours = clf.net_.methods[0].part_loss(clf.net_, clf.net_.infer(inputs), batch)
     output = clf.net_.infer(inputs)
     each = nn.functional.cross_entropy(output.logits, codes, reduction="none")
     each = each + nn.functional.cross_entropy(output.unimodal["face"], codes, reduction="none")
@@ -439,13 +439,6 @@ def test_warm_start_goes_on_in_the_remixed_stage_under_the_plan_of_now():
     assert clf.history_["remixed"].tolist() == [False, True, True, True]
     clf.set_params(remix_after=None).fit(X, y)
     assert clf.history_["remixed"].fillna(False).tolist()[4:] == [False, False]
-
-
-def test_workers_of_a_loader_change_no_batch():
-    X, y = blobs()
-    plain = remixing().fit(X, y)
-    workers = remixing(net_params={"iterator_train__num_workers": 2}).fit(X, y)
-    assert same_weights(plain, workers)
 
 
 def test_memory_mapped_and_resident_rows_give_the_same_bits(tmp_path):
@@ -539,20 +532,18 @@ def test_remix_after_works_on_every_neural_estimator(method, steps):
 
 @pytest.mark.parametrize("update", ["alternating", "joint"])
 def test_boosting_takes_the_step_of_the_assigned_modality_alone(steps, monkeypatch, update):
-    from sk_mmbalance.neural._boosting_net import BoostingNet
-
-    step = BoostingNet.train_step
+    step = MultimodalNet.train_step
     moved = []
 
     def recording(self, batch, **params):
-        before = {k: v.clone() for k, v in self._module().state_dict().items()}
+        before = {k: v.clone() for k, v in self.network.state_dict().items()}
         out = step(self, batch, **params)
-        after = self._module().state_dict()
+        after = self.network.state_dict()
         keys = {k for k in before if not torch.equal(before[k], after[k])}
         moved.append((batch[0].get("assigned"), keys))
         return out
 
-    monkeypatch.setattr(BoostingNet, "train_step", recording)
+    monkeypatch.setattr(MultimodalNet, "train_step", recording)
     X, y = blobs(dims=THREE)
     clf = SustainedBoostingClassifier(
         update=update, remix_after=1, shared_head=False, check_every=2, **{**FAST, "max_epochs": 6}

@@ -70,15 +70,20 @@ class Assembly:
     fit_intercept: bool
 
     def data(self, *, alpha: float, coupling: float, rows: np.ndarray | None = None) -> ARMData:
-        """Pose the problem on `rows`, less those that enter no term with these strengths."""
+        """Pose the problem on `rows`, less those that enter no term with these strengths.
+
+        A row that comes twice counts twice.
+        """
         strong_rows = self.weights * (self.labeled & self.strong_seen)
         weak_rows = self.weights * (self.labeled & self.weak_seen) * (alpha > 0)
         paired_rows = self.pair_weights * (self.strong_seen & self.weak_seen) * (coupling > 0)
         used = (strong_rows > 0) | (weak_rows > 0) | (paired_rows > 0)
         if rows is not None:
-            chosen = np.zeros(len(used), dtype=bool)
-            chosen[rows] = True
-            used &= chosen
+            times = np.bincount(rows, minlength=len(used))
+            strong_rows, weak_rows, paired_rows = (
+                times * weights for weights in (strong_rows, weak_rows, paired_rows)
+            )
+            used &= times > 0
         keep = slice(None) if used.all() else np.flatnonzero(used)
         return ARMData(
             self.strong[keep],

@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from ..._sklearn import Interval, StrOptions
+from ...base import warn_if_unscaled
 from ...exceptions import ScaleWarning
 from ...modalities import CheckedModalities
 from ._assembly import Assembly, LinearSide, assemble, side_columns, side_present
 from ._engine import ARMEngine, Solution
 from ._prediction import DEFAULT_COSTS, ARMPrediction
 from ._problem import ARMData, ARMPoint, Strengths
+from ._rows import ARMRows
 from ._sides import resolve_sides, scale_ratio
-from ._splits import inner_splits
 
 #: Standard deviations further apart than this make one ridge strength mean two things.
 _SCALE_LIMIT = 1e3
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """What `y` and the weights say of each row.
-
-    Attributes
-    ----------
-    targets : ndarray of shape (n_samples, n_outputs)
-    labeled : ndarray of bool of shape (n_samples,)
-    weights, pair_weights : ndarray of shape (n_samples,)
-    truth : ndarray of shape (n_samples, ...)
-        Class codes, or the targets themselves in regression: what scores are compared with.
-    """
-
-    targets: np.ndarray
-    labeled: np.ndarray
-    weights: np.ndarray
-    pair_weights: np.ndarray
-    truth: np.ndarray
 
 
 class ARMBase(ARMPrediction):
@@ -79,8 +59,6 @@ class ARMBase(ARMPrediction):
 
     # -- what a subclass says --------------------------------------------------------------
 
-    _is_classifier = True
-
     def _loss_name(self) -> str:
         return getattr(self, "loss", "squared")
 
@@ -98,6 +76,8 @@ class ARMBase(ARMPrediction):
                 f"`costs` must be two numbers >= 0, the cost of the weak and of the strong side; "
                 f"got {self.costs!r}."
             )
+        if warn_if_unscaled(checked, "strengths of regularisation", stacklevel=5):
+            return costs
         ratio = scale_ratio(checked)
         if ratio > _SCALE_LIMIT:
             warnings.warn(
@@ -110,30 +90,24 @@ class ARMBase(ARMPrediction):
         return costs
 
     def _find_sides(
-        self, checked: CheckedModalities, rows: Rows, groups: np.ndarray | None, strong_reg: float
+        self, rows: ARMRows, strong_reg: float
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         def score_alone(name: str) -> float:
-            usable = np.flatnonzero(rows.labeled & checked.present_in(name) & (rows.weights > 0))
-            columns = side_columns(checked, (name,))
+            columns = side_columns(rows.checked, (name,))
             scores, masses = [], []
-            for train, test in inner_splits(
-                self.cv,
-                rows.truth[usable],
-                classifier=self._is_classifier,
-                groups=None if groups is None else groups[usable],
-            ):
-                side = self._fit_alone(columns, rows, usable[train], strong_reg)
-                part = usable[test]
+            usable = rows.counted & rows.checked.present_in(name)
+            for train, test in rows.splits(self.cv, usable):
+                side = self._fit_alone(columns, rows, train, strong_reg)
                 scores.append(
-                    self._score_of(side.scores(columns[part]), rows.truth[part], rows.weights[part])
+                    self._score_of(side.scores(columns[test]), rows.truth[test], rows.weights[test])
                 )
-                masses.append(np.sum(rows.weights[part]))
+                masses.append(np.sum(rows.weights[test]))
             return float(np.average(scores, weights=masses))
 
-        return resolve_sides(self.weak, self.strong, checked.names, score_alone)
+        return resolve_sides(self.weak, self.strong, rows.checked.names, score_alone)
 
     def _fit_alone(
-        self, columns: np.ndarray, rows: Rows, train: np.ndarray, strong_reg: float
+        self, columns: np.ndarray, rows: ARMRows, train: np.ndarray, strong_reg: float
     ) -> LinearSide:
         """One modality's own predictor, without a weak side."""
         everywhere = np.ones(len(train), dtype=bool)
@@ -154,9 +128,8 @@ class ARMBase(ARMPrediction):
         found = ARMEngine(data, solver="schur").solve(Strengths(0, 0, strong_reg, 0, 0))
         return alone.sides(found.point)[0]
 
-    def _assemble(
-        self, checked: CheckedModalities, rows: Rows, weak: tuple[str, ...], strong: tuple[str, ...]
-    ) -> Assembly:
+    def _assemble(self, rows: ARMRows, weak: tuple[str, ...], strong: tuple[str, ...]) -> Assembly:
+        checked = rows.checked
         return assemble(
             side_columns(checked, strong),
             side_columns(checked, weak),
@@ -172,7 +145,7 @@ class ARMBase(ARMPrediction):
         )
 
     def _check_rows(
-        self, assembly: Assembly, truth: np.ndarray, has_weak: bool, alpha: float, coupling: float
+        self, assembly: Assembly, rows: ARMRows, has_weak: bool, alpha: float, coupling: float
     ) -> None:
         """Raise where a term of the objective has no rows to stand on."""
         if has_weak and alpha + coupling == 0:
@@ -180,10 +153,9 @@ class ARMBase(ARMPrediction):
                 "`alpha` and `coupling` must not both be 0: the weak side would be fitted to "
                 "nothing. Raise one of them."
             )
-        counted = assembly.labeled & (assembly.weights > 0)
-        self._check_labeled(counted & assembly.strong_seen, truth, "strong")
+        self._check_labeled(rows, rows.counted & assembly.strong_seen, "strong")
         if has_weak and alpha > 0:
-            self._check_labeled(counted & assembly.weak_seen, truth, "weak")
+            self._check_labeled(rows, rows.counted & assembly.weak_seen, "weak")
         paired = assembly.strong_seen & assembly.weak_seen & (assembly.pair_weights > 0)
         if has_weak and coupling > 0 and not paired.any():
             raise ValueError(
@@ -191,7 +163,7 @@ class ARMBase(ARMPrediction):
                 "none. Set `coupling`=0, or pass such rows (they need no label)."
             )
 
-    def _check_labeled(self, counted: np.ndarray, truth: np.ndarray, side: str) -> None:
+    def _check_labeled(self, rows: ARMRows, counted: np.ndarray, side: str) -> None:
         if not counted.any():
             raise ValueError(
                 f"No labelled row has the {side} side; at least one of every class is needed."
@@ -199,10 +171,10 @@ class ARMBase(ARMPrediction):
 
     # -- solving ---------------------------------------------------------------------------
 
-    def _engine(self, data: ARMData) -> ARMEngine:
+    def _engine(self, data: ARMData, auto: str = "auto") -> ARMEngine:
         return ARMEngine(
             data,
-            solver=self.solver,
+            solver=auto if self.solver == "auto" else self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
             solver_options=self.solver_options,
@@ -282,28 +254,24 @@ class ARMBase(ARMPrediction):
         )
 
     def _solve(
-        self,
-        checked: CheckedModalities,
-        rows: Rows,
-        groups: np.ndarray | None,
-        values: dict[str, float],
+        self, rows: ARMRows, values: dict[str, float]
     ) -> tuple[dict[str, Any], Assembly, Solution]:
         """Find the sides, solve, and return the fitted attributes without setting any."""
-        weak, strong = self._find_sides(checked, rows, groups, values["strong_reg"])
-        assembly = self._assemble(checked, rows, weak, strong)
+        weak, strong = self._find_sides(rows, values["strong_reg"])
+        assembly = self._assemble(rows, weak, strong)
         fitted, found = self._solve_assembled(assembly, rows, values)
-        fitted |= self._describe(checked, assembly, weak, strong)
+        fitted |= self._describe(rows, assembly, weak, strong)
         return fitted, assembly, found
 
     def _solve_assembled(
-        self, assembly: Assembly, rows: Rows, values: dict[str, float]
+        self, assembly: Assembly, rows: ARMRows, values: dict[str, float]
     ) -> tuple[dict[str, Any], Solution]:
         has_weak = assembly.weak.shape[1] > 0
         self._check_model(rows.targets.shape[1], has_weak)
         if not has_weak:
             values = {**values, "alpha": 0.0, "coupling": 0.0}
         alpha, coupling = values["alpha"], values["coupling"]
-        self._check_rows(assembly, rows.truth, has_weak, alpha, coupling)
+        self._check_rows(assembly, rows, has_weak, alpha, coupling)
         data = assembly.data(alpha=alpha, coupling=coupling)
         engine = self._engine(data)
         strengths, largest = self._strengths(engine, **values)
@@ -331,27 +299,19 @@ class ARMBase(ARMPrediction):
         return fitted, found
 
     def _describe(
-        self,
-        checked: CheckedModalities,
-        assembly: Assembly,
-        weak: tuple[str, ...],
-        strong: tuple[str, ...],
+        self, rows: ARMRows, assembly: Assembly, weak: tuple[str, ...], strong: tuple[str, ...]
     ) -> dict[str, Any]:
-        counted = assembly.weights > 0
+        paired = assembly.strong_seen & assembly.weak_seen
         return {
             "weak_modalities_": list(weak),
             "strong_modalities_": list(strong),
-            "n_labeled_": int(np.sum(assembly.labeled & counted)),
-            "n_strong_": int(np.sum(assembly.labeled & assembly.strong_seen & counted)),
-            "n_paired_": int(
-                np.sum(assembly.strong_seen & assembly.weak_seen & (assembly.pair_weights > 0))
-            ),
+            "n_labeled_": int(np.sum(rows.counted)),
+            "n_strong_": int(np.sum(rows.counted & assembly.strong_seen)),
+            "n_paired_": int(np.sum(paired & (assembly.pair_weights > 0))),
         }
 
     def _set_fitted(self, fitted: dict[str, Any], checked: CheckedModalities) -> None:
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        self._remember_modalities(checked)
+        self._become_fitted(checked.spec, **fitted)
         if self.verbose:
             chosen = int(np.sum(self.support_mask_))
             print(

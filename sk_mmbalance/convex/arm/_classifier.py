@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import _fit_context
-
-from ...base import read_groups
+from ..._sklearn import fit_context
 from ._base import ARMBase
 from ._classifier_base import ARMClassifierBase
 
@@ -92,7 +90,11 @@ class ARMClassifier(ARMClassifierBase):
     max_iter : int, default=10000
         Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``.
+        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``. A number of
+        folds is stratified, keeps groups together if `groups` are given to `fit`, and is lowered
+        to the size of the largest class. A class that a fold does not train on is not predicted
+        there. Splits of your own count the rows as you gave them, repeated ones as often as they
+        come.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
@@ -232,7 +234,7 @@ class ARMClassifier(ARMClassifierBase):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMClassifier:
         """Fit both sides.
 
@@ -252,21 +254,18 @@ class ARMClassifier(ARMClassifierBase):
         self : ARMClassifier
             The fitted estimator.
         """
-        checked = self._read_modalities(X, reset=True)
-        classes, rows = self._read_rows(y, sample_weight, checked)
-        groups = read_groups(groups, checked.n_samples)
-        costs = self._check_own(checked)
+        rows = self._read_rows(X, y, sample_weight, groups)
+        costs = self._check_own(rows.checked)
         values = {
             "alpha": float(self.alpha),
             "coupling": float(self.coupling),
             "strong_reg": float(self.strong_reg),
             "weak_reg": float(self.weak_reg),
         }
-        fitted, assembly, found = self._solve(checked, rows, groups, values)
-        fitted["classes_"] = classes
+        fitted, assembly, found = self._solve(rows, values)
         fitted["deferral_"] = None
         if self.predict_with == "serial":
-            fitted["deferral_"] = self._tune_serial(assembly, rows, groups, values, costs)
+            fitted["deferral_"] = self._tune_serial(assembly, rows, values, costs)
         self._warn_unless_converged(found)
-        self._set_fitted(fitted, checked)
+        self._set_fitted(fitted, rows.checked)
         return self

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils import compute_class_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ...base import ModalityClassifier
-from ...modalities import CheckedModalities
+from ..._sklearn import StrOptions
+from ...base import ClassTarget, ModalityClassifier, TrainingRows
 from ._assembly import Assembly
-from ._base import ARMBase, Rows
+from ._base import ARMBase
 from ._combination import DeferralRule, predicted_codes, tune_deferral
+from ._fold import FoldFit
 from ._losses import code_targets
 from ._prediction import MODES
-from ._splits import inner_splits
+from ._rows import ARMRows
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -29,6 +29,11 @@ def _has_probabilities(estimator: Any) -> bool:
     )
 
 
+def _classes(given: TrainingRows) -> np.ndarray:
+    assert isinstance(given.target, ClassTarget)
+    return given.target.classes
+
+
 class ARMClassifierBase(ARMBase, ModalityClassifier):
     """Labels, weights, thresholds and predictions of the ARM-style classifiers."""
 
@@ -38,17 +43,18 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
-    def _read_rows(
-        self, y: Any, sample_weight: Any, checked: CheckedModalities
-    ) -> tuple[np.ndarray, Rows]:
-        """Classes, and what is known of each row."""
-        labeled, classes, codes = self._read_partial_labels(
-            y, checked.n_samples, self.unlabeled_label
-        )
-        pair_weights = self._read_weights(sample_weight, checked, codes, classes)
-        if pair_weights is None:
-            pair_weights = np.ones(checked.n_samples)
-        pair_weights = pair_weights.astype(np.float64)
+    def _read_rows(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> ARMRows:
+        """What `fit` was given, with the targets and weights of the objective."""
+        given = self._read_training(X, y, sample_weight, groups, unlabelled=self.unlabeled_label)
+        codes, classes = given.y, _classes(given)
+        labeled = given.target.is_known(codes)
+        lost = len(classes) - len(np.unique(codes[labeled]))
+        if lost:
+            raise ValueError(
+                f"Of {len(classes)} classes, {lost} have no labelled row of positive "
+                f"`sample_weight`. Give such a row weight, or leave the class out."
+            )
+        pair_weights = given.weight_or_ones.astype(np.float64)
         weights = pair_weights.copy()
         if self.class_weight is not None:
             per_class = compute_class_weight(
@@ -59,17 +65,19 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             )
             weights[labeled] *= per_class[codes[labeled]]
         targets = code_targets(self.loss, codes, len(classes))
-        return classes, Rows(targets, labeled, weights, pair_weights, codes)
+        return ARMRows(given, targets, labeled, weights, pair_weights)
 
-    def _check_labeled(self, counted: np.ndarray, truth: np.ndarray, side: str) -> None:
-        super()._check_labeled(counted, truth, side)
-        seen = np.unique(truth[counted])
-        n_classes = int(truth.max()) + 1
-        if len(seen) < n_classes:
+    def _describe(self, rows: ARMRows, *parts: Any) -> dict[str, Any]:
+        return super()._describe(rows, *parts) | {"classes_": _classes(rows.given)}
+
+    def _check_labeled(self, rows: ARMRows, counted: np.ndarray, side: str) -> None:
+        super()._check_labeled(rows, counted, side)
+        n_classes = rows.given.target.n_outputs
+        n_lost = n_classes - len(np.unique(rows.truth[counted]))
+        if n_lost:
             raise ValueError(
-                f"Of {n_classes} classes, {n_classes - len(seen)} have no labelled row (of "
-                f"positive weight) with the {side} side: every class needs one. Label such a row, "
-                f"or leave the class out."
+                f"Of {n_classes} classes, {n_lost} have no labelled row (of positive weight) with "
+                f"the {side} side: every class needs one. Label such a row, or leave the class out."
             )
 
     def _score_of(self, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
@@ -79,8 +87,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
     def _tune_serial(
         self,
         assembly: Assembly,
-        rows: Rows,
-        groups: np.ndarray | None,
+        rows: ARMRows,
         values: dict[str, float],
         costs: tuple[float, float],
     ) -> DeferralRule:
@@ -90,7 +97,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
                 "`predict_with`='serial' needs a weak and a strong side; `X` has one modality. "
                 "Use `predict_with`='auto'."
             )
-        usable = rows.labeled & assembly.strong_seen & assembly.weak_seen & (rows.weights > 0)
+        usable = rows.counted & assembly.strong_seen & assembly.weak_seen
         if not usable.any():
             raise ValueError(
                 "`predict_with`='serial' needs labelled rows with both sides to tune its "
@@ -99,24 +106,20 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         weak_scores = np.full_like(rows.targets, np.nan)
         strong_scores = np.full_like(rows.targets, np.nan)
         held = np.zeros(len(usable), dtype=bool)
-        everyone = np.flatnonzero(rows.labeled)
-        for _, test in inner_splits(
-            self.cv,
-            rows.truth[everyone],
-            classifier=True,
-            groups=None if groups is None else groups[everyone],
-        ):
-            test_rows = everyone[test]
-            train = np.setdiff1d(np.arange(len(usable)), test_rows)
-            data = assembly.data(alpha=values["alpha"], coupling=values["coupling"], rows=train)
-            engine = self._engine(data)
-            strengths, _ = self._strengths(engine, **values)
-            strong, weak = assembly.sides(engine.solve(strengths).point)
-            weak_scores[test_rows] = weak.scores(assembly.weak[test_rows] + assembly.weak_mean)
-            strong_scores[test_rows] = strong.scores(
-                assembly.strong[test_rows] + assembly.strong_mean
+        for train, test in rows.splits(self.cv, rows.counted, with_rest=True):
+            fold = FoldFit(
+                assembly,
+                rows,
+                train,
+                alpha=values["alpha"],
+                coupling=values["coupling"],
+                make_engine=self._engine,
+                strengths_of=self._strengths,
             )
-            held[test_rows] = True
+            strong, weak = fold.sides(**values)
+            weak_scores[test] = weak.scores(assembly.weak[test] + assembly.weak_mean)
+            strong_scores[test] = strong.scores(assembly.strong[test] + assembly.strong_mean)
+            held[test] = True
         usable &= held
         return tune_deferral(
             weak_scores[usable],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -10,20 +11,17 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import rankdata
-from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
-from sklearn.utils._param_validation import Interval
 
-from ...base import read_groups
-from ...modalities import CheckedModalities, Modalities
+from ..._sklearn import Interval, fit_context
+from ...modalities import Modalities
 from ._assembly import Assembly, LinearSide
-from ._base import ARMBase, Rows
+from ._base import ARMBase
 from ._classifier import ARMClassifier
 from ._classifier_base import ARMClassifierBase
 from ._combination import combine
-from ._engine import ARMEngine
-from ._problem import ARMPoint
-from ._splits import inner_splits
+from ._fold import FoldFit
+from ._rows import ARMRows
 
 #: Couplings worth trying; the log-loss's scores are larger, and 1 or more flattens them.
 COUPLINGS = {
@@ -69,8 +67,9 @@ class ARMClassifierCV(ARMClassifierBase):
     scoring : str or callable, default=None
         None is accuracy (weighted by `sample_weight`); else a scorer of scikit-learn.
     cv : int, splitter or iterable, default=5
-        Used for the choice, for ``weak="auto"`` and for the serial thresholds. Where there is
-        one candidate only, nothing is cross-validated for the choice.
+        Used for the choice, for ``weak="auto"`` and for the serial thresholds, as in
+        `ARMClassifier`. Where there is one candidate only, nothing is cross-validated for the
+        choice.
     n_jobs : int, default=None
         Folds in parallel.
     modalities, missing, loss, penalty, weak_reg_scale, l1_ratio, fit_intercept, class_weight, \
@@ -190,7 +189,7 @@ class ARMClassifierCV(ARMClassifierBase):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMClassifierCV:
         """Choose the strengths and fit both sides with them.
 
@@ -210,19 +209,17 @@ class ARMClassifierCV(ARMClassifierBase):
         self : ARMClassifierCV
             The fitted estimator.
         """
-        checked = self._read_modalities(X, reset=True)
-        classes, rows = self._read_rows(y, sample_weight, checked)
-        groups = read_groups(groups, checked.n_samples)
-        costs = self._check_own(checked)
+        rows = self._read_rows(X, y, sample_weight, groups)
+        costs = self._check_own(rows.checked)
         grid = self._grid()
         middle = grid["strong_reg"][len(grid["strong_reg"]) // 2]
-        weak, strong = self._find_sides(checked, rows, groups, middle)
-        assembly = self._assemble(checked, rows, weak, strong)
+        weak, strong = self._find_sides(rows, middle)
+        assembly = self._assemble(rows, weak, strong)
         if not weak:
             grid |= {"alpha": [0.0], "coupling": [0.0], "weak_reg": [0.0]}
         candidates = _candidates(grid)
-        self._check_rows(assembly, rows.truth, bool(weak), grid["alpha"][-1], grid["coupling"][-1])
-        described = self._describe(checked, assembly, weak, strong)
+        self._check_rows(assembly, rows, bool(weak), grid["alpha"][-1], grid["coupling"][-1])
+        described = self._describe(rows, assembly, weak, strong)
         chosen: dict[str, Any] = {
             "best_index_": 0,
             "best_score_": None,
@@ -230,17 +227,15 @@ class ARMClassifierCV(ARMClassifierBase):
             "cv_results_": {},
         }
         if len(candidates) > 1:
-            chosen = self._choose(
-                checked, assembly, rows, groups, candidates, {**described, "classes_": classes}
-            )
+            chosen = self._choose(assembly, rows, candidates, described)
         best = candidates[chosen["best_index_"]]
         fitted, found = self._solve_assembled(assembly, rows, best)
         fitted |= described | chosen
-        fitted |= {"best_params_": best, "classes_": classes, "deferral_": None}
+        fitted |= {"best_params_": best, "deferral_": None}
         if self.predict_with == "serial":
-            fitted["deferral_"] = self._tune_serial(assembly, rows, groups, best, costs)
+            fitted["deferral_"] = self._tune_serial(assembly, rows, best, costs)
         self._warn_unless_converged(found)
-        self._set_fitted(fitted, checked)
+        self._set_fitted(fitted, rows.checked)
         return self
 
     def _grid(self) -> dict[str, list[float]]:
@@ -275,38 +270,20 @@ class ARMClassifierCV(ARMClassifierBase):
 
     def _choose(
         self,
-        checked: CheckedModalities,
         assembly: Assembly,
-        rows: Rows,
-        groups: np.ndarray | None,
+        rows: ARMRows,
         candidates: list[Candidate],
         described: dict[str, Any],
     ) -> dict[str, Any]:
         """Score every candidate on every split."""
-        usable = np.flatnonzero(rows.labeled & _scorable(assembly, self.predict_with))
-        splits = inner_splits(
-            self.cv,
-            rows.truth[usable],
-            classifier=True,
-            groups=None if groups is None else groups[usable],
-        )
-        everyone = np.arange(len(rows.labeled))
+        usable = rows.counted & _scorable(assembly, self.predict_with)
+        splits = rows.splits(self.cv, usable, with_rest=True)
         results = Parallel(n_jobs=self.n_jobs, verbose=max(0, int(self.verbose) - 1))(
-            delayed(self._score_path)(
-                checked,
-                assembly,
-                rows,
-                np.setdiff1d(everyone, usable[test])
-                if _partition(train, test, usable)
-                else usable[train],
-                usable[test],
-                candidates,
-                described,
-            )
+            delayed(self._score_path)(assembly, rows, train, test, candidates, described)
             for train, test in splits
         )
         scores = np.array([result[0] for result in results])
-        masses = np.array([np.sum(rows.weights[usable[test]]) for _, test in splits])
+        masses = np.array([np.sum(rows.weights[test]) for _, test in splits])
         mean = np.average(scores, axis=0, weights=masses)
         # the candidates run from simple to elaborate: ties, up to rounding, keep the simple one
         best = int(np.argmax(np.round(mean, 10)))
@@ -330,42 +307,34 @@ class ARMClassifierCV(ARMClassifierBase):
 
     def _score_path(
         self,
-        checked: CheckedModalities,
         assembly: Assembly,
-        rows: Rows,
+        rows: ARMRows,
         train: np.ndarray,
         test: np.ndarray,
         candidates: list[Candidate],
         described: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores on `test` and numbers of weak columns kept, of every candidate."""
-        alpha = max(c["alpha"] for c in candidates)
-        coupling = max(c["coupling"] for c in candidates)
-        data = assembly.data(alpha=alpha, coupling=coupling, rows=train)
-        engine = ARMEngine(
-            data,
-            solver="own" if self.solver == "auto" else self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            solver_options=self.solver_options,
+        fold = FoldFit(
+            assembly,
+            rows,
+            train,
+            alpha=max(c["alpha"] for c in candidates),
+            coupling=max(c["coupling"] for c in candidates),
+            make_engine=partial(self._engine, auto="own"),
+            strengths_of=self._strengths,
         )
         scores, kept = np.zeros(len(candidates)), np.zeros(len(candidates))
-        start: ARMPoint | None = None
         for place, candidate in enumerate(candidates):
-            strengths, _ = self._strengths(engine, **candidate)
-            start = engine.solve(strengths, start).point
-            strong, weak = assembly.sides(start)
-            scores[place] = self._score_sides(
-                checked, assembly, rows, test, strong, weak, described
-            )
+            strong, weak = fold.sides(**candidate)
+            scores[place] = self._score_sides(assembly, rows, test, strong, weak, described)
             kept[place] = np.sum(np.any(weak.coef != 0, axis=1))
         return scores, kept
 
     def _score_sides(
         self,
-        checked: CheckedModalities,
         assembly: Assembly,
-        rows: Rows,
+        rows: ARMRows,
         test: np.ndarray,
         strong: LinearSide,
         weak: LinearSide,
@@ -382,8 +351,8 @@ class ARMClassifierCV(ARMClassifierBase):
             )
             return self._score_of(combined, rows.truth[test], rows.weights[test])
         shell = ARMClassifier(loss=self.loss, missing=self.missing, predict_with=mode)
-        shell._set_fitted({**described, "_strong_side": strong, "_weak_side": weak}, checked)
-        part = checked.rows(test)
+        shell._set_fitted({**described, "_strong_side": strong, "_weak_side": weak}, rows.checked)
+        part = rows.checked.rows(test)
         truth = described["classes_"][rows.truth[test]]
         scorer = check_scoring(shell, scoring=self.scoring)
         return float(scorer(shell, Modalities(part.arrays), truth))
@@ -409,8 +378,3 @@ def _scorable(assembly: Assembly, mode: str) -> np.ndarray:
     if mode == "auto":
         return assembly.strong_seen | assembly.weak_seen
     return assembly.strong_seen & assembly.weak_seen
-
-
-def _partition(train: np.ndarray, test: np.ndarray, usable: np.ndarray) -> bool:
-    """Whether a split uses all rows, so that rows outside the splits may train as well."""
-    return len(train) + len(test) == len(usable)

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from ...base import ModalityEstimator
-from ...modalities import CheckedModalities, check_modalities
+from ...modalities import CheckedModalities
 from ._assembly import LinearSide, side_columns, side_present
 from ._combination import combine
 
@@ -83,7 +83,7 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
     # -- prediction ------------------------------------------------------------------------
 
     def _read_sides(self, X: Any, mode: str) -> tuple[CheckedModalities, np.ndarray, np.ndarray]:
-        """Read `X` for a mode; a side the mode never looks at may be absent or NaN."""
+        """Read `X` for a mode; modalities that it never looks at may be absent, or anything."""
         check_is_fitted(self, "_strong_side")
         weak, strong = tuple(self.weak_modalities_), tuple(self.strong_modalities_)
         if mode in ("weak", "serial") and not weak:
@@ -92,15 +92,12 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
                 f"fit. Use 'auto' or 'strong'."
             )
         if not weak or mode in ("auto", "sum"):
-            checked = self._read_modalities(X, reset=False)
+            checked = self._read_modalities(X, reset=False, only=weak + strong)
         else:
-            checked = check_modalities(
-                X,
-                estimator=self,
-                spec=self._input_spec,
-                modalities=self.modalities,
-                missing="mask",
-                keep_all_missing=True,
+            # `combine` says which rows lack the side that they need
+            used = {"weak": weak, "strong": strong}.get(mode, weak + strong)
+            checked = self._read_modalities(
+                X, reset=False, only=used, missing="mask", keep_all_missing=True
             )
         weak_seen, strong_seen = side_present(checked, weak), side_present(checked, strong)
         return checked, weak_seen, strong_seen

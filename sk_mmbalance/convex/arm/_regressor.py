@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
-from ...base import read_groups
-from ...modalities import CheckedModalities
-from ._base import ARMBase, Rows
+from ..._sklearn import StrOptions, fit_context
+from ...base import ModalityRegressor, NumberTarget
+from ._base import ARMBase
 from ._prediction import MODES
+from ._rows import ARMRows
 
 
-class ARMRegressor(RegressorMixin, ARMBase):
+class ARMRegressor(ARMBase, ModalityRegressor):
     """ARM-style regressor: a cheap weak side and an expensive strong side, trained together.
 
     The objective of `ARMClassifier` with the squared loss and real targets. **It is a
@@ -109,7 +106,6 @@ class ARMRegressor(RegressorMixin, ARMBase):
     0.55
     """
 
-    _is_classifier = False
     kappa = 0.0
 
     _parameter_constraints: dict = {
@@ -168,51 +164,18 @@ class ARMRegressor(RegressorMixin, ARMBase):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+    def _read_rows(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> ARMRows:
+        """What `fit` was given, with the targets and weights of the objective."""
+        given = self._read_training(X, y, sample_weight, groups, unlabelled=self.unlabeled_label)
+        labeled = given.target.is_known(given.y)
+        targets = np.where(labeled[:, None], given.y, 0.0)
+        weights = given.weight_or_ones.astype(np.float64)
+        return ARMRows(given, targets, labeled, weights, weights)
 
-    def _read_rows(
-        self, y: Any, sample_weight: Any, checked: CheckedModalities
-    ) -> tuple[bool, Rows]:
-        """Whether `y` is one-dimensional, and what is known of each row."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        marker = self.unlabeled_label
-        targets = check_array(
-            y,
-            ensure_2d=False,
-            dtype=np.float64,
-            ensure_all_finite=marker is None,
-            input_name="y",
-            estimator=self,
-        )
-        one_target = targets.ndim == 1
-        targets = targets[:, None] if one_target else targets
-        if len(targets) != checked.n_samples:
-            raise ValueError(f"`y` has {len(targets)} rows for {checked.n_samples} in `X`.")
-        labeled = np.ones(len(targets), dtype=bool)
-        if marker is not None:
-            marked = np.isnan(targets) if np.isnan(marker) else targets == marker
-            labeled = ~marked.all(axis=1)
-            if not np.isfinite(targets[labeled]).all():
-                raise ValueError(
-                    "`y` contains NaN or infinity in rows that are not marked as unlabelled; a row "
-                    "is unlabelled when `unlabeled_label` stands in all of its targets."
-                )
-            targets = np.where(labeled[:, None], targets, 0.0)
-        weights = _check_sample_weight(
-            sample_weight, targets, dtype=np.float64, ensure_non_negative=True, copy=True
-        )
-        if not weights.any():
-            raise ValueError(
-                "`sample_weight` is zero for every sample; at least one must be positive."
-            )
-        return one_target, Rows(targets, labeled, weights, weights, targets)
+    def _describe(self, rows: ARMRows, *parts: Any) -> dict[str, Any]:
+        target = rows.given.target
+        assert isinstance(target, NumberTarget)
+        return super()._describe(rows, *parts) | {"_one_target": target.one_dimensional}
 
     def _score_of(self, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
         return float(r2_score(truth, scores, sample_weight=weights))
@@ -232,7 +195,7 @@ class ARMRegressor(RegressorMixin, ARMBase):
         full = super().intercept_strong_
         return float(full[0]) if self._one_target else full
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> ARMRegressor:
         """Fit both sides.
 
@@ -252,20 +215,17 @@ class ARMRegressor(RegressorMixin, ARMBase):
         self : ARMRegressor
             The fitted estimator.
         """
-        checked = self._read_modalities(X, reset=True)
-        one_target, rows = self._read_rows(y, sample_weight, checked)
-        self._check_own(checked)
+        rows = self._read_rows(X, y, sample_weight, groups)
+        self._check_own(rows.checked)
         values = {
             "alpha": float(self.alpha),
             "coupling": float(self.coupling),
             "strong_reg": float(self.strong_reg),
             "weak_reg": float(self.weak_reg),
         }
-        groups = read_groups(groups, checked.n_samples)
-        fitted, _, found = self._solve(checked, rows, groups, values)
-        fitted["_one_target"] = one_target
+        fitted, _, found = self._solve(rows, values)
         self._warn_unless_converged(found)
-        self._set_fitted(fitted, checked)
+        self._set_fitted(fitted, rows.checked)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -20,7 +20,6 @@ from sk_mmbalance import (
     ModalityTransformer,
 )
 from sk_mmbalance.convex import cost_scorer
-from sk_mmbalance.convex.arm._splits import inner_splits
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._checks import assert_all_checks_pass
 
@@ -232,17 +231,6 @@ def test_weights_and_groups_are_routed(make_rows):
         pipeline.fit(X, y, sample_weight=weights, groups=groups)
     direct = clone(arm).fit(X, y, sample_weight=weights, groups=groups)
     np.testing.assert_array_equal(pipeline[-1].coef_, direct.coef_)
-
-
-@pytest.mark.parametrize("classifier", [True, False])
-def test_integer_cv_keeps_groups_together(classifier):
-    target, groups = np.tile([0, 1, 2], 20), np.repeat(np.arange(4), 15)
-    splits = inner_splits(5, target, classifier=classifier, groups=groups)
-    assert len(splits) == 4  # there are no more groups
-    for train, test in splits:
-        assert not set(groups[train]) & set(groups[test])
-    with pytest.raises(ValueError, match="`groups` has a single group"):
-        inner_splits(5, target, classifier=classifier, groups=np.zeros(60))
 
 
 def test_groups_count_in_the_choice_with_an_integer_cv(make_rows):

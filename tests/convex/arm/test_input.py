@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mmbalance import ARMClassifier, ARMRegressor, Modalities
+from sk_mmbalance import ARMClassifier, ARMClassifierCV, ARMRegressor, Modalities
 from sk_mmbalance.exceptions import ScaleWarning
 
 OWN = {"weak": "face", "solver": "schur"}
@@ -149,12 +149,14 @@ def test_scs_is_never_trusted_on_an_inaccurate_answer(make_rows):
     assert not arm.converged_
 
 
-def test_too_few_labels_to_find_the_weak_side_asks_for_its_name(make_rows):
-    X, y = make_rows(n=30)
-    y[:] = 0
-    y[:5], y[5] = 1, 2
-    with pytest.raises(ValueError, match="at least two labelled rows of every class"):
-        ARMClassifier(solver="schur").fit(X, y)
+def test_class_of_a_single_row_is_still_learnt(make_rows):
+    X, y = make_rows(n=40)
+    y[:] = np.arange(40) % 2
+    y[5] = 2
+    arm = ARMClassifier(solver="schur", predict_with="serial").fit(X, y)
+    assert arm.classes_.tolist() == [0, 1, 2]
+    search = ARMClassifierCV(solver="schur", couplings=[0.1], strong_regs=[0.01]).fit(X, y)
+    assert search.n_splits_ == 5
 
 
 @pytest.mark.parametrize("loss", ["squared", "log_loss"])

@@ -1,0 +1,99 @@
+"""`Modulation`: base of the methods that give every encoder a factor in every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .._sklearn import Interval, StrOptions
+from ..networks import Batch, MultimodalOutput
+from .base import Balancing
+from .protocol import Net
+
+#: Optimisers that divide a gradient by its own size: they undo every constant factor on it.
+NORMALISING = (
+    torch.optim.Adadelta,
+    torch.optim.Adagrad,
+    torch.optim.Adam,
+    torch.optim.Adamax,
+    torch.optim.AdamW,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+    torch.optim.Rprop,
+)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Modulation(Balancing):
+    """Base of the methods that scale what each encoder learns in a step.
+
+    The matrices of an encoder are scaled, not its biases, and never the fusion.
+    """
+
+    scale: str = "auto"
+    start_epoch: int = 0
+    stop_epoch: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "scale": [StrOptions({"auto", "gradient", "step"})],
+        "start_epoch": [Interval(Integral, 0, None, closed="left")],
+        "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
+    }
+
+    def factors(self, net: Net, batch: Batch, output: MultimodalOutput) -> Tensor:
+        """Factor of every modality, of shape (n_modalities,), without gradient."""
+        raise NotImplementedError
+
+    def change_gradients(self, net: Net, matrices: list[list[Tensor]], factors: Tensor) -> Any:
+        """Look at the matrices' gradients before they are scaled; give back what is added after.
+
+        None adds nothing; else a tensor for each matrix of each modality.
+        """
+        return None
+
+    def check_net(self, net: Net) -> None:
+        """Refuse an optimiser whose steps are not scaled gradients."""
+        self._refuse_closure(net)
+
+    def after_backward(self, net: Net, batch: Batch, output: MultimodalOutput) -> None:
+        """Scale the gradients, or remember where the step starts from."""
+        names = net.network.names
+        if len(names) == 1 or not self.acts(net):
+            return
+        factors = self.factors(net, batch, output)
+        net.note({f"{name}__factor": factors[k] for k, name in enumerate(names)})
+        matrices = [_matrices(net.network.backbones[name]) for name in names]
+        added = self.change_gradients(net, matrices, factors)
+        steps = self.scale == "step" or (
+            self.scale == "auto" and isinstance(net.optimizer_, NORMALISING)
+        )
+        gradients: Any = [[p.grad for p in group] for group in matrices]
+        if not steps:
+            for k, group in enumerate(gradients):
+                if group:
+                    torch._foreach_mul_(group, factors[k])
+        else:
+            self._starts = [
+                (p, p.detach().clone(), factors[k])
+                for k, group in enumerate(matrices)
+                for p in group
+            ]
+        if added is not None:
+            for group, more in zip(gradients, added, strict=True):
+                if group:
+                    torch._foreach_add_(group, more)
+
+    @torch.no_grad()
+    def after_step(self, net: Net) -> None:
+        """Scale the step: from where the weights were, as far as the factor says."""
+        for parameter, start, factor in self.__dict__.pop("_starts", ()):
+            parameter.copy_(torch.lerp(start, parameter, factor))
+
+
+def _matrices(encoder: nn.Module) -> list[Tensor]:
+    return [p for p in encoder.parameters() if p.ndim >= 2 and p.grad is not None]

@@ -1,0 +1,98 @@
+"""The values of one modality as numbers, whatever they came as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+from ._names import the_modality
+from ._numbers import kept_dtype, objects_to_floats, refuse_no_number
+from ._sequences import Numbers, holds_arrays, read_rows
+from ._tables import is_sparse_table, is_table, labels_of, object_column, read_table
+from ._tensors import is_tensor, tensor_to_array
+from ._values import LazyRows, plain
+
+
+def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Numbers:
+    """Read a modality as a C-contiguous float array (or CSR matrix).
+
+    Parameters
+    ----------
+    name : str
+        The modality, for error messages.
+    value : array-like of shape (n_samples, ...)
+        Its values in any form.
+    estimator : object
+        Named in error messages.
+    accept_sparse : bool
+        Whether a sparse matrix stays one.
+
+    Returns
+    -------
+    numbers : Numbers
+        The array, in float32 or float64 by one rule for all forms, the names of its columns, and
+        the lengths of sequences that have unequal ones.
+    """
+    where = the_modality(name)
+    read = _read(where, value)
+    array = read.array
+    try:
+        array = check_array(
+            array,
+            accept_sparse="csr" if accept_sparse else False,
+            dtype=kept_dtype(array.dtype) if array.dtype.kind in "biuf" else "numeric",
+            order="C",
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=False,
+            ensure_min_features=1 if array.ndim == 2 else 0,
+            estimator=estimator,
+            input_name=name,
+        )
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where} cannot be used: {error}") from error
+    if array.ndim == 1:
+        array = array.reshape(-1, 1)
+    if not issparse(array) and array[:1].size == 0:
+        raise ValueError(f"{where} has no values (shape {array.shape}).")
+    return Numbers(array, read.names, read.lengths)
+
+
+def _read(where: str, value: Any) -> Numbers:
+    """Numbers in any dtype and layout."""
+    if isinstance(value, LazyRows):
+        value = value.read()
+    if is_tensor(value):
+        return Numbers(tensor_to_array(where, value))
+    if isinstance(value, pd.api.extensions.ExtensionArray | pd.Index):
+        value = pd.DataFrame({0: value})
+    if not isinstance(value, np.memmap):
+        value = plain(where, value)
+    if is_sparse_table(value):
+        return Numbers(value.sparse.to_coo(), labels_of(value))
+    if is_table(value):
+        return read_table(where, value)
+    if issparse(value):
+        return Numbers(value)
+    array = np.asarray(value) if not isinstance(value, np.ndarray) else value
+    refuse_no_number(where, array)
+    if holds_arrays(array):
+        return read_rows(where, array)
+    return Numbers(objects_to_floats(where, array) if array.dtype == object else array)
+
+
+def stack_vectors(where: str, value: Any) -> tuple[Any, tuple[str | int, ...] | None]:
+    """Stack a column of vectors of one length; whatever else there is stays as it came.
+
+    Returns the value, and the names of its columns if it has some.
+    """
+    column = value if isinstance(value, np.ndarray) else object_column(value)
+    if column is None or not holds_arrays(column):
+        return value, labels_of(value)
+    read = read_table(where, value) if is_table(value) else read_rows(where, column)
+    return (value, labels_of(value)) if read.lengths is not None else (read.array, read.names)

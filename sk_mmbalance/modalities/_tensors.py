@@ -1,0 +1,45 @@
+"""torch tensors, read without importing torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a torch tensor."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
+
+
+def refuse_odd_tensor(where: str, tensor: Any) -> None:
+    """Refuse tensors whose rows cannot be taken: sparse and nested ones."""
+    if getattr(tensor, "is_nested", False):
+        raise TypeError(
+            f"{where} is a nested torch tensor; pass a list of tensors, one for each row."
+        )
+    if str(tensor.layout) != "torch.strided":
+        raise TypeError(
+            f"{where} is a sparse torch tensor ({tensor.layout}); pass `.to_dense()`, or a scipy "
+            "sparse matrix to an estimator that takes one."
+        )
+
+
+def tensor_to_array(where: str, tensor: Any) -> np.ndarray:
+    """Values of a tensor on any device, in any dtype.
+
+    bfloat16 and the 8-bit floats, which numpy lacks, become float32: all their values are exact
+    in it.
+    """
+    refuse_odd_tensor(where, tensor)
+    try:
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+        try:
+            return np.asarray(plain.numpy())
+        except TypeError:
+            return np.asarray(plain.float().numpy())
+    except (TypeError, RuntimeError) as error:  # a meta tensor, a quantised one
+        raise TypeError(
+            f"{where} is a torch tensor ({tensor.dtype} on {tensor.device}) that cannot be read: "
+            f"{error}"
+        ) from error

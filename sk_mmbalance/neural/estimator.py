@@ -1,0 +1,468 @@
+"""`BaseMultimodalEstimator`: scikit-learn outside, a skorch net inside."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils import check_random_state
+from skorch.callbacks import LRScheduler
+from torch import nn
+
+from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..balancing import Balancing
+from ..base import CLASSES, Target, TrainingRows, warn_if_unscaled
+from ..modalities import InputSpec
+from ..networks import ModalityRows, choose_device, choose_dtype, criterion_settings, to_rows
+from ._building import NetBuilding
+from ._continuing import refuse_changes, remember_parameters
+from ._documentation import insert_shared
+from ._history import history_frame
+from ._prediction import NeuralPredictions
+from ._presets import take_parameters, value_of
+from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
+from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
+from .fitted_fusion import FittedFusion, fit_fusion
+from .net import MultimodalNet
+from .weights_file import load_weights, save_weights
+
+#: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
+#: epoch by, and too many to do without.
+AUTO_EARLY_STOPPING_ROWS = 1000
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
+    """Base of the neural estimators: everything but the loss and the kind of target.
+
+    How training is balanced is a value (see `sk_mmbalance.balancing`), which a subclass holds as
+    a parameter or, as a preset, has the parameters of: ``preset_of=Method``, with what it calls
+    otherwise in ``called``. The parameters of this class are described in ``_shared_docs.py``,
+    which every subclass's docstring shows.
+    """
+
+    modalities: Any = None
+    backbones: Any = "auto"
+    hidden_layer_sizes: Any = (64,)
+    dropout: float = 0.0
+    embedding_dim: int = 64
+    missing: str = "error"
+    remix_after: Any = None
+    fusion_weights: Any = "auto"
+    cv: Any = None
+    max_epochs: int = 50
+    batch_size: Any = "auto"
+    predict_batch_size: Any = "auto"
+    lr: float = 1e-3
+    lr_schedule: Any = None
+    optimizer: Any = "adamw"
+    weight_decay: float = 1e-4
+    early_stopping: Any = "auto"
+    validation_fraction: Any = 0.1
+    n_iter_no_change: int = 10
+    dtype: str = "auto"
+    device: Any = "auto"
+    amp: bool = False
+    compile: bool = False
+    callbacks: Any = None
+    net_params: Any = None
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "modalities": [dict, None],
+        "backbones": [str, dict, type, nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "missing": [StrOptions({"error", "mask"})],
+        "fusion_weights": [dict, StrOptions({"auto", "fit"}), None],
+        "cv": ["cv_object"],
+        "remix_after": [Interval(Integral, 0, None, closed="left"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "predict_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES)), LRScheduler, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), HasMethods("split"), list],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "device": [str, torch.device],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    #: of a preset, its method, and the names under which it has the method's parameters
+    _preset_of: ClassVar[type[Balancing] | None] = None
+    _called: ClassVar[dict[str, str]] = {}
+
+    #: what the docstrings of subclasses show besides
+    _shared_parameters: ClassVar[str] = SHARED_PARAMETERS
+    _shared_attributes: ClassVar[str] = SHARED_ATTRIBUTES
+
+    def __init_subclass__(
+        cls,
+        preset_of: type[Balancing] | None = None,
+        called: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init_subclass__(**kwargs)
+        doc = cls.__dict__.get("__doc__") or ""
+        if preset_of is not None:
+            known = set(cls._parameter_constraints)
+            doc = insert_shared(doc, take_parameters(cls, preset_of, called or {}, known), "")
+        if "Parameters" in doc:
+            cls.__doc__ = insert_shared(doc, cls._shared_parameters, cls._shared_attributes)
+
+    def _value(self) -> Balancing | None:
+        return None if self._preset_of is None else value_of(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True  # made dense batch by batch
+        return tags
+
+    # -- what the kind of target says ------------------------------------------------------
+
+    def _class_weight(self) -> Any:
+        """Weights of classes, where there are classes."""
+        return None
+
+    def _settled_target(self, rows: TrainingRows) -> Target:
+        """The target as these rows, which are trained on first, settle it."""
+        return rows.target
+
+    def _recoded(self, target: Target, rows: TrainingRows) -> TrainingRows:
+        """Rows with the target that is trained on; refuses another one than `target`."""
+        raise NotImplementedError
+
+    def _scale(self, rows: TrainingRows) -> float:
+        """What a loss of 1 means in these rows: the loss of a constant, for numbers."""
+        return 1.0
+
+    def _criterion(self, target: Target, scale: float) -> dict[str, Any]:
+        """Settings of the criterion."""
+        return criterion_settings(target)
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            The modalities; see the user guide on the data contract.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels of any type or, with several columns, an indicator matrix of several
+            labels; for regressors, one or several columns of numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 0 is as good as leaving the row out.
+        groups : array-like of shape (n_samples,), default=None
+            Groups (speaker, day, subject) that the internal validation split keeps together.
+        X_val : Modalities, dict, DataFrame or array of shape (n_val, n_features), default=None
+            Validation rows of your own: early stopping watches them, and no row of `X` is held
+            out.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their target; labels that `y` does not have are refused.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        continued = self.warm_start and hasattr(self, "net_")
+        self._check_parameters(continued)
+        rows = self._read_training(
+            X,
+            y,
+            sample_weight,
+            groups,
+            reset=not continued,
+            accept_sparse=True,
+            class_weight=self._class_weight(),
+        )
+        self._check_target(rows.target)
+        own = self._read_validation(rows, X_val, y_val, sample_weight_val)
+        if not continued:
+            warn_if_unscaled(rows.checked)
+        # the same seed when training goes on: what was held out before is held out again
+        seed = self._seed if continued else self._new_seed()
+        train, valid = (rows, own) if own is not None else self._split(rows, seed)
+        target = self._target if continued else self._settled_target(train)
+        rows, train = self._recoded(target, rows), self._recoded(target, train)
+        valid = None if valid is None else self._recoded(target, valid)
+        n_done = len(self.net_.history) if continued else 0
+        plan = TrainingPlan(seed, self.max_epochs, choose_batch_size(self.batch_size, len(train)))
+        net, interrupted = self._train(train, valid, plan, continued)
+        fusion = self._earlier_fusion(continued)
+        if self._fits_weights(net, target, valid, interrupted):
+            # networks of folds are trained for as long as this one, earlier calls included
+            alike = replace(plan, n_epochs=n_done + plan.n_epochs)
+            fusion = self._fit_fusion(net, rows, valid, alike)
+        return self._finish(rows, net, seed, n_done, interrupted, fusion)
+
+    def _partial_fit(self, rows: TrainingRows, continued: bool) -> Any:
+        """Train for one more epoch on rows that have been read."""
+        self._check_target(rows.target)
+        if not continued:
+            warn_if_unscaled(rows.checked)
+        seed = self._seed if continued else self._new_seed()
+        rows = self._recoded(self._target if continued else self._settled_target(rows), rows)
+        n_done = len(self.net_.history) if continued else 0
+        plan = TrainingPlan(seed, 1, choose_batch_size(self.batch_size, len(rows)))
+        net, interrupted = self._train(rows, None, plan, continued)
+        fusion = self._earlier_fusion(continued)  # no rows are held out here
+        return self._finish(rows, net, seed, n_done, interrupted, fusion)
+
+    def _check_parameters(self, continued: bool) -> None:
+        """Refuse, before any row is read, what goes with nothing else or cannot change now."""
+        self._side()
+        self._methods()
+        if continued:
+            refuse_changes(self, self._first_parameters)
+
+    def _check_target(self, target: Target) -> None:
+        """Refuse a kind of target that a parameter cannot be had with."""
+        if target.kind != CLASSES and self.fusion_weights == "fit":
+            raise ValueError(
+                f"`fusion_weights='fit'` needs one class a row, and `y` holds {target.kind}. Leave "
+                "it at 'auto', which fits none there."
+            )
+        for method in self._methods():
+            method.check_target(target.kind)
+
+    def _new_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _read_validation(
+        self, rows: TrainingRows, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> TrainingRows | None:
+        """Validation rows of the user's own, held to what the training rows are."""
+        given = {"X_val": X_val, "y_val": y_val}
+        lacking = [name for name, value in given.items() if value is None]
+        if len(lacking) == 2 and sample_weight_val is None:
+            return None
+        if lacking:
+            raise ValueError(
+                f"`{lacking[0]}` is needed with `X_val`, `y_val` or `sample_weight_val`: give "
+                "validation rows with their target, or none."
+            )
+        if self.early_stopping is False:
+            raise ValueError(
+                "`X_val` is what early stopping watches, and `early_stopping=False` turns it off. "
+                "Leave `early_stopping` at 'auto', or give no validation rows."
+            )
+        try:
+            return self._read_training(
+                X_val,
+                y_val,
+                sample_weight_val,
+                accept_sparse=True,
+                spec=rows.checked.spec,
+                target=rows.target,
+                class_weight=self._class_weight(),
+            )
+        except (TypeError, ValueError) as error:
+            error.add_note("(in the validation rows: `X_val`, `y_val`, `sample_weight_val`)")
+            raise
+
+    def _split(self, rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows | None]:
+        """Rows to train on and rows to hold out."""
+        stopping = self.early_stopping
+        if stopping == "auto":
+            stopping = len(rows) >= AUTO_EARLY_STOPPING_ROWS
+        if not stopping:
+            return rows, None
+        train, valid = rows.hold_out(self.validation_fraction, seed)
+        return rows.take(train), rows.take(valid)
+
+    def _train(
+        self, rows: TrainingRows, valid: TrainingRows | None, plan: TrainingPlan, continued: bool
+    ) -> tuple[MultimodalNet, bool]:
+        """Return the net after training, and whether Ctrl-C ended it."""
+        device = choose_device(self.device)
+        for method in self._methods():
+            method.check_training(list(rows.checked.names), valid is not None)
+        if continued:
+            dtype = next(self.net_.module_.parameters()).dtype
+        else:
+            dtype = choose_dtype(self.dtype, rows.checked, device)
+
+        # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            n_done = len(self.net_.history) if continued else 0
+            torch.manual_seed(plan.seed + n_done)
+            if continued:
+                net = copy.deepcopy(self.net_)
+                self._continue_net(net, plan, valid is not None)
+            else:
+                shapes, target = rows.checked.spec.shapes, rows.target
+                module = self._make_module(shapes, target.n_outputs, dtype)
+                criterion = self._criterion(target, self._scale(rows))
+                net = self._make_net(module, device, plan, valid is not None, criterion)
+                net.n_classes = target.n_outputs if target.kind == CLASSES else None
+            watched = None if valid is None else _tensors(valid, dtype, device)
+            interrupted = net.train(_tensors(rows, dtype, device), watched, plan.n_epochs)
+        return net, interrupted
+
+    def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
+        """Fusion weights that are kept when training goes on and no rows are held out."""
+        return self._fitted_fusion if continued and isinstance(self.fusion_weights, str) else None
+
+    def _fits_weights(
+        self,
+        net: MultimodalNet,
+        target: Target,
+        valid: TrainingRows | None,
+        interrupted: bool = False,
+    ) -> bool:
+        """Whether fusion weights are fitted; "auto" trains no further networks for that."""
+        if target.kind != CLASSES:
+            return False
+        if self.fusion_weights == "auto":
+            return valid is not None and net.network.heads is not None
+        trains_folds = valid is None or self.cv is not None
+        return self.fusion_weights == "fit" and not (interrupted and trains_folds)
+
+    def _fit_fusion(
+        self,
+        net: MultimodalNet,
+        rows: TrainingRows,
+        valid: TrainingRows | None,
+        plan: TrainingPlan,
+    ) -> FittedFusion | None:
+        """Fusion weights from rows that the net, or nets trained like it, have not seen."""
+        names = net.network.names
+        if len(names) == 1:
+            return None
+        dtype, device = next(net.network.parameters()).dtype, torch.device(net.device)
+        held_out = []
+        if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
+            held_out = [(net, _tensors(valid, dtype, device))]
+        else:
+            for train, test in rows.folds(self.cv):
+                fitted, watched = self._split(rows.take(train), plan.seed)
+                other, interrupted = self._train(fitted, watched, plan, continued=False)
+                if interrupted:
+                    raise KeyboardInterrupt
+                held_out.append((other, _tensors(rows.take(test), dtype, device)))
+        return fit_fusion(held_out, names, masked=self.missing == "mask")
+
+    def _finish(
+        self,
+        rows: TrainingRows,
+        net: MultimodalNet,
+        seed: int,
+        n_done: int,
+        interrupted: bool,
+        fusion: FittedFusion | None,
+    ) -> Any:
+        if len(net.history) > n_done:
+            first = self._first_parameters if n_done else None
+            self._remember(rows.checked.spec, rows.target, net, seed, fusion, first)
+        if interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    def _remember(
+        self,
+        spec: InputSpec,
+        target: Target,
+        net: MultimodalNet,
+        seed: int,
+        fusion: FittedFusion | None = None,
+        first_parameters: dict[str, Any] | None = None,
+    ) -> None:
+        """Become fitted, in one step: whoever interrupts it finds the old fit or the new one."""
+        said: dict[str, Any] = {}
+        for method in net.methods:
+            said.update(method.fitted(net))
+        self._become_fitted(
+            spec,
+            net_=net,
+            n_iter_=len(net.history),
+            history_=history_frame(net.history, list(spec.names)),
+            _target=target,
+            _seed=seed,
+            _first_parameters=first_parameters or remember_parameters(self),
+            **self._said_of_fusion(fusion),
+            **self._said_of_target(target),
+            **self._said_by_methods(said),
+        )
+
+    def _said_of_fusion(self, fusion: FittedFusion | None) -> dict[str, Any]:
+        return {
+            "_fitted_fusion": fusion,
+            "fusion_weights_": None if fusion is None else fusion.table(),
+            "temperatures_": None if fusion is None else fusion.temperatures(),
+        }
+
+    def _said_of_target(self, target: Target) -> dict[str, Any]:
+        """Fitted attributes that say what the target is."""
+        return {}
+
+    def _said_by_methods(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Fitted attributes from what the balancing methods have to say."""
+        return {f"{name}_": value for name, value in said.items()}
+
+    # -- files -----------------------------------------------------------------------------
+
+    def save_weights(self, file: Any) -> None:
+        """Write weights, target and input specification to a safetensors file.
+
+        Unlike a pickle, such a file can be loaded from a source that is not trusted.
+
+        Parameters
+        ----------
+        file : str or path
+            Where to write.
+        """
+        save_weights(self, file)
+
+    def load_weights(self, file: Any) -> Any:
+        """Become fitted from a file of `save_weights`.
+
+        The estimator must have the constructor parameters of the one that wrote the file (those
+        that shape the network).
+
+        Parameters
+        ----------
+        file : str or path
+            What `save_weights` wrote.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        return load_weights(self, file)
+
+
+def _tensors(rows: TrainingRows, dtype: torch.dtype, device: torch.device) -> ModalityRows:
+    return to_rows(rows.checked, rows.y, rows.weight, dtype=dtype, device=device)

@@ -1,0 +1,211 @@
+"""Any fitted estimator gets its contributions: ours, scikit-learn's, pipelines, foreign classes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from sk_mmbalance import (
+    ARMRegressor,
+    LateFusionClassifier,
+    ModalityConcatenator,
+    ModalityTransformer,
+)
+from sk_mmbalance.inspection import modality_contributions
+from tests._estimators import BLOCKS, every_classifier, flat, toy
+
+
+def assert_sums_up(found):
+    total = found.table["contribution"].sum()
+    assert total == pytest.approx(found.score_all - found.score_none, abs=1e-12)
+    assert found.score_all > 0.7
+    assert found.table["contribution"].max() > 0.05
+
+
+@every_classifier
+def test_each_of_ours_gets_contributions(classifier):
+    X, y = toy()
+    model = clone(classifier).set_params(missing="mask").fit(X, y)
+    for removal in ("permute", "native"):
+        found = modality_contributions(
+            model, X, y, removal=removal, n_repeats=2, n_bootstrap=5, random_state=0
+        )
+        assert found.table.index.tolist() == ["face", "voice"]
+        assert found.score_all == pytest.approx(model.score(X, y))
+        assert_sums_up(found)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomForestClassifier(10, random_state=0),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2),
+        CalibratedClassifierCV(SVC(), cv=2),
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.4),
+        SVC(),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.parametrize("removal", ["permute", "marginal"])
+def test_models_of_flat_tables_need_their_columns_only(model, removal):
+    X, y = toy()
+    fitted = clone(model).fit(flat(X), y)
+    found = modality_contributions(
+        fitted,
+        flat(X),
+        y,
+        modalities=BLOCKS,
+        removal=removal,
+        n_repeats=2,
+        n_bootstrap=5,
+        random_state=0,
+    )
+    assert_sums_up(found)
+
+
+def test_boosting_of_scikit_learn_takes_native_removal():
+    X, y = toy(200)
+    model = HistGradientBoostingClassifier(max_iter=10).fit(flat(X), y)
+    found = modality_contributions(model, flat(X), y, modalities=BLOCKS, removal="native")
+    assert found.setting.empty == "prior"
+    assert_sums_up(found)
+
+
+class OnlyPredict:
+    """Knows nothing of scikit-learn."""
+
+    def predict(self, X):
+        return ["yes" if row.sum() > 0 else "no" for row in np.asarray(X["face"])]
+
+
+class TakesAFrame:
+    """Wants the columns of its DataFrame by name, a text among them."""
+
+    def predict(self, X):
+        assert list(X.columns) == ["city", "age", "note"]
+        return ((X["age"] > 40) & (X["city"] == "x")).to_numpy() * 1
+
+
+def test_foreign_class_with_only_predict():
+    rng = np.random.default_rng(0)
+    X = {"face": rng.normal(size=(80, 2)), "voice": rng.normal(size=(80, 1))}
+    y = np.where(X["face"].sum(axis=1) > 0, "yes", "no")
+    for removal in ("permute", "marginal", "zero"):
+        found = modality_contributions(OnlyPredict(), X, y, removal=removal, random_state=0)
+        assert found.setting.scoring == "accuracy"
+        assert found.score_all == 1
+        assert found.table.loc["voice", "contribution"] == 0
+        assert found.table.loc["face", "contribution"] == 1 - found.score_none
+
+
+def test_foreign_class_on_a_frame_with_text():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {"city": rng.choice(["x", "y"], 80), "age": rng.integers(20, 60, 80), "note": "n"},
+        index=[f"p{number}" for number in range(80)],
+    )
+    y = TakesAFrame().predict(X)
+    blocks = {"place": ["city"], "clinical": ["age"], "text": "^note"}
+    found = modality_contributions(TakesAFrame(), X, y, modalities=blocks, random_state=0)
+    assert found.table.loc["text", "contribution"] == 0
+    assert found.table.loc[["place", "clinical"], "contribution"].min() > 0.05
+
+
+def test_foreign_regressor_is_scored_by_r2():
+    class Half:
+        def predict(self, X):
+            return X["a"][:, 0] / 2
+
+    X = {"a": np.linspace(-1, 1, 50)[:, None], "b": np.ones((50, 1))}
+    found = modality_contributions(Half(), X, X["a"][:, 0] / 2, random_state=0)
+    assert found.setting.scoring == "r2"
+    assert found.score_all == 1
+
+
+def test_a_count_is_a_number_where_the_scorer_is_one_of_numbers():
+    class Count:
+        def predict(self, X):
+            return X["a"][:, 0] + 0.25
+
+    X = {"a": np.arange(40.0)[:, None], "b": np.ones((40, 1))}
+    for removal in ("marginal", "mean"):
+        found = modality_contributions(
+            Count(), X, np.arange(40), scoring="r2", removal=removal, empty="prior"
+        )
+        assert found.score_none == pytest.approx(0)  # the mean, not the most frequent count
+        assert found.score_all > 0.99
+
+
+@pytest.mark.parametrize(
+    "model", [Ridge(), ARMRegressor(weak="face", solver="schur")], ids=["ridge", "ARM"]
+)
+def test_regressors_are_scored_by_r2(model):
+    X, _ = toy(100)
+    target = X["face"][:, 0] + 0.5 * X["voice"][:, 0]
+    ours = isinstance(model, ARMRegressor)
+    given = X if ours else flat(X)
+    fitted = clone(model).fit(given, target)
+    found = modality_contributions(
+        fitted, given, target, modalities=None if ours else BLOCKS, random_state=0
+    )
+    assert found.setting.scoring == "r2"
+    assert found.score_all == pytest.approx(fitted.score(given, target))
+    assert found.table.loc["face", "contribution"] > found.table.loc["voice", "contribution"] > 0
+
+
+def test_pipelines_and_searches_over_modalities():
+    X, y = toy()
+    scale = ModalityTransformer({}, remainder=StandardScaler())
+    late = make_pipeline(scale, LateFusionClassifier())
+    search = GridSearchCV(late, {"latefusionclassifier__rule": ["mean", "product"]}, cv=2)
+    joined = make_pipeline(ModalityConcatenator(), LogisticRegression())
+    for model in (late, search, joined):
+        for form in (X, X.to_frame()):
+            fitted = clone(model).fit(form, y)
+            assert_sums_up(modality_contributions(fitted, form, y, n_repeats=2, n_bootstrap=5))
+
+
+def test_estimator_fitted_on_a_flat_table_names_its_columns_itself():
+    X, y = toy()
+    model = LateFusionClassifier(modalities=BLOCKS).fit(flat(X), y)
+    by_itself = modality_contributions(model, flat(X), y, random_state=0)
+    told = modality_contributions(model, flat(X), y, modalities=BLOCKS, random_state=0)
+    pd.testing.assert_frame_equal(by_itself.table, told.table)
+
+
+def test_forms_of_input_give_the_same_numbers():
+    X, y = toy()
+    tables = [
+        modality_contributions(
+            LateFusionClassifier().fit(form, y), form, y, n_bootstrap=5, random_state=0
+        ).table
+        for form in (X, dict(X), X.to_frame())
+    ]
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], other)
+
+
+def test_linear_model_by_hand():
+    """R² of a linear model of independent parts is shared out by their variances."""
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(np.column_stack([np.ones(60), rng.normal(size=(60, 2))]))[0][:, 1:]
+    X = {"a": Q[:, :1], "b": Q[:, 1:]}
+    y = 3 * Q[:, 0] + 4 * Q[:, 1]
+
+    class Linear:
+        def predict(self, X):
+            return 3 * X["a"][:, 0] + 4 * X["b"][:, 0]
+
+    found = modality_contributions(Linear(), X, y, removal="mean", n_bootstrap=0)
+    np.testing.assert_allclose(found.table["contribution"], [9 / 25, 16 / 25], atol=1e-12)
+    np.testing.assert_allclose(found.table["alone"], [9 / 25, 16 / 25], atol=1e-12)
+    assert found.cooperation == pytest.approx(0, abs=1e-12)
+    assert found.utilisation_gap == pytest.approx(9 / 25 - 16 / 25)
