@@ -66,7 +66,7 @@ class OneTraining(ClassifierMixin, BaseEstimator):
         self.trained_ = copy.copy(self.fitted_)
         self.trained_._fitted_fusion = None
         held_out = True if network.history_["valid_loss"].notna().any() else None
-        fits = clone(self.network)._fits_weights(network.net_, held_out)
+        fits = clone(self.network)._fits_weights(network.net_, network._target, held_out)
         self.as_it_comes_ = self.fitted_ if fits else self.trained_
         self.classes_ = network.classes_
         return self

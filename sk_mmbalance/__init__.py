@@ -20,6 +20,7 @@ _HOMES = {
     "FedAvgClassifier": "federated",
     "FedCMIClassifier": "federated",
     "LateFusionClassifier": "ensemble",
+    "LateFusionRegressor": "ensemble",
     "Modalities": "modalities",
     "ModalityConcatenator": "preprocessing",
     "ModalitySelector": "preprocessing",
@@ -28,10 +29,12 @@ _HOMES = {
     "MultimodalRegressor": "neural",
     "NegativeLearningClassifier": "neural",
     "OpinionPoolClassifier": "ensemble",
+    "OpinionPoolRegressor": "ensemble",
     "SerialFusionClassifier": "serial",
     "SerialSemiSupervisedClassifier": "serial",
     "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
+    "UnimodalRegressor": "ensemble",
 }
 
 _ROOMS = (
@@ -41,6 +44,7 @@ _ROOMS = (
     "datasets",
     "ensemble",
     "exceptions",
+    "experts",
     "federated",
     "inspection",
     "modalities",

@@ -15,14 +15,17 @@ from sk_mmbalance import (
     FedAvgClassifier,
     FedCMIClassifier,
     LateFusionClassifier,
+    LateFusionRegressor,
     Modalities,
     MultimodalClassifier,
     NegativeLearningClassifier,
     OpinionPoolClassifier,
+    OpinionPoolRegressor,
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
     SustainedBoostingClassifier,
     UnimodalClassifier,
+    UnimodalRegressor,
 )
 
 #: A network that learns the toy problem in a fraction of a second.
@@ -69,6 +72,18 @@ every_classifier = pytest.mark.parametrize(
     "classifier", [pytest.param(model, id=name) for name, model in CLASSIFIERS.items()]
 )
 
+REGRESSORS = {
+    "best single modality": UnimodalRegressor(cv=2),
+    "late fusion": LateFusionRegressor(),
+    "late fusion, learnt weights": LateFusionRegressor(weights="cv", cv=2),
+    "late fusion, stacking": LateFusionRegressor(rule="stacking", cv=2),
+    "opinion pool": OpinionPoolRegressor({"first": None, "second": (None, None)}, cv=2),
+}
+
+every_regressor = pytest.mark.parametrize(
+    "regressor", [pytest.param(model, id=name) for name, model in REGRESSORS.items()]
+)
+
 
 def toy(n_samples: int = 60, n_classes: int = 2) -> tuple[Modalities, np.ndarray]:
     """Two modalities, "face" of 3 values and "voice" of 2, that both know the class."""
@@ -77,6 +92,12 @@ def toy(n_samples: int = 60, n_classes: int = 2) -> tuple[Modalities, np.ndarray
     centres = rng.normal(0, 2, (n_classes, 5))
     table = centres[y] + rng.normal(size=(n_samples, 5))
     return Modalities(face=table[:, :3], voice=table[:, 3:]), y
+
+
+def toy_numbers(n_samples: int = 60) -> tuple[Modalities, np.ndarray]:
+    """The same modalities, and a number that both know."""
+    X, y = toy(n_samples)
+    return X, 50 + 10 * y + X["face"][:, 0] + X["voice"][:, 1]
 
 
 #: Columns of the toy problem in one flat table.

@@ -7,9 +7,9 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
+from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput
 from .base import Balancing
 from .protocol import Net

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, weighted_mean_loss
 from .base import Balancing

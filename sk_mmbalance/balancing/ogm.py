@@ -8,9 +8,9 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
 from .evidence import credits_of, own_logits, rows_having
 from .modulation import Modulation

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from .._sklearn import Interval, StrOptions
 from ..base import NUMBERS
 from ..exceptions import CollapseWarning
 from ..networks import (

@@ -8,9 +8,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
+from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import (
     Batch,

@@ -2,7 +2,7 @@
 
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
 from ._folds import Fold, cut_folds, make_folds
-from ._held import read_held_rows
+from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
@@ -43,6 +43,7 @@ __all__ = [
     "make_folds",
     "read_groups",
     "read_held_rows",
+    "read_own_modalities",
     "read_partly_known",
     "read_partly_known_numbers",
     "read_target",

@@ -5,8 +5,10 @@ cvxpy is imported by the file that states a model in it, when a solver of cvxpy 
 
 from .arm import ARMClassifier, ARMClassifierCV, ARMRegressor, cost_scorer
 from .pool import (
+    LinearPoolSolution,
     OpinionPoolSolution,
     PatternWeights,
+    fit_linear_pool,
     fit_opinion_pool,
     fit_pattern_weights,
     patterns_to_learn,
@@ -17,9 +19,11 @@ __all__ = [
     "ARMClassifier",
     "ARMClassifierCV",
     "ARMRegressor",
+    "LinearPoolSolution",
     "OpinionPoolSolution",
     "PatternWeights",
     "cost_scorer",
+    "fit_linear_pool",
     "fit_opinion_pool",
     "fit_pattern_weights",
     "patterns_to_learn",

@@ -1,4 +1,4 @@
-"""What classifiers made of one expert per modality share."""
+"""What estimators made of experts share: reading, routing, and what every one of them answers."""
 
 from __future__ import annotations
 
@@ -7,43 +7,63 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import ModalityClassifier, weight_params
-from ._expert import Expert, or_default
-from ._named_classifiers import NamedClassifiers
+from .._sklearn import routing_enabled
+from ..base import (
+    CLASSES,
+    LABELS,
+    ModalityClassifier,
+    ModalityEstimator,
+    ModalityRegressor,
+    Target,
+    TrainingRows,
+)
+from ..experts import (
+    Expert,
+    NamedExpert,
+    answers,
+    default_classifier,
+    default_regressor,
+    refuse_unused_weights,
+)
+from ..modalities import CheckedModalities
+from ._named_estimators import NamedEstimators
 
 
-class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
-    """Base of classifiers that fit scikit-learn classifiers to single modalities.
+class ExpertsEstimator(NamedEstimators, ModalityEstimator):
+    """Base of estimators that fit scikit-learn estimators to modalities.
 
-    A subclass has the parameter `estimator` and sets ``_experts``, a dict of fitted `Expert` by
-    name of modality.
+    A subclass has the parameter `estimator` (or another `_holder`) and sets ``_experts``, a dict
+    of fitted `Expert` by name, and ``_target``.
     """
 
     estimator: Any
     _experts: dict[str, Expert]
+    _target: Target
 
-    #: What error messages call the inner classifiers.
+    #: What error messages call the inner estimators.
     _role = "`estimator`"
 
-    # -- unfitted classifiers --------------------------------------------------------------
+    # -- unfitted estimators ---------------------------------------------------------------
 
-    def _given_classifiers(self) -> dict[str, Any]:
-        """Classifiers by name of modality, or the one for all under the name "estimator"."""
+    def _default(self) -> Any:
+        """What None stands for."""
+        raise NotImplementedError
+
+    def _or_default(self, model: Any) -> Any:
+        return self._default() if model is None else model
+
+    def _given_estimators(self) -> dict[str, Any]:
+        """Estimators by name of modality, or the one for all under the name "estimator"."""
         if not isinstance(self.estimator, Mapping):
-            return {"estimator": or_default(self.estimator)}
-        return {name: or_default(model) for name, model in self.estimator.items()}
+            return {"estimator": self._or_default(self.estimator)}
+        return {name: self._or_default(model) for name, model in self.estimator.items()}
 
-    def _classifiers(self, names: list[str]) -> dict[str, Any]:
-        """Classifier of each of the modalities `names`, checked."""
-        given = self._given_classifiers()
+    def _one_per_modality(self, names: list[str]) -> list[NamedExpert]:
+        """An expert on each of the modalities `names`, checked."""
+        given = self._given_estimators()
         if not isinstance(self.estimator, Mapping):
             chosen = {name: given["estimator"] for name in names}
         else:
@@ -54,60 +74,54 @@ class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
                 if wrong:
                     raise ValueError(
                         f"`estimator` {problem} modality {', '.join(map(repr, sorted(wrong)))}; "
-                        f"the modalities are {names}. Give a classifier (or None, for logistic "
-                        "regression) for each."
+                        f"the modalities are {names}. Give a {self._noun} (or None, for the "
+                        "default) for each."
                     )
             chosen = {name: given[name] for name in names}
         for name, model in chosen.items():
-            needed = ["fit", "predict", *self._needed_methods()]
-            lacking = [method for method in needed if not hasattr(model, method)]
-            if isinstance(model, type) or lacking:
-                what = "is a class" if isinstance(model, type) else f"has no {lacking[0]}"
-                raise TypeError(
-                    f"`estimator` for {name!r} must be a classifier instance with "
-                    f"{', '.join(needed)}; {model!r} {what}. A classifier without probabilities "
-                    "gets them from CalibratedClassifierCV."
+            self._refuse_other(f"`estimator` for {name!r} must be a {self._noun} instance", model)
+        return [NamedExpert(name, chosen[name], (name,), role=self._role) for name in names]
+
+    def _refuse_other(self, must: str, model: Any) -> None:
+        """Raise unless `model` can be fitted and asked for what is needed of it."""
+        needed = ["fit", "predict", *self._needed_methods()]
+        lacking = [method for method in needed if not hasattr(model, method)]
+        if isinstance(model, type) or lacking:
+            what = "is a class" if isinstance(model, type) else f"has no {lacking[0]}"
+            remedy = ""
+            if "predict_proba" in needed:
+                remedy = (
+                    " A classifier without probabilities gets them from CalibratedClassifierCV."
                 )
-        return chosen
+            raise TypeError(f"{must} with {', '.join(needed)}; {model!r} {what}.{remedy}")
 
     def _needed_methods(self) -> tuple[str, ...]:
-        return ("predict_proba",)
+        return ()
 
     # -- weights and metadata --------------------------------------------------------------
 
-    def _fit_params(
-        self, models: dict[str, Any], weights: np.ndarray | None, groups: Any
-    ) -> dict[str, dict[str, Any]]:
-        """Parameters of ``fit`` of each modality's classifier."""
-        if _routing_enabled():
-            given = {"sample_weight": weights, "groups": groups}
-            given = {key: value for key, value in given.items() if value is not None}
-            if not given:
-                return {name: {} for name in models}
-            routed = process_routing(self, "fit", **given)
-            return {name: routed[self._route_of(name)].fit for name in models}
-        if weights is None:
-            return {name: {} for name in models}
-        for name, model in models.items():
-            final = getattr(model, "_final_estimator", model)
-            if not weight_params(final, weights):
-                raise TypeError(
-                    f"`sample_weight` was given, but the {self._role} for {name!r}, "
-                    f"{type(final).__name__}, does not take it. Choose one that does, or leave "
-                    "the weights out."
-                )
-        return {name: weight_params(model, weights) for name, model in models.items()}
+    def _with_params(self, rows: TrainingRows, experts: list[NamedExpert]) -> TrainingRows:
+        """The rows with what metadata routing gives to the experts, or their weights checked."""
+        if not routing_enabled():
+            refuse_unused_weights(experts, rows)
+            return rows
+        given = {"sample_weight": rows.weight, "groups": rows.groups}
+        given = {key: value for key, value in given.items() if value is not None}
+        if not given:
+            return rows.with_routed({})
+        routed = process_routing(self, "fit", **given)
+        return rows.with_routed({e.name: routed[self._route_of(e.name)].fit for e in experts})
 
     def _route_of(self, name: str) -> str:
-        """Name under which metadata go to the classifier of a modality."""
+        """Name under which metadata go to the expert of this name."""
         return name if isinstance(self.estimator, Mapping) else "estimator"
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get metadata routing of this object.
 
-        `sample_weight` and `groups` are used by the classifier itself (the weights in class
-        priors and scores, the groups in cross-validation) and passed on to the inner classifiers
-        that request them.
+        `sample_weight` and `groups` are used by the estimator itself (the weights in priors and
+        scores, the groups in cross-validation) and passed on to the inner estimators that request
+        them.
 
         Returns
         -------
@@ -118,10 +132,63 @@ class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
-            .add(**self._given_classifiers(), method_mapping=mapping)
+            .add(**self._given_estimators(), method_mapping=mapping)
         )
 
-    # -- what every such classifier answers ------------------------------------------------
+    # -- reading and asking ----------------------------------------------------------------
+
+    def _read_rows(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> TrainingRows:
+        return self._read_training(
+            X,
+            y,
+            sample_weight,
+            groups,
+            accept_sparse=self._takes_sparse(),
+            class_weight=getattr(self, "class_weight", None),
+        )
+
+    def _read_new(self, X: Any) -> CheckedModalities:
+        check_is_fitted(self)
+        return self._read_modalities(X, reset=False, accept_sparse=self._takes_sparse())
+
+    def _answers(self, checked: CheckedModalities) -> dict[str, np.ndarray]:
+        """Answers of all experts by name, (n_samples, n_outputs)."""
+        given = answers(self._experts.values(), checked)
+        return dict(zip(self._experts, given, strict=True))
+
+    def _unimodal_answers(self, X: Any) -> dict[str, np.ndarray]:
+        """Answers by modality; NaN in rows that lack it."""
+        checked = self._read_new(X)
+        own = {}
+        for name, answer in self._answers(checked).items():
+            answer = np.array(answer)
+            answer[~checked.present_in(name)] = np.nan
+            own[name] = answer
+        return own
+
+    def _takes_sparse(self) -> bool:
+        return all(
+            get_tags(model).input_tags.sparse
+            for model in self._given_estimators().values()
+            if hasattr(model, "__sklearn_tags__") and not isinstance(model, type)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._makes_dense or self._takes_sparse()
+        return tags
+
+
+class ExpertsClassifier(ExpertsEstimator, ModalityClassifier):
+    """Base of classifiers made of experts, of one class or several labels a row."""
+
+    _kinds = (CLASSES, LABELS)
+
+    def _default(self) -> Any:
+        return default_classifier()
+
+    def _needed_methods(self) -> tuple[str, ...]:
+        return ("predict_proba",)
 
     def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
         """Probabilities according to each modality's own classifier.
@@ -134,16 +201,10 @@ class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
         Returns
         -------
         probabilities : dict of str to ndarray of shape (n_samples, n_classes)
-            By name of modality; NaN in rows that lack it.
+            By name of modality; NaN in rows that lack it. With several labels a row, the
+            probability of each, (n_samples, n_labels).
         """
-        check_is_fitted(self)
-        checked = self._read_sparse(X, reset=False)
-        probas = {}
-        for name, expert in self._experts.items():
-            proba = np.array(expert.predict_proba(checked))
-            proba[~checked.present_in(name)] = np.nan
-            probas[name] = proba
-        return probas
+        return self._unimodal_answers(X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities.
@@ -171,24 +232,34 @@ class ExpertsClassifier(NamedClassifiers, ModalityClassifier):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            The class with the highest fused probability.
+        labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class with the highest fused probability; of several labels, 1 for those more
+            probable than not.
         """
         proba = self.predict_proba(X)  # first: it says if this is not fitted
-        return self.classes_[proba.argmax(axis=1)]
+        return self._target.choose(proba)
 
-    def _read_sparse(self, X: Any, *, reset: bool) -> Any:
-        return self._read_modalities(X, reset=reset, accept_sparse=self._takes_sparse())
 
-    def _takes_sparse(self) -> bool:
-        models = self._given_classifiers().values()
-        return all(
-            get_tags(model).input_tags.sparse
-            for model in models
-            if hasattr(model, "__sklearn_tags__") and not isinstance(model, type)
-        )
+class ExpertsRegressor(ExpertsEstimator, ModalityRegressor):
+    """Base of regressors made of experts, of one or several columns of numbers."""
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self._takes_sparse()
-        return tags
+    _noun = "regressor"
+    _example = "Ridge()"
+
+    def _default(self) -> Any:
+        return default_regressor()
+
+    def unimodal_predict(self, X: Any) -> dict[str, np.ndarray]:
+        """Predictions of each modality's own regressor.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Multimodal input.
+
+        Returns
+        -------
+        predictions : dict of str to ndarray of shape (n_samples,) or (n_samples, n_columns)
+            By name of modality; NaN in rows that lack it.
+        """
+        return {name: self._target.decode(own) for name, own in self._unimodal_answers(X).items()}

@@ -6,6 +6,8 @@ Weights are renormalised over the modalities a row has, ``u_m = a_m w_m / sum_j 
 - rule "mean": ``p = sum_m u_m p_m`` (linear opinion pool);
 - rule "product": ``p = softmax(sum_m u_m log p_m)`` (logarithmic opinion pool: the normalised
   weighted geometric mean).
+
+Of several labels a row, each is fused by itself, as two classes. Numbers know the rule "mean".
 """
 
 from __future__ import annotations
@@ -51,6 +53,33 @@ def pool(
     if rule == "product":
         pooled = np.exp(log_softmax(pooled, axis=1))
     return pooled / pooled.sum(axis=1, keepdims=True)
+
+
+def pool_labels(
+    probas: list[np.ndarray], present: np.ndarray, weights: np.ndarray, rule: str
+) -> np.ndarray:
+    """Pool probabilities of labels, (n_samples, n_labels), one array a modality."""
+    shape = probas[0].shape
+    pooled = pool(*as_two_classes(probas, present), weights, rule)
+    return pooled[:, 1].reshape(shape)
+
+
+def as_two_classes(
+    probas: list[np.ndarray], present: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Every label of every row as a row of two classes, and the modalities it has."""
+    n_labels = probas[0].shape[1]
+    flat = [np.asarray(proba).ravel() for proba in probas]
+    return [np.column_stack([1.0 - p, p]) for p in flat], np.repeat(present, n_labels, axis=0)
+
+
+def pool_numbers(numbers: list[np.ndarray], present: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of numbers of shape (n_samples, n_columns), one array a modality."""
+    shares = row_weights(weights, present)
+    total = np.zeros(numbers[0].shape)
+    for share, own in zip(shares.T, numbers, strict=True):
+        total += share[:, None] * own
+    return total
 
 
 def best_weights(

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
-from ..base import make_folds, read_groups
-from ..modalities import CheckedModalities
+from ..base import LABELS, Target
 from ._base import ExpertsClassifier
-from ._expert import MAX_ITER, Expert, align_classes, fit_expert
-from ._folds import cross_fit, out_of_fold
-from ._fusion import best_weights, pool, safe_log
-
-_RULES = ("mean", "product", "stacking")
+from ._fusion import as_two_classes, best_weights, pool, pool_labels
+from ._late_fusion_base import LateFusion
 
 
-class LateFusionClassifier(ExpertsClassifier):
+class LateFusionClassifier(LateFusion, ExpertsClassifier):
     """One scikit-learn classifier per modality, fused by their probabilities.
 
     The second floor under any joint training: modalities cannot starve one another, because they
@@ -51,7 +44,8 @@ class LateFusionClassifier(ExpertsClassifier):
         How probabilities are fused.
     cv : int, splitter or iterable of (train, test), default=5
         Cross-validation for ``weights="cv"`` and ``rule="stacking"``. A number of folds is
-        stratified, and keeps groups together if `groups` are given to `fit`.
+        stratified, keeps groups together if `groups` are given to `fit`, and is lowered to the size
+        of the largest class.
     modalities : dict of str to columns, default=None
         Column blocks of a flat table. None takes a flat table for one modality named ``"X"``.
     missing : {"error", "mask"}, default="error"
@@ -62,18 +56,19 @@ class LateFusionClassifier(ExpertsClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; of several labels a row, their numbers.
     estimators_ : dict of str to classifier
         Fitted classifier of each modality.
     weights_ : dict of str to float or None
         Weight of each modality, summing to 1; None with ``rule="stacking"``.
-    stacker_ : LogisticRegression or None
-        The fusion of ``rule="stacking"``, where there is more than one modality.
+    stacker_ : LogisticRegression, list of LogisticRegression or None
+        The fusion of ``rule="stacking"``, where there is more than one modality. With several
+        labels a row one for each label (None for a label that does not vary).
     best_modality_ : str or None
         Modality with the highest score in `scores_`; None if nothing was cross-validated.
     scores_ : dict of str to float
-        Out-of-fold accuracy of each modality, weighted by `sample_weight`; empty if nothing was
-        cross-validated.
+        Out-of-fold accuracy of each modality (of all labels of a row at once), weighted by
+        `sample_weight`; empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
@@ -86,6 +81,7 @@ class LateFusionClassifier(ExpertsClassifier):
     See Also
     --------
     UnimodalClassifier : The best single modality.
+    LateFusionRegressor : The same for numbers.
 
     Notes
     -----
@@ -94,6 +90,11 @@ class LateFusionClassifier(ExpertsClassifier):
     With "cv" a modality gets at least 1e-6, because a row may have no other. If all modalities
     that a row has weigh 0, they count alike. With a single modality nothing is cross-validated
     and its probabilities are given as they are.
+
+    `y` may be an indicator matrix, of several labels a row. A classifier that does not declare
+    ``multi_label`` is then fitted once for each label, and each label is fused by itself: by the
+    same weights of the modalities ("cv" minimises the log-loss of all labels), or by a stacker of
+    its own. `predict_proba` has a column for each label.
 
     Learning the fusion costs data: where groups are few and unlike one another, "cv" and
     "stacking" can do worse on a new group than equal weights, and "stacking" is then sure of its
@@ -119,24 +120,7 @@ class LateFusionClassifier(ExpertsClassifier):
     ('face', 0.89)
     """
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        weights: Any = "uniform",
-        rule: str = "mean",
-        *,
-        cv: Any = 5,
-        modalities: Any = None,
-        missing: str = "error",
-        n_jobs: int | None = None,
-    ):
-        self.estimator = estimator
-        self.weights = weights
-        self.rule = rule
-        self.cv = cv
-        self.modalities = modalities
-        self.missing = missing
-        self.n_jobs = n_jobs
+    _rules = ("mean", "product", "stacking")
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
@@ -147,8 +131,8 @@ class LateFusionClassifier(ExpertsClassifier):
         ----------
         X : Modalities, dict, DataFrame or array-like
             Multimodal input.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or an indicator matrix of several labels a row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, for all fits.
         groups : array-like of shape (n_samples,), default=None
@@ -166,97 +150,8 @@ class LateFusionClassifier(ExpertsClassifier):
         TypeError
             If `estimator` is no classifier with probabilities, or does not take `sample_weight`.
         """
-        checked = self._read_sparse(X, reset=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weights = self._read_weights(sample_weight, checked, codes, classes)
-        groups = read_groups(groups, checked.n_samples)
-        names = list(checked.names)
-        fixed = self._fixed_weights(names)
-        models = self._classifiers(names)
-        params = self._fit_params(models, weights, groups)
-        labels = classes[codes]
-
-        learns = len(names) > 1 and (fixed is None or self.rule == "stacking")
-        probas: dict[str, np.ndarray] = {}
-        scores: dict[str, float] = {}
-        stacker = None
-        if learns:
-            folds = make_folds(self.cv, labels, groups)
-            by_fold = cross_fit(
-                models, folds, checked, labels, classes, weights, params, self.n_jobs
-            )
-            probas, tested = out_of_fold(by_fold, folds, checked, len(classes))
-            part = checked.rows(tested)
-            tested_weights = None if weights is None else weights[tested]
-            if tested_weights is not None and not tested_weights.any():
-                raise ValueError("`sample_weight` is zero in all rows that `cv` tests on.")
-            hits = {name: proba.argmax(axis=1) == codes[tested] for name, proba in probas.items()}
-            scores = {n: float(np.average(hit, weights=tested_weights)) for n, hit in hits.items()}
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_expert)(models[name], checked, name, labels, classes, weights, params[name])
-            for name in names
-        )
-        experts = dict(zip(names, fitted, strict=True))
-        if learns and self.rule == "stacking":
-            stacker = LogisticRegression(max_iter=MAX_ITER).fit(
-                _evidence(probas, part, experts), labels[tested], tested_weights
-            )
-        elif learns:
-            fixed = best_weights(
-                [probas[name] for name in names],
-                part.present,
-                codes[tested],
-                tested_weights,
-                self.rule,
-            )
-
-        shares = np.ones(1) if fixed is None else fixed
-        self.classes_ = classes
-        self.estimators_ = {name: expert.model for name, expert in experts.items()}
-        self.weights_ = (
-            None if stacker is not None else dict(zip(names, shares.tolist(), strict=True))
-        )
-        self.stacker_ = stacker
-        self.scores_ = scores
-        self.best_modality_ = max(names, key=scores.__getitem__) if scores else None
-        self._experts = experts
-        self._remember_modalities(checked)
+        self._fit(X, y, sample_weight, groups)
         return self
-
-    def _fixed_weights(self, names: list[str]) -> np.ndarray | None:
-        """Weights that need not be learnt, summing to 1; None for "cv"."""
-        if self.rule not in _RULES:
-            raise ValueError(f"`rule` must be one of {list(_RULES)}; got {self.rule!r}.")
-        given = self.weights
-        if isinstance(given, str) and given not in ("uniform", "cv"):
-            raise ValueError(
-                f"`weights` must be 'uniform', 'cv', a dict by modality or an array; got {given!r}."
-            )
-        if self.rule == "stacking" and not (isinstance(given, str) and given == "uniform"):
-            raise ValueError(
-                "`weights` must be left at 'uniform' with rule='stacking', which learns its own; "
-                f"got {given!r}."
-            )
-        if isinstance(given, str):
-            return None if given == "cv" else np.full(len(names), 1.0 / len(names))
-        if isinstance(given, Mapping):
-            if set(given) != set(names):
-                raise ValueError(
-                    f"`weights` must name every modality of {names} and no other; got "
-                    f"{sorted(given)}."
-                )
-            given = [given[name] for name in names]
-        values = np.asarray(given, dtype=np.float64)
-        if values.shape != (len(names),):
-            raise ValueError(
-                f"`weights` must have one value for each modality of {names}; got shape "
-                f"{values.shape}."
-            )
-        if not np.isfinite(values).all() or (values < 0).any() or not values.any():
-            raise ValueError(
-                f"`weights` must be finite, not negative and not all 0; got {values.tolist()}."
-            )
-        return values / values.sum()
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -268,35 +163,40 @@ class LateFusionClassifier(ExpertsClassifier):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             Fused probabilities of the modalities that each row has.
         """
-        check_is_fitted(self)
-        checked = self._read_sparse(X, reset=False)
-        probas = {name: expert.predict_proba(checked) for name, expert in self._experts.items()}
-        if len(probas) == 1:
-            return next(iter(probas.values()))
-        if self.stacker_ is not None:
-            proba = self.stacker_.predict_proba(_evidence(probas, checked, self._experts))
-            prior = next(iter(self._experts.values())).prior
-            if len(self.stacker_.classes_) < len(self.classes_):
-                proba = align_classes(proba, self.stacker_.classes_, self.classes_, prior)
-            return proba
-        assert self.weights_ is not None
-        weights = np.array([self.weights_[name] for name in probas])
-        return pool(list(probas.values()), checked.present, weights, self.rule)
+        return self._fused(self._read_new(X))
 
+    def _score_of(
+        self, target: Target, answers: np.ndarray, y: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        hit = target.choose(answers) == target.labels(y)
+        if target.kind == LABELS:
+            hit = hit.all(axis=1)
+        return float(np.average(hit, weights=weight))
 
-def _evidence(
-    probas: dict[str, np.ndarray], checked: CheckedModalities, experts: dict[str, Expert]
-) -> np.ndarray:
-    """Take what each modality says beyond the prior: ``log p_m - log prior``, 0 if missing.
+    def _learn_weights(
+        self,
+        target: Target,
+        answers: np.ndarray,
+        present: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> np.ndarray:
+        probas = list(answers)
+        if target.kind == LABELS:
+            probas, present = as_two_classes(probas, present)
+            weight = None if weight is None else np.repeat(weight, y.shape[1])
+            y = y.astype(np.intp).ravel()
+        return best_weights(probas, present, y, weight, self.rule)
 
-    The constant ``log prior`` only shifts the intercept; it is there to make 0 mean "nothing".
-    """
-    blocks = []
-    for name, proba in probas.items():
-        block = safe_log(proba) - safe_log(experts[name].prior)
-        block[~checked.present_in(name)] = 0.0
-        blocks.append(block)
-    return np.concatenate(blocks, axis=1)
+    def _fuse(
+        self,
+        target: Target,
+        answers: Sequence[np.ndarray],
+        present: np.ndarray,
+        weights: np.ndarray,
+    ) -> np.ndarray:
+        fuse = pool_labels if target.kind == LABELS else pool
+        return fuse(list(answers), present, weights, self.rule)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.metadata_routing import _routing_enabled
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
-from ..base import Fold, make_folds, read_groups, weight_params
-from ..modalities import CheckedModalities
+from ..base import LABELS, TrainingRows
+from ..experts import NamedExpert, OutOfFold, classes_of
+from ._auto_experts import auto_classifiers
 from ._base import ExpertsClassifier
-from ._expert import fit_expert, or_default
-from ._folds import cross_fit, out_of_fold
-from ._pool_experts import auto_experts, expert_views, given_experts, read_experts, replaced
+from ._opinion_pool_base import OpinionPool
 from ._pool_fusion import PoolFusion
+from ._pool_report import joined_tables, side_by_side, told_weights
 from ._pooling import Opinions, smooth_log
 
-_RULES = ("pool", "select", "stack")
-_OBJECTIVES = ("log_loss", "balanced_log_loss")
 
-
-class OpinionPoolClassifier(ExpertsClassifier):
+class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     """Many experts on one or several modalities, in a convex logarithmic opinion pool.
 
     Experts are any classifiers, each on one modality, on several or on all. Their out-of-fold
@@ -90,7 +83,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; of several labels a row, their numbers.
     experts_ : dict of str to classifier
         Fitted classifier of each expert, on all rows that have its input.
     weights_ : DataFrame or None
@@ -115,7 +108,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
         Violation of the conditions of a minimum.
     n_iter_ : int or None
         Newton steps of the solver.
-    stacker_ : LogisticRegression or None
+    stacker_ : LogisticRegression, list of LogisticRegression or None
         The fusion of ``rule="stack"``.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
@@ -129,6 +122,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
     See Also
     --------
     LateFusionClassifier : One classifier per modality, with equal weights by default.
+    OpinionPoolRegressor : The same for numbers.
     sk_mmbalance.convex.fit_opinion_pool : The solver, for log-probabilities of one's own.
 
     Notes
@@ -143,6 +137,13 @@ class OpinionPoolClassifier(ExpertsClassifier):
     A row of `sample_weight` 2 counts as two rows, in the penalty too: weights that sum to 1 are a
     single row's. If the penalty outweighs the rows so far that no weight is left, all experts count
     alike.
+
+    `y` may be an indicator matrix, of several labels a row. An expert that does not declare
+    ``multi_label`` is then fitted once for each label. The pool is one pool of two classes for each
+    label: `weights_`, `pattern_weights_` and `oof_scores_` have "label" as the first level of their
+    index, `modality_weights_` holds an array with an entry for each label, `gap_`,
+    `kkt_residual_` and `n_iter_` are such arrays, `stacker_` is a list. A label that does not vary
+    in `y` has no pool (NaN, None) and is predicted as it is.
 
     Pass `groups` where rows resemble one another (speaker, day, person): otherwise the experts
     that know the group best are taken for the best ones.
@@ -178,9 +179,7 @@ class OpinionPoolClassifier(ExpertsClassifier):
     True
     """
 
-    _makes_dense = True
-    _role = "expert"
-    _holder = "experts"
+    _pool_rules = ("pool", "select", "stack")
 
     def __init__(
         self,
@@ -217,8 +216,6 @@ class OpinionPoolClassifier(ExpertsClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    # -- fit -------------------------------------------------------------------------------
-
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
     ) -> OpinionPoolClassifier:
@@ -228,8 +225,8 @@ class OpinionPoolClassifier(ExpertsClassifier):
         ----------
         X : Modalities, dict, DataFrame or array-like
             Multimodal input.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or an indicator matrix of several labels a row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, for all fits.
         groups : array-like of shape (n_samples,), default=None
@@ -247,71 +244,12 @@ class OpinionPoolClassifier(ExpertsClassifier):
         TypeError
             If an expert is no classifier with probabilities, or does not take `sample_weight`.
         """
-        self._check_parameters()
-        checked = self._read_modalities(X, reset=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weights = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
-        groups = read_groups(groups, checked.n_samples)
-        if isinstance(self.experts, str):
-            n_rows = checked.n_samples if weights is None else int(np.count_nonzero(weights))
-            named = auto_experts(checked, n_rows, len(classes), self.random_state)
-        else:
-            named = read_experts(self.experts, checked.names)
-        models = {expert.name: expert.estimator for expert in named}
-        params = self._fit_params(models, weights, groups)
-        views = expert_views(checked, named)
-        for expert, has_input in zip(named, views.present.T, strict=True):
-            if not has_input.any():
-                raise ValueError(
-                    f"`X` has no row with the modalities {list(expert.modalities)} that expert "
-                    f"{expert.name!r} needs; leave it out, or give it fewer."
-                )
-        labels = classes[codes]
-
-        if len(named) > 1:
-            folds = self._folds(labels, groups)
-            by_fold = cross_fit(models, folds, views, labels, classes, weights, params, self.n_jobs)
-            probas, tested = out_of_fold(by_fold, folds, views, len(classes))
-            row_weights = np.ones(len(tested)) if weights is None else weights[tested]
-            if not row_weights.any():
-                raise ValueError("`sample_weight` is zero in all rows that `cv` tests on.")
-            opinions = self._opinions(probas, views.present[tested], codes[tested], row_weights)
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_expert)(models[name], views, name, labels, classes, weights, params[name])
-            for name in models
-        )
-
-        fusion = PoolFusion(named, checked.names, self.rule, self.smoothing)
-        scores = pd.DataFrame()
-        if len(named) > 1:
-            scores = fusion.learn(
-                opinions,
-                checked.present[tested],
-                temperature=self.temperature,
-                masked=self.missing == "mask",
-                min_rows=self.min_pattern_rows,
-            )
-
-        self.classes_ = classes
-        self.experts_ = {e.name: f.model for e, f in zip(named, fitted, strict=True)}
-        self._experts = dict(zip(models, fitted, strict=True))
-        self._fusion = fusion
-        self.oof_scores_ = scores
-        self.stacker_ = fusion.stacker
-        self._tell_weights()
-        self._remember_modalities(checked)
+        self._fit(X, y, sample_weight, groups)
         return self
 
     def _check_parameters(self) -> None:
-        for name, known in (("rule", _RULES), ("objective", _OBJECTIVES)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {list(known)}; got {getattr(self, name)!r}."
-                )
-        if isinstance(self.experts, str) and self.experts != "auto":
-            raise ValueError(
-                f"`experts` must be 'auto', a dict or a list of experts; got {self.experts!r}."
-            )
+        super()._check_parameters()
+        self._check_choice("objective", ("log_loss", "balanced_log_loss"))
         for name in ("alpha", "tol"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(
@@ -319,83 +257,58 @@ class OpinionPoolClassifier(ExpertsClassifier):
                 )
         if not 0 < self.smoothing < 1:
             raise ValueError(f"`smoothing` must lie between 0 and 1; got {self.smoothing!r}.")
-        if self.min_pattern_rows < 1:
-            raise ValueError(
-                f"`min_pattern_rows` must be at least 1; got {self.min_pattern_rows!r}."
+
+    def _auto(self, rows: TrainingRows, n_columns: int) -> dict[str, Any]:
+        return auto_classifiers(len(rows), n_columns, rows.target.n_outputs, self.random_state)
+
+    def _new_fusions(self, named: list[NamedExpert], rows: TrainingRows) -> list[PoolFusion | None]:
+        def new() -> PoolFusion:
+            return PoolFusion(named, rows.checked.names, self.rule, self.smoothing)
+
+        if rows.target.kind != LABELS:
+            return [new()]
+        return [new() if (label != label[0]).any() else None for label in rows.y.T]
+
+    def _learn(
+        self, fusions: list[PoolFusion | None], oof: OutOfFold, rows: TrainingRows
+    ) -> pd.DataFrame:
+        tested = oof.tested
+        several = rows.target.kind == LABELS
+        tables = {}
+        for k, fusion in enumerate(fusions):
+            if fusion is None:
+                continue
+            answers, codes = oof.answers[:, tested], rows.y[tested]
+            if several:
+                answers, codes = two_classes(answers[:, :, k]), codes[:, k].astype(np.intp)
+            opinions = Opinions(
+                logs=smooth_log(answers, self.smoothing),
+                present=oof.available[:, tested].T,
+                codes=codes,
+                weights=rows.weight_or_ones[tested],
+                alpha=self.alpha,
+                balanced=self.objective == "balanced_log_loss",
+                per_class=self.per_class,
+                tol=self.tol,
             )
-
-    def _folds(self, labels: np.ndarray, groups: np.ndarray | None) -> list[Fold]:
-        cv = 5 if self.cv is None else self.cv
-        if isinstance(cv, int | np.integer):
-            largest = np.unique(labels, return_counts=True)[1].max()
-            cv = max(2, min(int(cv), int(largest)))
-        with warnings.catch_warnings():
-            # A class that a fold's training part lacks keeps its prior there.
-            warnings.filterwarnings("ignore", message="The least populated class in y")
-            return make_folds(cv, labels, groups)
-
-    def _opinions(
-        self,
-        probas: dict[str, np.ndarray],
-        present: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
-    ) -> Opinions:
-        return Opinions(
-            logs=np.stack([smooth_log(proba, self.smoothing) for proba in probas.values()]),
-            present=present,
-            codes=codes,
-            weights=weights,
-            alpha=self.alpha,
-            balanced=self.objective == "balanced_log_loss",
-            per_class=self.per_class,
-            tol=self.tol,
-        )
-
-    def _tell_weights(self) -> None:
-        """Set what people read of the weights."""
-        fusion, learnt = self._fusion, self._fusion.weights
-        self.weights_ = self.modality_weights_ = self.pattern_weights_ = None
-        solution = None if learnt is None else learnt.solution
-        self.gap_ = self.kkt_residual_ = self.n_iter_ = None
-        if solution is not None:
-            self.gap_, self.kkt_residual_ = solution.gap, solution.kkt_residual
-            self.n_iter_ = solution.n_iter
-        elif len(fusion.named) == 1:
-            self.gap_, self.kkt_residual_, self.n_iter_ = 0.0, 0.0, 0
-        if learnt is None:
-            return
-        names = pd.Index([expert.name for expert in fusion.named], name="expert")
-        complete = learnt.of(np.ones(len(fusion.modality_names), dtype=bool))
-        mean = _mean_over_classes(complete)
-        with np.errstate(divide="ignore"):
-            columns: dict[Any, Any] = {
-                "modalities": [" + ".join(expert.modalities) for expert in fusion.named],
-                "temperature": 1.0 / fusion.factors,
-                "weight": mean,
-            }
-        if complete.ndim == 2:
-            columns |= dict(zip(self.classes_.tolist(), complete.T, strict=True))
-        self.weights_ = pd.DataFrame(columns, index=names)
-        self.modality_weights_ = {
-            modality: float(
-                sum(
-                    weight / len(expert.modalities)
-                    for expert, weight in zip(fusion.named, mean, strict=True)
-                    if modality in expert.modalities
-                )
+            tables[k] = fusion.learn(
+                opinions,
+                rows.checked.present[tested],
+                temperature=self.temperature,
+                masked=self.missing == "mask",
+                min_rows=self.min_pattern_rows,
             )
-            for modality in fusion.modality_names
-        }
-        self.pattern_weights_ = pd.DataFrame(
-            {
-                " + ".join(np.array(fusion.modality_names)[list(pattern)]): (
-                    _mean_over_classes(learnt.of(pattern))
-                )
-                for pattern in learnt.learnt
-            },
-            index=names,
-        ).T
+        return joined_tables(tables, "label") if several else tables[0]
+
+    def _told(self, fusions: list[PoolFusion | None], rows: TrainingRows) -> dict[str, Any]:
+        classes = classes_of(rows.target)
+        if rows.target.kind != LABELS:
+            (fusion,) = fusions
+            assert fusion is not None
+            return {"classes_": classes, **_told_of(fusion, classes)}
+        pair = np.array([0, 1])
+        told = [None if fusion is None else _told_of(fusion, pair) for fusion in fusions]
+        return {"classes_": classes, **_NOTHING, **side_by_side(told, "label")}
 
     # -- predict ---------------------------------------------------------------------------
 
@@ -411,14 +324,21 @@ class OpinionPoolClassifier(ExpertsClassifier):
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             Pooled probabilities of the experts that have their input in each row; the class
-            prior where none has.
+            prior where none has. Of several labels a row, the probability of each.
         """
-        checked, views = self._views(X)
-        probas = {name: expert.predict_proba(views) for name, expert in self._experts.items()}
+        checked = self._read_new(X)
+        probas = self._answers(checked)
         if len(probas) == 1:
             return next(iter(probas.values()))
-        proba = self._fusion.fuse(probas, checked.present)
-        proba[~views.present.any(axis=1)] = next(iter(self._experts.values())).prior
+        if self._target.kind == LABELS:
+            proba = np.tile(self._prior, (checked.n_samples, 1))
+            for k, fusion in enumerate(self._fusions):
+                if fusion is not None:
+                    own = {name: two_classes(answer[:, k]) for name, answer in probas.items()}
+                    proba[:, k] = fusion.fuse(own, checked.present)[:, 1]
+        else:
+            proba = self._fusions[0].fuse(probas, checked.present)
+        proba[self._without_expert(checked)] = self._prior
         return proba
 
     def unimodal_predict_proba(self, X: Any) -> dict[str, np.ndarray]:
@@ -435,52 +355,69 @@ class OpinionPoolClassifier(ExpertsClassifier):
         -------
         probabilities : dict of str to ndarray of shape (n_samples, n_classes)
             By name of modality, for modalities that have experts of their own; NaN in rows that
-            lack it.
+            lack it. Of several labels a row, the probability of each.
         """
-        checked, views = self._views(X)
-        probas = {name: expert.predict_proba(views) for name, expert in self._experts.items()}
+        checked = self._read_new(X)
+        probas = self._answers(checked)
         own = {}
         for name in self.modality_names_:
-            proba = self._fusion.of_modality(name, probas)
+            proba = self._of_modality(name, probas)
             if proba is not None:
                 proba[~checked.present_in(name)] = np.nan
                 own[name] = proba
         return own
 
-    def _views(self, X: Any) -> tuple[CheckedModalities, CheckedModalities]:
-        check_is_fitted(self)
-        checked = self._read_modalities(X, reset=False)
-        return checked, expert_views(checked, self._fusion.named)
-
-    # -- parameters and metadata of the experts --------------------------------------------
-
-    def _named(self) -> dict[str, Any]:
-        """Classifiers as they were given, None among them."""
-        try:
-            return {name: model for name, model, _ in given_experts(self.experts)}
-        except (TypeError, ValueError):  # "auto" has none yet; what is wrong, `fit` says
-            return {}
-
-    def _replaced(self, name: str, model: Any) -> Any:
-        return replaced(self.experts, name, model)
-
-    def _given_classifiers(self) -> dict[str, Any]:
-        return {name: or_default(model) for name, model in self._named().items()}
-
-    def _fit_params(
-        self, models: dict[str, Any], weights: np.ndarray | None, groups: Any
-    ) -> dict[str, dict[str, Any]]:
-        if not isinstance(self.experts, str):
-            return super()._fit_params(models, weights, groups)
-        if weights is None:
-            return {name: {} for name in models}
-        if _routing_enabled():  # they are made to request them
-            return {name: {"sample_weight": weights} for name in models}
-        return {name: weight_params(model, weights) for name, model in models.items()}
-
-    def _route_of(self, name: str) -> str:
-        return name
+    def _of_modality(self, name: str, probas: dict[str, np.ndarray]) -> np.ndarray | None:
+        if self._target.kind != LABELS:
+            return self._fusions[0].of_modality(name, probas)
+        if not any(e.named.modalities == (name,) for e in self._experts.values()):
+            return None
+        n_samples = len(next(iter(probas.values())))
+        proba = np.tile(self._prior, (n_samples, 1))
+        for k, fusion in enumerate(self._fusions):
+            if fusion is not None:
+                each = {expert: two_classes(answer[:, k]) for expert, answer in probas.items()}
+                proba[:, k] = fusion.of_modality(name, each)[:, 1]
+        return proba
 
 
-def _mean_over_classes(weights: np.ndarray) -> np.ndarray:
-    return weights.reshape(len(weights), -1).mean(axis=1)
+#: What is told where there is nothing to tell.
+_NOTHING: dict[str, Any] = dict.fromkeys(
+    (
+        "weights_",
+        "modality_weights_",
+        "pattern_weights_",
+        "gap_",
+        "kkt_residual_",
+        "n_iter_",
+        "stacker_",
+    )
+)
+
+
+def _told_of(fusion: PoolFusion, classes: np.ndarray) -> dict[str, Any]:
+    """What people read of one fusion."""
+    told = {**_NOTHING, "stacker_": fusion.stacker}
+    learnt = fusion.weights
+    if learnt is None:
+        return told
+    if learnt.solution is not None:
+        solution = learnt.solution
+        told |= {"gap_": solution.gap, "kkt_residual_": solution.kkt_residual}
+        told["n_iter_"] = solution.n_iter
+    elif len(fusion.named) == 1:
+        told |= {"gap_": 0.0, "kkt_residual_": 0.0, "n_iter_": 0}
+    with np.errstate(divide="ignore"):
+        temperatures = {"temperature": 1.0 / fusion.factors}
+    told |= told_weights(fusion.named, fusion.modality_names, learnt, temperatures)
+    complete = learnt.of(np.ones(len(fusion.modality_names), dtype=bool))
+    if complete.ndim == 2:
+        by_class = dict(zip(classes.tolist(), complete.T, strict=True))
+        table = told["weights_"]
+        told["weights_"] = table.join(pd.DataFrame(by_class, index=table.index))
+    return told
+
+
+def two_classes(proba: np.ndarray) -> np.ndarray:
+    """Probability of a label as those of two classes, on a last axis."""
+    return np.stack([1.0 - proba, proba], axis=-1)

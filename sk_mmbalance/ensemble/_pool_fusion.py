@@ -7,8 +7,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from ..convex import PatternWeights
-from ._expert import MAX_ITER, align_classes
-from ._pool_experts import NamedExpert, available
+from ..experts import MAX_ITER, NamedExpert, align_classes
 from ._pooling import Opinions, inverse_temperatures, pool_logs, smooth_log, tempered
 
 
@@ -137,9 +136,7 @@ class PoolFusion:
         if self.weights is not None:
             return np.exp(self.weights.pooled_log_proba(logs.transpose(1, 0, 2), present))
         assert self.stacker is not None
-        has_input = np.column_stack(
-            [available(e, present, self.modality_names) for e in self.named]
-        )
+        has_input = np.column_stack([e.available(present, self.modality_names) for e in self.named])
         proba = self.stacker.predict_proba(evidence(logs, has_input))
         n_classes = logs.shape[2]
         # a class that no fold tested gets nothing

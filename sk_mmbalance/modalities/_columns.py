@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
 
+from .._sklearn import safe_indexing
 from ._names import check_names
 from ._tables import labels_of
 
@@ -72,7 +72,7 @@ def _positions(spec: Any, n_columns: int, named: dict[Any, int] | None) -> np.nd
             return numbers[spec]
         # scikit-learn's slices of names include the last one
         row = pd.DataFrame(numbers[None], columns=list(named or ()) or None)
-        return np.asarray(_safe_indexing(row, spec, axis=1), dtype=np.intp).reshape(-1)
+        return np.asarray(safe_indexing(row, spec, axis=1), dtype=np.intp).reshape(-1)
     wanted = np.atleast_1d(np.asarray(spec))
     if wanted.size and all(isinstance(item, str) for item in wanted):
         return np.array([(named or {})[str(item)] for item in wanted], dtype=np.intp)

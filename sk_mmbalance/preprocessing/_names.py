@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_feature_names_in
+
+from .._sklearn import check_feature_names_in
 
 
 def features_in(estimator: Any, input_features: Any = None) -> dict[str, list[str]]:
@@ -18,7 +19,7 @@ def features_in(estimator: Any, input_features: Any = None) -> dict[str, list[st
     spec = estimator._input_spec
     given = None
     if input_features is not None:
-        given = _check_feature_names_in(estimator, input_features)
+        given = check_feature_names_in(estimator, input_features)
     named = {}
     for modality, shape in spec.shapes.items():
         if modality in spec.feature_names:

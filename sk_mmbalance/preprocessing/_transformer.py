@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import TransformerMixin, clone
-from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
-from sklearn.utils._set_output import _safe_set_output
+from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     _raise_for_params,
-    _routing_enabled,
     process_routing,
 )
-from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn import (
+    BaseComposition,
+    check_method_params,
+    routing_enabled,
+    safe_indexing,
+    safe_set_output,
+)
 from ..base import ModalityEstimator, weight_params
 from ..exceptions import MissingModalityError
 from ..modalities import Modalities, missing_rows, name_modalities, take_rows
@@ -30,7 +34,7 @@ _WORDS = ("passthrough", "drop")
 
 
 class ModalityTransformer(  # type: ignore[call-arg]
-    TransformerMixin, ModalityEstimator, _BaseComposition, auto_wrap_output_keys=None
+    TransformerMixin, ModalityEstimator, BaseComposition, auto_wrap_output_keys=None
 ):
     """Transform each modality by its own transformer: a `ColumnTransformer` for modalities.
 
@@ -174,7 +178,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
         inner = [*dict(self._named_transformers).values(), self.remainder]
         for transformer in [*inner, *getattr(self, "transformers_", {}).values()]:
             if not isinstance(transformer, str):
-                _safe_set_output(transformer, transform=transform)
+                safe_set_output(transformer, transform=transform)
         return self
 
     # -- fit and transform -----------------------------------------------------------------
@@ -338,7 +342,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
 
     def _routed(self, method: str, plan: dict[str, Any], params: dict[str, Any]) -> Bunch:
         """Say what each inner transformer gets besides data."""
-        if _routing_enabled():
+        if routing_enabled():
             routed = process_routing(self, method, **params) if params else {}
             remainder = [name for name in plan if name not in dict(self._named_transformers)]
             empty = Bunch(fit={}, transform={}, fit_transform={})
@@ -432,8 +436,8 @@ def _present_part(
     if len(rows) == value.shape[0]:
         return as_input(transformer, value, name), y, params
     part = as_input(transformer, take_rows(value, rows), name)
-    target = None if y is None else _safe_indexing(y, rows)
-    return part, target, {m: _check_method_params(value, p, rows) for m, p in params.items()}
+    target = None if y is None else safe_indexing(y, rows)
+    return part, target, {m: check_method_params(value, p, rows) for m, p in params.items()}
 
 
 def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank: Any) -> Any:

@@ -10,9 +10,9 @@ from scipy.special import logit
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import ModalityClassifier
+from ..base import ClassTarget, ModalityClassifier
 from ._curve import cost_curve, known_scores
-from ._fitting import Labelled, apply_stage
+from ._fitting import scores_of_rows
 from ._report import SerialReport
 
 
@@ -116,12 +116,11 @@ class SerialClassifier(ModalityClassifier):
         checked = self._read_for_prediction(X, accept_sparse=True)
         chain = self._fitted_serial()._chain
         rows = np.arange(checked.n_samples)
-        data = Labelled(checked, chain.classes, np.zeros(len(rows), dtype=np.intp))
         own: dict[str, np.ndarray] = {}
-        for placed, estimator in zip(chain.placed, chain.estimators, strict=True):
-            name = placed.inputs[0]
-            if len(placed.inputs) == 1 and name not in own:
-                present, scores = apply_stage(placed, estimator, data, rows)
+        for expert in chain.experts:
+            name = expert.named.modalities[0]
+            if len(expert.named.modalities) == 1 and name not in own:
+                present, scores = scores_of_rows(expert, checked, rows)
                 own[name] = np.full((len(rows), len(chain.classes)), np.nan)
                 own[name][present] = scores
         return own
@@ -204,8 +203,9 @@ class SerialClassifier(ModalityClassifier):
         if X is None:
             shown = serial._tuning_scores
         else:
-            checked = self._read_modalities(X, reset=False, accept_sparse=True)
-            classes, codes = self._read_labels(y, checked.n_samples, self.classes_)
-            weights = self._read_weights(sample_weight, checked, codes, classes)
-            shown = known_scores(serial._chain, Labelled(checked, classes, codes, weights))
+            target = ClassTarget(self.classes_)
+            rows = self._read_training(
+                X, y, sample_weight, reset=False, accept_sparse=True, target=target
+            )
+            shown = known_scores(serial._chain, rows)
         return cost_curve(serial._tuning_scores, shown, serial._tuning(), prices)

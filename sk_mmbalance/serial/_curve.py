@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base import TrainingRows
 from ._chain import ChainScores
-from ._fitting import Labelled, prefit_scores
+from ._fitting import scores_of
 from ._rates import empirical_rates, predicted_rates
 from ._run import FittedChain
 from ._stages import PlacedStage
@@ -23,26 +24,22 @@ def default_prices(costs: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 24) / (total or 1.0)])
 
 
-def known_scores(chain: FittedChain, data: Labelled) -> ChainScores:
+def known_scores(chain: FittedChain, rows: TrainingRows) -> ChainScores:
     """Scores of all stages on rows that have been acquired in full."""
-    placed = [
-        replace(stage, estimator=estimator)
-        for stage, estimator in zip(chain.placed, chain.estimators, strict=True)
-    ]
-    return chain_scores(placed, prefit_scores(placed, data), data, chain.final)
+    return chain_scores(chain.placed, scores_of(chain.experts, rows.checked), rows, chain.final)
 
 
 def chain_scores(
-    placed: Sequence[PlacedStage], scores: np.ndarray, data: Labelled, final: str
+    placed: Sequence[PlacedStage], scores: np.ndarray, rows: TrainingRows, final: str
 ) -> ChainScores:
     """The rows with some score (NaN where a stage could not run, or no fold held a row out)."""
     available = np.isfinite(scores).all(axis=2)
-    rows = available.any(axis=0)
+    kept = available.any(axis=0)
     return ChainScores(
-        np.where(available[:, :, None], scores, 0.0)[:, rows],
-        available[:, rows],
-        data.codes[rows],
-        data.weights_or_ones[rows],
+        np.where(available[:, :, None], scores, 0.0)[:, kept],
+        available[:, kept],
+        rows.y[kept],
+        rows.weight_or_ones[kept],
         np.array([stage.cost for stage in placed]),
         final,
     )

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import MissingModalityError
+from ..experts import Expert
 from ._acquire import Acquisition
 from ._chain import Thresholds
-from ._fitting import class_scores
 from ._policy import policy_for
 from ._report import SerialReport
-from ._stages import PlacedStage, stage_input
+from ._stages import PlacedStage
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FittedChain:
     """Everything that is needed to decide rows."""
 
     placed: tuple[PlacedStage, ...]
-    estimators: tuple[Any, ...]
+    experts: tuple[Expert, ...]
     thresholds: Thresholds
     classes: np.ndarray
     final: str = "last"
@@ -59,9 +59,8 @@ class _Run:
         chain, rows = self.chain, self._able(k)
         if not len(rows):
             return
-        placed, estimator = chain.placed[k], chain.estimators[k]
-        arrays = {name: self.acquisition.values(name, rows) for name in placed.inputs}
-        scores = class_scores(placed.name, estimator, stage_input(estimator, arrays), chain.classes)
+        arrays = {n: self.acquisition.values(n, rows) for n in chain.placed[k].inputs}
+        scores = chain.experts[k].answer_arrays(arrays, len(rows))
         self.ran[rows, k], self.stage[rows] = True, k
         self.latest[rows] = scores
         self.total[rows] += scores

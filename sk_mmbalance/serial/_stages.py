@@ -1,4 +1,4 @@
-"""What a stage is: its declaration, its place in the chain, and what its estimator is given."""
+"""What a stage is: its declaration, and its place in the chain."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.sparse import hstack, issparse
-from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.sparse import issparse
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import _routing_enabled
 
-from ..base import ModalityEstimator
-from ..modalities import CheckedModalities, Modalities
+from ..experts import NamedExpert, default_classifier
+from ..modalities import CheckedModalities
 
 _FORM = "(name, estimator, modalities, cost)"
 
@@ -72,6 +67,13 @@ class PlacedStage:
     def name(self) -> str:
         """Name of the stage."""
         return self.stage.name
+
+    @property
+    def expert(self) -> NamedExpert:
+        """The stage as an expert."""
+        return NamedExpert(
+            self.name, self.estimator, self.inputs, self.required, role="`stages` estimator"
+        )
 
 
 # -- declaration -------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ def place(
         estimator = stage.estimator
         if estimator is None:
             sparse = any(issparse(checked.arrays[name]) for name in inputs)
-            estimator = default_classifier(sparse)
+            estimator = default_classifier(scaled=True, sparse=sparse)
         cost = stage.cost
         if cost is None:
             cost = float(sum(n_features(checked, name) for name in own if name not in acquired))
@@ -158,51 +160,3 @@ def place(
         placed.append(PlacedStage(stage, estimator, tuple(sorted(inputs)), tuple(required), cost))
         acquired |= own
     return placed
-
-
-def default_classifier(sparse: bool = False) -> Pipeline:
-    """Logistic regression on scaled features (modalities come in any unit)."""
-    scaler, logistic = StandardScaler(with_mean=not sparse), LogisticRegression(max_iter=1000)
-    if _routing_enabled():
-        scaler.set_fit_request(sample_weight=True)
-        logistic.set_fit_request(sample_weight=True)
-    return Pipeline([("scale", scaler), ("logistic", logistic)])
-
-
-# -- what the estimator is given ---------------------------------------------------------------
-
-
-def takes_names(estimator: Any) -> bool:
-    """Whether an estimator reads `Modalities` rather than one 2-D array.
-
-    Ours do, unless told to cut their columns out of a flat table (``modalities=``), and so do
-    pipelines that start with, and searches or calibrations that wrap, one of ours.
-    """
-    if isinstance(estimator, Pipeline):
-        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-        return bool(steps) and takes_names(steps[0])
-    if isinstance(estimator, ModalityEstimator):
-        return getattr(estimator, "modalities", None) is None
-    inner = getattr(estimator, "estimator", None)
-    return isinstance(inner, BaseEstimator) and takes_names(inner)
-
-
-def stage_input(estimator: Any, arrays: dict[str, Any]) -> Any:
-    """What `estimator` is given of `arrays`: `Modalities`, or one 2-D array (names sorted)."""
-    if takes_names(estimator):
-        return Modalities(arrays)
-    return side_by_side(arrays)
-
-
-def side_by_side(arrays: dict[str, Any]) -> Any:
-    """One 2-D array (or CSR matrix) of all modalities in the order of their names."""
-    blocks = [_flat(arrays[name]) for name in sorted(arrays)]
-    if len(blocks) == 1:
-        return blocks[0]
-    if any(issparse(block) for block in blocks):
-        return hstack(blocks, format="csr")
-    return np.hstack(blocks)
-
-
-def _flat(array: Any) -> Any:
-    return array if issparse(array) else array.reshape(len(array), -1)

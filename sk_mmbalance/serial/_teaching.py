@@ -10,10 +10,11 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from ..base import Fold
-from ._fitting import Labelled, apply_stage, fit_stage, has_modalities
+from ..base import Fold, TrainingRows
+from ..experts import Expert, fit_expert, side_by_side
+from ._fitting import scores_of_rows
 from ._projection import DependenceProjection
-from ._stages import PlacedStage, side_by_side
+from ._stages import PlacedStage
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Teaching:
 class Taught:
     """Both sides after teaching, and the rows that taught."""
 
-    weak: Any
-    strong: Any
+    weak: Expert
+    strong: Expert
     placed_weak: PlacedStage
     projection: DependenceProjection | None
     pseudo_rows: np.ndarray
@@ -50,7 +51,7 @@ class Taught:
 def teach(
     weak: PlacedStage,
     strong: PlacedStage,
-    data: Labelled,
+    data: TrainingRows,
     labelled: np.ndarray,
     unlabelled: np.ndarray,
     teaching: Teaching,
@@ -59,21 +60,23 @@ def teach(
 
     The codes of `unlabelled` rows in `data` are not looked at.
     """
-    teacher = fit_stage(strong, data, labelled)
+    checked = data.checked
+    teacher = fit_expert(strong.expert, data, labelled)
     projection = None
     if teaching.projection is not None:
-        projection = _project(weak, strong, teacher, data, labelled, unlabelled, teaching)
+        projection = _project(weak, teacher, data, labelled, unlabelled, teaching)
         steps = [("project", FrozenEstimator(projection)), ("classify", weak.estimator)]
         weak = replace(weak, estimator=Pipeline(steps))
     rows, codes = np.empty(0, np.intp), np.empty(0, np.intp)
     if teaching.pseudo_labels:
-        pupils = unlabelled[has_modalities(weak, data.checked)[unlabelled]]
-        pupils, scores = apply_stage(strong, teacher, data, pupils)
+        pupils = unlabelled[weak.expert.available(checked.present, checked.names)[unlabelled]]
+        pupils, scores = scores_of_rows(teacher, checked, pupils)
         kept = confident(scores, teaching.confident_fraction)
         rows, codes = pupils[kept], scores.argmax(axis=1)[kept]
-    known = data.codes.copy()
+    known = data.y.copy()
     known[rows] = codes
-    student = fit_stage(weak, replace(data, codes=known), np.concatenate([labelled, rows]))
+    taught = data.with_target(data.target, known)
+    student = fit_expert(weak.expert, taught, np.concatenate([labelled, rows]))
     return Taught(student, teacher, weak, projection, rows, codes)
 
 
@@ -90,19 +93,19 @@ def confident(scores: np.ndarray, fraction: float) -> np.ndarray:
 
 def _project(
     weak: PlacedStage,
-    strong: PlacedStage,
-    teacher: Any,
-    data: Labelled,
+    teacher: Expert,
+    data: TrainingRows,
     labelled: np.ndarray,
     unlabelled: np.ndarray,
     teaching: Teaching,
 ) -> DependenceProjection:
     rows = np.concatenate([labelled, unlabelled])
-    rows = rows[has_modalities(weak, data.checked)[rows]]
-    rows, scores = apply_stage(strong, teacher, data, rows)
-    codes = np.where(np.isin(rows, labelled), data.codes[rows], -1)
-    features = side_by_side({name: data.checked.arrays[name][rows] for name in weak.inputs})
-    weights = None if data.weights is None else data.weights[rows]
+    checked = data.checked
+    rows = rows[weak.expert.available(checked.present, checked.names)[rows]]
+    rows, scores = scores_of_rows(teacher, checked, rows)
+    codes = np.where(np.isin(rows, labelled), data.y[rows], -1)
+    features = side_by_side({name: checked.arrays[name] for name in weak.inputs}, rows)
+    weights = None if data.weight is None else data.weight[rows]
     assert teaching.projection is not None
     return teaching.projection.fit(features, codes, scores=scores, sample_weight=weights)
 
@@ -110,7 +113,7 @@ def _project(
 def taught_scores(
     weak: PlacedStage,
     strong: PlacedStage,
-    data: Labelled,
+    data: TrainingRows,
     labelled: np.ndarray,
     unlabelled: np.ndarray,
     splits: Sequence[Fold],
@@ -122,16 +125,15 @@ def taught_scores(
     that its label cannot reach its own score through the pseudo-labels; nor do unlabelled rows of
     a held-out group.
     """
-    total = np.zeros((2, len(labelled), len(data.classes)))
+    total = np.zeros((2, len(labelled), data.target.n_outputs))
     count = np.zeros((2, len(labelled), 1))
     for train, test in splits:
         pool = unlabelled
         if data.groups is not None:
             pool = pool[~np.isin(data.groups[pool], data.groups[labelled[test]])]
         taught = teach(weak, strong, data, labelled[train], pool, make_teaching())
-        sides = ((taught.placed_weak, taught.weak), (strong, taught.strong))
-        for k, (placed, estimator) in enumerate(sides):
-            rows, scores = apply_stage(placed, estimator, data, labelled[test])
+        for k, expert in enumerate((taught.weak, taught.strong)):
+            rows, scores = scores_of_rows(expert, data.checked, labelled[test])
             where = np.searchsorted(labelled, rows)
             total[k, where] += scores
             count[k, where] += 1

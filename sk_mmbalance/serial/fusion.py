@@ -8,21 +8,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.metaestimators import _BaseComposition
 
-from ..base import Fold, read_groups
+from .._sklearn import BaseComposition
+from ..base import Fold, TrainingRows
+from ..experts import Expert, classes_of, fit_expert, prefit_expert
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
-from ._fitting import (
-    Labelled,
-    fit_stage,
-    out_of_fold_scores,
-    prefit_scores,
-    read_splits,
-    route_to_fit,
-    stage_router,
-)
+from ._fitting import out_of_fold_scores, scores_of, stage_router, with_params
 from ._order import Order, best_order
 from ._policy import policy_for
 from ._rates import Rates, empirical_rates, predicted_rates
@@ -31,7 +24,7 @@ from ._stages import PlacedStage, Stage, place, read_stages
 from ._tuning import Tuning, check_number, tune, without_scores
 
 
-class SerialFusionClassifier(SerialClassifier, _BaseComposition):
+class SerialFusionClassifier(SerialClassifier, BaseComposition):
     """A chain of classifiers in which each row stops as soon as its decision is clear.
 
     The first stage scores every row on the cheapest modality. Where the score is clear the row
@@ -302,56 +295,47 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
             Itself.
         """
         refuse_callables(X)
-        checked = self._read_modalities(X, reset=True, accept_sparse=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weights = self._read_weights(sample_weight, checked, codes, classes)
-        tuning = self._read_parameters(classes)
-        data = Labelled(
-            checked,
-            classes,
-            codes,
-            weights,
-            read_groups(groups, len(codes)),
-            self._route(sample_weight, groups),
-        )
-        stages = read_stages(self.stages, checked)
+        rows = self._read_training(X, y, sample_weight, groups, accept_sparse=True)
+        tuning = self._read_parameters(classes_of(rows.target))
+        stages = read_stages(self.stages, rows.checked)
         self._validate_names([stage.name for stage in stages])
+        given = [name for name, est in self._named_estimators if hasattr(est, "fit")]
+        checked_stages = [] if self.prefit else place(stages, rows.checked, self.accumulate)
+        rows = with_params(rows, self, given, checked_stages)
 
-        scores = _StageScores(self, data)
+        scores = _StageScores(self, rows)
         order = tuple(range(len(stages)))
         if self.order == "search":
-            order = self._search_order(stages, data, tuning, scores)
-        placed = place([stages[i] for i in order], checked, self.accumulate)
-        rows = np.arange(len(codes))
-        fitted = [
-            stage.estimator if self.prefit else fit_stage(stage, data, rows) for stage in placed
-        ]
+            order = self._search_order(stages, rows, tuning, scores)
+        placed = place([stages[i] for i in order], rows.checked, self.accumulate)
+        fit = prefit_expert if self.prefit else fit_expert
+        fitted = [fit(stage.expert, rows) for stage in placed]
         is_tuned = len(placed) > 1 or (tuning.is_searched and tuning.frees_cut)
-        self._assemble(data, placed, fitted, scores(placed) if is_tuned else None)
+        self._assemble(rows, placed, fitted, scores(placed) if is_tuned else None)
         return self
 
     def _search_order(
-        self, stages: list[Stage], data: Labelled, tuning: Tuning, scores: _StageScores
+        self, stages: list[Stage], rows: TrainingRows, tuning: Tuning, scores: _StageScores
     ) -> Order:
         def key(order: Order) -> tuple[float, ...]:
-            placed = place([stages[i] for i in order], data.checked, self.accumulate)
-            return tune(chain_scores(placed, scores(placed), data, self.final), tuning, quick=True)[
-                1
-            ]
+            placed = place([stages[i] for i in order], rows.checked, self.accumulate)
+            chain = chain_scores(placed, scores(placed), rows, self.final)
+            return tune(chain, tuning, quick=True)[1]
 
         return best_order(len(stages), key)
 
     def _assemble(
         self,
-        data: Labelled,
+        rows: TrainingRows,
         placed: Sequence[PlacedStage],
-        fitted: Sequence[Any],
+        experts: Sequence[Expert],
         scores: np.ndarray | None,
     ) -> None:
-        """Find thresholds on `scores` of all stages (None: nothing to find), set what is fitted."""
-        tuning = self._read_parameters(data.classes)
-        n_classes, costs = len(data.classes), np.array([stage.cost for stage in placed])
-        chain = None if scores is None else chain_scores(placed, scores, data, self.final)
+        """Find thresholds on `scores` of all stages (None: nothing to find), and become fitted."""
+        classes = classes_of(rows.target)
+        tuning = self._read_parameters(classes)
+        n_classes, costs = len(classes), np.array([stage.cost for stage in placed])
+        chain = None if scores is None else chain_scores(placed, scores, rows, self.final)
         if chain is None:
             thresholds = without_scores(tuning, n_classes, float(costs[0]))
             counted = model = Rates(np.full(n_classes, np.nan), np.nan, np.nan)
@@ -361,39 +345,68 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
             outcome = chain.play(thresholds)
             counted, model = empirical_rates(chain, outcome), predicted_rates(chain, thresholds)
             ran = outcome.ran
-        summary = stage_table(chain, placed, ran)
-        policy = policy_for(n_classes)
-
-        self._chain = FittedChain(
-            tuple(placed),
-            tuple(fitted),
-            thresholds,
-            data.classes,
-            self.final,
-            self.missing,
-            self.reject_below,
-            self.reject_label,
+        last = policy_for(n_classes).last(thresholds.cut)
+        self._become_fitted(
+            rows.checked.spec,
+            classes_=classes,
+            stage_names_=[stage.name for stage in placed],
+            estimators_=[expert.model for expert in experts],
+            costs_=costs,
+            thresholds_=np.array([*thresholds.stages, last]),
+            expected_cost_=counted.cost,
+            expected_error_=counted.error,
+            predicted_cost_=model.cost,
+            predicted_error_=model.error,
+            stage_summary_=stage_table(chain, placed, ran),
+            _rates=(counted, model),
+            _tuning_scores=chain,
+            _chain=FittedChain(
+                tuple(placed),
+                tuple(experts),
+                thresholds,
+                classes,
+                self.final,
+                self.missing,
+                self.reject_below,
+                self.reject_label,
+            ),
         )
-        self._tuning_scores = chain
-        self.classes_ = data.classes
-        self.stage_names_ = [stage.name for stage in placed]
-        self.estimators_ = list(fitted)
-        self.costs_ = costs
-        self.thresholds_ = np.array([*thresholds.stages, policy.last(thresholds.cut)])
-        self.expected_cost_, self.expected_error_ = counted.cost, counted.error
-        self.predicted_cost_, self.predicted_error_ = model.cost, model.error
-        for name in ("empirical_far_", "empirical_frr_", "predicted_far_", "predicted_frr_"):
-            self.__dict__.pop(name, None)
-        if n_classes == 2:
-            self.empirical_far_, self.empirical_frr_ = map(float, counted.by_class)
-            self.predicted_far_, self.predicted_frr_ = map(float, model.by_class)
-        self.stage_summary_ = summary
-        self._remember_modalities(data.checked)
         if self.verbose:
             print(
                 f"{' -> '.join(self.stage_names_)}: error {counted.error:.3f}, mean cost "
                 f"{counted.cost:.3g} of {costs.sum():.3g} (out of fold)"
             )
+
+    # -- rates of two classes: there are none of more ------------------------------------------
+
+    @property
+    def empirical_far_(self) -> float:
+        """False acceptance rate, counted out of fold."""
+        return self._rate_of(0, 0, "empirical_far_")
+
+    @property
+    def empirical_frr_(self) -> float:
+        """False rejection rate, counted out of fold."""
+        return self._rate_of(0, 1, "empirical_frr_")
+
+    @property
+    def predicted_far_(self) -> float:
+        """False acceptance rate if stages were independent."""
+        return self._rate_of(1, 0, "predicted_far_")
+
+    @property
+    def predicted_frr_(self) -> float:
+        """False rejection rate if stages were independent."""
+        return self._rate_of(1, 1, "predicted_frr_")
+
+    def _rate_of(self, which: int, side: int, name: str) -> float:
+        rates = vars(self).get("_rates")
+        if rates is None or len(rates[which].by_class) != 2:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}: it is there after a "
+                "fit on two classes."
+            )
+        return float(rates[which].by_class[side])
 
     # -- reading parameters --------------------------------------------------------------------
 
@@ -436,10 +449,6 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
             )
         return tuning
 
-    def _route(self, sample_weight: Any, groups: Any) -> dict[str, dict[str, Any]] | None:
-        names = [name for name, estimator in self._named_estimators if hasattr(estimator, "fit")]
-        return route_to_fit(self, names, sample_weight=sample_weight, groups=groups)
-
     def _fitted_serial(self) -> SerialFusionClassifier:
         return self
 
@@ -452,8 +461,8 @@ class SerialFusionClassifier(SerialClassifier, _BaseComposition):
 class _StageScores:
     """Scores of stages on the training rows; those already known are not computed again."""
 
-    def __init__(self, serial: SerialFusionClassifier, data: Labelled):
-        self.data, self.prefit = data, serial.prefit
+    def __init__(self, serial: SerialFusionClassifier, rows: TrainingRows):
+        self.rows, self.prefit = rows, serial.prefit
         self.n_jobs, self.verbose = serial.n_jobs, serial.verbose
         self.cv = serial.cv
         self.splits: list[Fold] | None = None
@@ -468,7 +477,8 @@ class _StageScores:
 
     def _compute(self, placed: Sequence[PlacedStage]) -> np.ndarray:
         if self.prefit:
-            return prefit_scores(placed, self.data)
+            experts = [prefit_expert(stage.expert, self.rows) for stage in placed]
+            return scores_of(experts, self.rows.checked)
         if self.splits is None:
-            self.splits = read_splits(self.cv, self.data.codes, self.data.groups)
-        return out_of_fold_scores(placed, self.data, self.splits, self.n_jobs, self.verbose)
+            self.splits = self.rows.folds(self.cv)
+        return out_of_fold_scores(placed, self.rows, self.splits, self.n_jobs, self.verbose)

@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 
-from ..base import Fold, read_groups
+from ..base import Fold, TrainingRows
 from ..exceptions import TeachingWarning
+from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
-from ._fitting import (
-    Labelled,
-    fit_stage,
-    out_of_fold_scores,
-    read_splits,
-    route_to_fit,
-    stage_router,
-)
+from ._fitting import out_of_fold_scores, stage_router, with_params
 from ._projection import DependenceProjection
 from ._stages import PlacedStage, Stage, place, read_cost
 from ._teaching import Teaching, taught_scores, teach
@@ -203,49 +197,49 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             Itself.
         """
         refuse_callables(X)
-        checked = self._read_modalities(X, reset=True)
-        is_labelled, classes, codes = self._read_partial_labels(
-            y, checked.n_samples, self.unlabeled_label
-        )
-        weights = self._read_weights(sample_weight, checked, codes, classes)
         self._check_parameters()
-        groups = read_groups(groups, checked.n_samples)
-        routed = route_to_fit(
-            self, list(self._sides_given()), sample_weight=sample_weight, groups=groups
-        )
-        data = Labelled(checked, classes, codes, weights, groups, routed)
-        labelled, unlabelled = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
-        if len(checked.names) == 1:
-            self._fit_single(data, labelled)
-        else:
-            self._fit_pair(data, labelled, unlabelled)
-        self.classes_ = classes
-        self._remember_modalities(checked)
+        rows = self._read_training(X, y, sample_weight, groups, unlabelled=self.unlabeled_label)
+        known = rows.target.is_known(rows.y)
+        labelled, unlabelled = np.flatnonzero(known), np.flatnonzero(~known)
+        if not len(labelled):
+            raise ValueError(
+                "`sample_weight` is zero in all labelled rows; at least one must be positive."
+            )
+        fit = self._fit_single if len(rows.checked.names) == 1 else self._fit_pair
+        fitted = fit(rows, labelled, unlabelled)
+        self._become_fitted(rows.checked.spec, classes_=classes_of(rows.target), **fitted)
         return self
 
-    def _fit_single(self, data: Labelled, labelled: np.ndarray) -> None:
+    def _fit_single(
+        self, data: TrainingRows, labelled: np.ndarray, unlabelled: np.ndarray
+    ) -> dict[str, Any]:
         """One modality: its supervised classifier on the labelled rows."""
         names = list(data.checked.names)
         stage = Stage("strong", self.strong_estimator, tuple(names), self._cost(1))
         placed = place([stage], data.checked, accumulate=False)
-        fitted = fit_stage(placed[0], data, labelled)
-        self._set(
-            self._chain_of(data, labelled, placed, [fitted], None),
+        data = with_params(data, self, list(self._sides_given()), placed)
+        fitted = fit_expert(placed[0].expert, data, labelled)
+        return self._told(
+            self._chain_of(data.take(labelled), placed, [fitted], None),
             weak=[],
             strong=names,
             weak_estimator=None,
-            strong_estimator=fitted,
+            strong_estimator=fitted.model,
         )
 
-    def _fit_pair(self, data: Labelled, labelled: np.ndarray, unlabelled: np.ndarray) -> None:
-        known = data.rows(labelled)
-        splits = read_splits(self.cv, known.codes, known.groups)
+    def _fit_pair(
+        self, data: TrainingRows, labelled: np.ndarray, unlabelled: np.ndarray
+    ) -> dict[str, Any]:
+        data = with_params(data, self, list(self._sides_given()))
+        known = data.take(labelled)
+        splits = known.folds(self.cv)
         weak_names, strong_names = self._sides(known, splits)
         stages = [
             Stage("weak", self.weak_estimator, tuple(weak_names), self._cost(0)),
             Stage("strong", self.strong_estimator, tuple(strong_names), self._cost(1)),
         ]
         weak, strong = place(stages, data.checked, accumulate=False)
+        refuse_unused_weights([weak.expert, strong.expert], data)
         scores = out_of_fold_scores([weak, strong], known, splits, self.n_jobs, self.verbose)
         guard_scores = dict(zip(("weak", "strong"), _accuracies(scores, known), strict=True))
         may_teach = bool(len(unlabelled))
@@ -271,22 +265,18 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
                 splits,
                 lambda: self._teaching(may_teach),
             )
-        self._set(
+        return self._told(
             self._chain_of(
-                data,
-                labelled,
-                [taught.placed_weak, strong],
-                [taught.weak, taught.strong],
-                scores,
+                known, [taught.placed_weak, strong], [taught.weak, taught.strong], scores
             ),
             weak=weak_names,
             strong=strong_names,
-            weak_estimator=taught.weak,
-            strong_estimator=taught.strong,
+            weak_estimator=taught.weak.model,
+            strong_estimator=taught.strong.model,
             projection=taught.projection,
             taught=may_teach,
-            pseudo_rows=taught.pseudo_rows,
-            pseudo_labels=data.classes[taught.pseudo_codes],
+            pseudo_rows=data.given[taught.pseudo_rows],
+            pseudo_labels=data.target.labels(taught.pseudo_codes),
             guard_scores=guard_scores,
         )
 
@@ -300,10 +290,9 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
 
     def _chain_of(
         self,
-        data: Labelled,
-        labelled: np.ndarray,
+        known: TrainingRows,
         placed: list[PlacedStage],
-        fitted: list[Any],
+        fitted: list[Expert],
         scores: np.ndarray | None,
     ) -> SerialFusionClassifier:
         stages = [(p.name, p.estimator, list(p.inputs), p.cost) for p in placed]
@@ -312,32 +301,31 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         serial = SerialFusionClassifier(
             stages, modalities=self.modalities, missing=self.missing, **params
         )
-        serial._assemble(data.rows(labelled), placed, fitted, scores)
+        serial._assemble(known, placed, fitted, scores)
         return serial
 
-    def _set(
+    def _told(
         self,
         serial: SerialFusionClassifier,
         *,
-        weak: list[str],
-        strong: list[str],
-        weak_estimator: Any,
-        strong_estimator: Any,
-        projection: Any = None,
-        taught: bool = False,
         pseudo_rows: Any = (),
         pseudo_labels: Any = (),
+        projection: Any = None,
+        taught: bool = False,
         guard_scores: dict[str, float] | None = None,
-    ) -> None:
-        self.serial_ = serial
-        self.weak_, self.strong_ = weak, strong
-        self.weak_estimator_, self.strong_estimator_ = weak_estimator, strong_estimator
-        self.projection_ = projection
-        self.taught_ = taught
-        self.n_pseudo_ = len(pseudo_rows)
-        self.pseudo_rows_ = np.asarray(pseudo_rows, dtype=np.intp)
-        self.pseudo_labels_ = np.asarray(pseudo_labels, dtype=serial.classes_.dtype)
-        self.guard_scores_ = guard_scores
+        **sides: Any,
+    ) -> dict[str, Any]:
+        """What is fitted, by name of attribute."""
+        return {
+            "serial_": serial,
+            "projection_": projection,
+            "taught_": taught,
+            "n_pseudo_": len(pseudo_rows),
+            "pseudo_rows_": np.asarray(pseudo_rows, dtype=np.intp),
+            "pseudo_labels_": np.asarray(pseudo_labels, dtype=serial.classes_.dtype),
+            "guard_scores_": guard_scores,
+            **{f"{name}_": value for name, value in sides.items()},
+        }
 
     def _sides_given(self) -> dict[str, Any]:
         """Classifiers that were given, by the name of their stage."""
@@ -382,7 +370,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     def _cost(self, side: int) -> float | None:
         return read_cost(self.costs[side], "`costs`")
 
-    def _sides(self, known: Labelled, splits: Sequence[Fold]) -> tuple[list[str], list[str]]:
+    def _sides(self, known: TrainingRows, splits: Sequence[Fold]) -> tuple[list[str], list[str]]:
         """Names of the weak and the strong side."""
         names = known.checked.names
         given = {"weak": self.weak, "strong": self.strong}
@@ -411,7 +399,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             )
         return weak, strong
 
-    def _weakest(self, names: list[str], known: Labelled, splits: Sequence[Fold]) -> str:
+    def _weakest(self, names: list[str], known: TrainingRows, splits: Sequence[Fold]) -> str:
         estimator = self.weak_estimator
         stages = [Stage(name, estimator, (name,), 0.0) for name in names]
         placed = place(stages, known.checked, accumulate=False)
@@ -422,13 +410,13 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         return self.serial_
 
 
-def _accuracies(scores: np.ndarray, known: Labelled) -> list[float]:
+def _accuracies(scores: np.ndarray, known: TrainingRows) -> list[float]:
     """Accuracy of each stage on the rows that it has scores of."""
     result = []
     for each in scores:
         rows = np.isfinite(each).all(axis=1)
-        right = each[rows].argmax(axis=1) == known.codes[rows]
-        result.append(float(np.average(right, weights=known.weights_or_ones[rows])))
+        right = each[rows].argmax(axis=1) == known.y[rows]
+        result.append(float(np.average(right, weights=known.weight_or_ones[rows])))
     return result
 
 

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import MLA
 from sk_mmbalance.balancing.mla import mean_embedding, next_projection, without_directions
-from sk_mmbalance.networks import SharedHead, doubt
+from sk_mmbalance.networks import SharedHead, entropy
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 
@@ -45,7 +45,7 @@ def test_weighing_by_certainty_by_hand():
         "a": torch.tensor([[2.0, 0, 0]], dtype=torch.float64),
         "v": torch.tensor([[0.5, 0, 0]], dtype=torch.float64),
     }
-    assert [round(doubt(z).item(), 4) for z in parts.values()] == [0.6656, 1.0684]
+    assert [round(entropy(z).item(), 4) for z in parts.values()] == [0.6656, 1.0684]
     head = SharedHead({"a": 2, "v": 2}, 3)
     np.testing.assert_allclose(head.fuse(parts), [[1.3991, 0, 0]], atol=5e-5)
     plain = SharedHead({"a": 2, "v": 2}, 3, by_certainty=False)

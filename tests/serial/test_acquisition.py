@@ -166,10 +166,10 @@ def test_mask_trains_each_stage_on_the_rows_that_have_it(three_classes, stages):
     with pytest.raises(MissingModalityError, match="missing='mask'"):
         SerialFusionClassifier(stages).fit(spoilt, y)
     chain = SerialFusionClassifier(stages, price=1e-3, missing="mask").fit(spoilt, y)
-    from sk_mmbalance.serial._stages import default_classifier
+    from sk_mmbalance.experts import default_classifier
 
     rest = np.arange(len(y)) >= 60
-    plain = default_classifier().fit(X["strong"][rest], y[rest])
+    plain = default_classifier(scaled=True).fit(X["strong"][rest], y[rest])
     np.testing.assert_array_equal(
         chain.estimators_[1].predict_proba(X["strong"]), plain.predict_proba(X["strong"])
     )

@@ -32,7 +32,7 @@ from sk_mmbalance import (
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
 )
-from sk_mmbalance.serial._stages import default_classifier
+from sk_mmbalance.experts import default_classifier
 from tests._checks import assert_all_checks_pass
 
 
@@ -42,7 +42,7 @@ def test_all_checks_of_scikit_learn_pass(kind):
 
 
 def alone(data, name):
-    return default_classifier().fit(data.X[name], data.y)
+    return default_classifier(scaled=True).fit(data.X[name], data.y)
 
 
 # -- limits ------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_single_stage_is_its_classifier_without_cross_validation(two_classes):
     data = two_classes
     flat = data.X["strong"]
     chain = SerialFusionClassifier(cv="would fail").fit(flat, data.y)
-    plain = default_classifier().fit(flat, data.y)
+    plain = default_classifier(scaled=True).fit(flat, data.y)
     np.testing.assert_array_equal(chain.predict_proba(flat), plain.predict_proba(flat))
     assert np.isnan(chain.expected_error_)
 
@@ -282,7 +282,7 @@ def test_accumulate_gives_later_stages_what_earlier_ones_acquired(three_classes)
     data = three_classes
     chain = SerialFusionClassifier(accumulate=True, thresholds="always").fit(data.X, data.y)
     together = ModalityConcatenator().fit_transform(data.X)
-    everything = default_classifier().fit(together, data.y)
+    everything = default_classifier(scaled=True).fit(together, data.y)
     np.testing.assert_allclose(chain.predict_proba(data.X), everything.predict_proba(together))
     np.testing.assert_array_equal(chain.costs_, [2, 4, 6])
 
@@ -488,7 +488,7 @@ def test_mfeat_needs_at_most_half_the_cost_for_the_accuracy_of_all_modalities(
     together = ModalityConcatenator().fit_transform(data.X)
     differences, shares = [], []
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(together, data.y):
-        everything = default_classifier().fit(together[train], data.y[train])
+        everything = default_classifier(scaled=True).fit(together[train], data.y[train])
         chain = SerialFusionClassifier(price=1e-5, accumulate=accumulate)
         chain.fit(data.X[train], data.y[train])
         accuracy = chain.score(data.X[test], data.y[test])
@@ -557,7 +557,7 @@ def test_stage_without_scores_is_refused(two_classes):
 
 def test_stage_that_cannot_use_weights_is_refused(two_classes):
     chain = SerialFusionClassifier([("a", KNeighborsClassifier(), "weak", 1)])
-    with pytest.raises(ValueError, match="`sample_weight` was given"):
+    with pytest.raises(TypeError, match=r"`sample_weight` was given.*'a', KNeighborsClass"):
         chain.fit(two_classes.X, two_classes.y, sample_weight=np.ones(200))
 
 

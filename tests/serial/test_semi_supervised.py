@@ -16,8 +16,8 @@ from sklearn.utils import Bunch
 
 from sk_mmbalance import Modalities, SerialFusionClassifier, SerialSemiSupervisedClassifier
 from sk_mmbalance.exceptions import TeachingWarning
+from sk_mmbalance.experts import default_classifier
 from sk_mmbalance.serial._projection import DependenceProjection
-from sk_mmbalance.serial._stages import default_classifier
 from sk_mmbalance.serial._teaching import confident
 
 
@@ -48,7 +48,7 @@ def test_teaching_helps_the_weak_side(data):
     assert (model.weak_, model.strong_) == (["weak"], ["strong"])
     assert model.taught_
     assert model.guard_scores_["strong"] > model.guard_scores_["weak"]
-    supervised = default_classifier().fit(data.X["weak"][:30], data.y[:30])
+    supervised = default_classifier(scaled=True).fit(data.X["weak"][:30], data.y[:30])
     fresh = make_few(seed=0, n_samples=400)
     weak, y = fresh.X["weak"][30:], fresh.y[30:]
     assert model.weak_estimator_.score(weak, y) > supervised.score(weak, y) + 0.03
@@ -184,7 +184,7 @@ def test_minus_one_is_a_class_unless_said_otherwise(data):
 def test_one_modality_is_the_supervised_stage(data):
     X = data.X["weak"]
     model = SerialSemiSupervisedClassifier(unlabeled_label=-1, cv="unused").fit(X, data.few)
-    plain = default_classifier().fit(X[:30], data.y[:30])
+    plain = default_classifier(scaled=True).fit(X[:30], data.y[:30])
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
     assert model.weak_ == []
     assert model.weak_estimator_ is None
@@ -273,7 +273,11 @@ def test_no_labelled_row_is_an_error(data):
 @pytest.fixture
 def projected(data):
     X = data.X["weak"] * np.arange(1, 9) + 3
-    scores = default_classifier().fit(data.X["strong"], data.y).predict_proba(data.X["strong"])
+    scores = (
+        default_classifier(scaled=True)
+        .fit(data.X["strong"], data.y)
+        .predict_proba(data.X["strong"])
+    )
     codes = data.few
     return X, codes, scores
 

@@ -1,4 +1,4 @@
-"""Parameters of classifiers that are given by name inside another one's parameter."""
+"""Parameters of estimators that are given by name inside another one's parameter."""
 
 from __future__ import annotations
 
@@ -8,32 +8,36 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 
-class NamedClassifiers(BaseEstimator):
-    """Reaches classifiers inside the parameter `_holder`, as scikit-learn's Pipeline does.
+class NamedEstimators(BaseEstimator):
+    """Reaches estimators inside the parameter `_holder`, as scikit-learn's Pipeline does.
 
-    Where that parameter holds a single classifier, ``estimator__C`` is what scikit-learn makes of
-    it; where it holds several by name, they are ``estimator__face`` and ``estimator__face__C``.
+    Where that parameter holds a single one, ``estimator__C`` is what scikit-learn makes of it;
+    where it holds several by name, they are ``estimator__face`` and ``estimator__face__C``.
     """
 
-    #: The constructor parameter that holds the classifiers.
+    #: The constructor parameter that holds the estimators.
     _holder = "estimator"
 
+    #: What error messages call one of them, and one that has parameters to set.
+    _noun = "classifier"
+    _example = "LogisticRegression()"
+
     def _named(self) -> Mapping[str, Any]:
-        """Classifiers by name as they were given, None among them; empty if not by name."""
+        """Estimators by name as they were given, None among them; empty if not by name."""
         held = getattr(self, self._holder)
         return held if isinstance(held, Mapping) else {}
 
     def _replaced(self, name: str, model: Any) -> Any:
-        """The holder's value with another classifier under `name`."""
+        """The holder's value with another estimator under `name`."""
         return {**self._named(), name: model}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get parameters, those of the inner classifiers too.
+        """Get parameters, those of the inner estimators too.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include the inner classifiers: ``estimator__C``, or ``estimator__face`` and
+            Whether to include the inner estimators: ``estimator__C``, or ``estimator__face`` and
             ``estimator__face__C`` where they are given by name (``experts__face`` and so on where
             the parameter is `experts`).
 
@@ -50,8 +54,8 @@ class NamedClassifiers(BaseEstimator):
                 params.update({f"{self._holder}__{name}__{key}": inner[key] for key in inner})
         return params
 
-    def set_params(self, **params: Any) -> NamedClassifiers:
-        """Set parameters, those of the inner classifiers too.
+    def set_params(self, **params: Any) -> NamedEstimators:
+        """Set parameters, those of the inner estimators too.
 
         Parameters
         ----------
@@ -61,7 +65,7 @@ class NamedClassifiers(BaseEstimator):
         Returns
         -------
         self : object
-            The same classifier.
+            The same estimator.
         """
         holder = self._holder
         if holder in params:
@@ -70,7 +74,7 @@ class NamedClassifiers(BaseEstimator):
             return super().set_params(**params)
         inner = {key: params.pop(key) for key in list(params) if key.startswith(f"{holder}__")}
         super().set_params(**params)
-        for key in sorted(inner, key=lambda key: key.count("__")):  # whole classifiers first
+        for key in sorted(inner, key=lambda key: key.count("__")):  # whole estimators first
             name = self._name_in(key)
             parameter = key.removeprefix(f"{holder}__{name}").removeprefix("__")
             if not parameter:
@@ -78,20 +82,20 @@ class NamedClassifiers(BaseEstimator):
             elif self._named()[name] is None:
                 raise ValueError(
                     f"Invalid parameter {key!r}: `{holder}` is None for {name!r}. Give "
-                    "LogisticRegression() to set its parameters."
+                    f"{self._example} to set its parameters."
                 )
             else:
                 self._named()[name].set_params(**{parameter: inner[key]})
         return self
 
     def _name_in(self, key: str) -> str:
-        """Name of the classifier that the parameter `key` belongs to."""
+        """Name of the estimator that the parameter `key` belongs to."""
         names = sorted(self._named(), key=len, reverse=True)  # "face__left" before "face"
         for name in names:
             if f"{key}__".startswith(f"{self._holder}__{name}__"):
                 return name
         wanted = key.removeprefix(f"{self._holder}__").partition("__")[0]
         raise ValueError(
-            f"Invalid parameter {key!r}: `{self._holder}` has no classifier {wanted!r}; it has "
+            f"Invalid parameter {key!r}: `{self._holder}` has no {self._noun} {wanted!r}; it has "
             f"{sorted(names)}."
         )

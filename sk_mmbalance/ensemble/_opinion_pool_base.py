@@ -1,0 +1,145 @@
+"""What the opinion pools of classifiers and of regressors share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._sklearn import routing_enabled
+from ..base import TrainingRows
+from ..experts import NamedExpert, OutOfFold, cross_fit, fit_experts
+from ..modalities import CheckedModalities
+from ._base import ExpertsEstimator
+from ._pool_experts import auto_experts, given_experts, read_experts, replaced
+
+
+class OpinionPool(ExpertsEstimator):
+    """Base of `OpinionPoolClassifier` and `OpinionPoolRegressor`.
+
+    There is one fusion for all classes, or one for each label or column of `y`.
+    """
+
+    _makes_dense = True
+    _role = "expert"
+    _holder = "experts"
+
+    experts: Any
+    rule: str
+    cv: Any
+    min_pattern_rows: int
+    n_jobs: int | None
+    _fusions: list[Any]
+
+    # -- fit -------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+        self._check_parameters()
+        rows = self._read_rows(X, y, sample_weight, groups)
+        named = self._experts_for(rows)
+        rows = self._with_params(rows, named)
+        fusions = self._new_fusions(named, rows)
+        scores = pd.DataFrame()
+        if len(named) > 1:
+            oof = cross_fit(named, rows, rows.folds(self.cv), self.n_jobs)
+            scores = self._learn(fusions, oof, rows)
+            del oof
+        fitted = fit_experts(named, rows, self.n_jobs)
+        self._become_fitted(
+            rows.checked.spec,
+            experts_={expert.name: expert.model for expert in fitted},
+            oof_scores_=scores,
+            _experts={expert.name: expert for expert in fitted},
+            _fusions=fusions,
+            _target=rows.target,
+            **self._told(fusions, rows),
+        )
+
+    def _new_fusions(self, named: list[NamedExpert], rows: TrainingRows) -> list[Any]:
+        """Fusions that have learnt nothing yet."""
+        raise NotImplementedError
+
+    def _learn(self, fusions: list[Any], oof: OutOfFold, rows: TrainingRows) -> pd.DataFrame:
+        """Teach the fusions by out-of-fold answers; their scores."""
+        raise NotImplementedError
+
+    def _told(self, fusions: list[Any], rows: TrainingRows) -> dict[str, Any]:
+        """What people read of the fusions, by name of attribute."""
+        raise NotImplementedError
+
+    def _auto(self, rows: TrainingRows, n_columns: int) -> dict[str, Any]:
+        """Default estimators by name for a number of columns."""
+        raise NotImplementedError
+
+    def _experts_for(self, rows: TrainingRows) -> list[NamedExpert]:
+        """The experts, each of which has a row to learn from."""
+        checked = rows.checked
+        if isinstance(self.experts, str):
+            named = auto_experts(checked, lambda n_columns: self._auto(rows, n_columns))
+        else:
+            named = read_experts(self.experts, checked.names, self._checked_expert)
+        for expert in named:
+            if not expert.available(checked.present, checked.names).any():
+                raise ValueError(
+                    f"`X` has no row with the modalities {list(expert.modalities)} that expert "
+                    f"{expert.name!r} needs; leave it out, or give it fewer."
+                )
+        return named
+
+    def _checked_expert(self, name: str, given: Any) -> Any:
+        model = self._or_default(given)
+        self._refuse_other(f"`experts` for {name!r} must be a {self._noun} instance", model)
+        return model
+
+    def _check_parameters(self) -> None:
+        self._check_choice("rule", self._pool_rules)
+        if isinstance(self.experts, str) and self.experts != "auto":
+            raise ValueError(
+                f"`experts` must be 'auto', a dict or a list of experts; got {self.experts!r}."
+            )
+        if self.min_pattern_rows < 1:
+            raise ValueError(
+                f"`min_pattern_rows` must be at least 1; got {self.min_pattern_rows!r}."
+            )
+
+    def _check_choice(self, name: str, known: tuple[str, ...]) -> None:
+        if getattr(self, name) not in known:
+            raise ValueError(f"`{name}` must be one of {list(known)}; got {getattr(self, name)!r}.")
+
+    #: What `rule` may be.
+    _pool_rules: tuple[str, ...] = ()
+
+    # -- ask -------------------------------------------------------------------------------
+
+    def _without_expert(self, checked: CheckedModalities) -> np.ndarray:
+        """Rows in which no expert has its input."""
+        knows = [e.named.available(checked.present, checked.names) for e in self._experts.values()]
+        return ~np.any(knows, axis=0)
+
+    @property
+    def _prior(self) -> np.ndarray:
+        return next(iter(self._experts.values())).prior
+
+    # -- parameters and metadata of the experts --------------------------------------------
+
+    def _named(self) -> dict[str, Any]:
+        """Estimators as they were given, None among them."""
+        try:
+            return {name: model for name, model, _ in given_experts(self.experts)}
+        except (TypeError, ValueError):  # "auto" has none yet; what is wrong, `fit` says
+            return {}
+
+    def _replaced(self, name: str, model: Any) -> Any:
+        return replaced(self.experts, name, model)
+
+    def _given_estimators(self) -> dict[str, Any]:
+        return {name: self._or_default(model) for name, model in self._named().items()}
+
+    def _with_params(self, rows: TrainingRows, experts: list[NamedExpert]) -> TrainingRows:
+        if isinstance(self.experts, str):  # they are made to request weights
+            return rows.with_routed({}) if routing_enabled() else rows
+        return super()._with_params(rows, experts)
+
+    def _route_of(self, name: str) -> str:
+        return name

@@ -1,0 +1,222 @@
+"""Fitting experts on the rows that have their modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import has_fit_parameter
+
+from .._sklearn import BaseSearchCV
+from ..base import CLASSES, LABELS, NUMBERS, Target, TrainingRows, weight_params
+from ._by_column import ByColumn
+from ._expert import Expert, prior_of
+from ._named import NamedExpert
+from ._tables import Tables
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """All that fitting one expert needs: it can be sent to another process by itself.
+
+    Attributes
+    ----------
+    expert : NamedExpert
+        Who learns.
+    X : object
+        The rows that have its modalities, in the form it takes.
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        Their targets, as the user knows them.
+    params : dict
+        Further parameters of its `fit`.
+    target : Target
+        What `y` is.
+    prior : ndarray of shape (n_outputs,)
+        That of all training rows, whether they have its modalities or not.
+    """
+
+    expert: NamedExpert
+    X: Any
+    y: np.ndarray
+    params: dict[str, Any]
+    target: Target
+    prior: np.ndarray
+
+    def learnt(self) -> Expert:
+        """The fitted expert."""
+        try:
+            model, columns = self._fitted()
+        except Exception as error:
+            what = "regressor" if self.target.kind == NUMBERS else "classifier"
+            error.add_note(f"(while fitting the {what} of {self.expert.name!r})")
+            raise
+        return Expert(self.expert, model, self.target, self.prior, columns)
+
+    def _fitted(self) -> tuple[Any, np.ndarray]:
+        none = np.empty(0, dtype=np.intp)
+        estimator, y = self.expert.estimator, self.y
+        if not len(y):
+            return None, none
+        if self.target.kind == CLASSES:
+            if (y == y[0]).all():
+                return DummyClassifier(strategy="prior").fit(self.X, y), none
+            return clone(estimator).fit(self.X, y, **self.params), none
+        if self.target.kind == NUMBERS:
+            whole = y.ndim == 1 or get_tags(estimator).target_tags.multi_output
+            model = clone(estimator) if whole else ByColumn(estimator)
+            return model.fit(self.X, y, **self.params), none
+        varying = np.flatnonzero((y != y[0]).any(axis=0))
+        if not len(varying):
+            return None, none
+        if len(varying) == 1:
+            return clone(estimator).fit(self.X, y[:, varying[0]], **self.params), varying
+        tags = get_tags(estimator).classifier_tags
+        whole = tags is not None and tags.multi_label
+        model = clone(estimator) if whole else ByColumn(estimator)
+        return model.fit(self.X, y[:, varying], **self.params), varying
+
+
+def lesson(
+    expert: NamedExpert, rows: TrainingRows, index: np.ndarray | None, tables: Tables
+) -> Lesson:
+    """What `expert` learns from some of the rows, by number; None is all of them."""
+    here = expert.available(rows.checked.present, rows.checked.names)
+    chosen = np.arange(len(rows)) if index is None else index
+    weight = None if rows.weight is None else rows.weight[chosen]
+    prior = prior_of(rows.target, rows.y[chosen], weight)
+    used = chosen if here.all() else chosen[here[chosen]]
+    whole = index is None and len(used) == len(rows)
+    X = tables.of(expert, None if whole else used)
+    return Lesson(expert, X, rows.labels[used], fit_params(expert, rows, used), rows.target, prior)
+
+
+def fit_expert(expert: NamedExpert, rows: TrainingRows, index: np.ndarray | None = None) -> Expert:
+    """Fit a clone of the expert's estimator on those of the rows that have its modalities.
+
+    Parameters
+    ----------
+    expert : NamedExpert
+        Not fitted.
+    rows : TrainingRows
+        What `fit` was given.
+    index : ndarray of int, default=None
+        Rows to train on; None is all of them.
+
+    Returns
+    -------
+    Expert
+        Fitted.
+    """
+    return lesson(expert, rows, index, Tables(rows.checked)).learnt()
+
+
+def prefit_expert(expert: NamedExpert, rows: TrainingRows) -> Expert:
+    """An expert whose estimator is fitted already; the rows give the prior."""
+    prior = prior_of(rows.target, rows.y, rows.weight)
+    columns = np.arange(rows.target.n_outputs if rows.target.kind == LABELS else 0)
+    return Expert(expert, expert.estimator, rows.target, prior, columns)
+
+
+def fit_experts(
+    experts: Sequence[NamedExpert], rows: TrainingRows, n_jobs: int | None = None
+) -> list[Expert]:
+    """Fit every expert on all rows; those on the same modalities share their input."""
+    tables = Tables(rows.checked)
+    order = in_order(experts)
+    lessons = ((lesson(experts[i], rows, None, tables),) for i in order)
+    fitted = run(Lesson.learnt, lessons, n_jobs)
+    by_number = dict(zip(order, fitted, strict=True))
+    return [by_number[i] for i in range(len(experts))]
+
+
+def in_order(experts: Sequence[NamedExpert]) -> list[int]:
+    """Numbers of the experts, those on the same modalities one after another."""
+    return sorted(
+        range(len(experts)), key=lambda i: (experts[i].modalities, experts[i].takes_names, i)
+    )
+
+
+def run(
+    function: Callable[..., Any], tasks: Iterator[tuple[Any, ...]], n_jobs: int | None
+) -> Iterator[Any]:
+    """Results of `function` on each of the `tasks`, in their order.
+
+    One job at a time, a task is dropped before the next is made: joblib holds on to both.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        for task in tasks:
+            result = function(*task)
+            del task
+            yield result
+    else:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        yield from parallel(delayed(function)(*task) for task in tasks)
+
+
+# -- weights, groups, and what is routed -------------------------------------------------------
+
+
+def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> dict[str, Any]:
+    """Parameters of ``fit`` for some of the rows.
+
+    With metadata routing they are those routed to its name; an expert that nothing was routed for
+    is one of our defaults, which request weights. Otherwise weights go to every part of the
+    estimator that takes them, and groups to an estimator that takes those.
+    """
+    weight = None if rows.weight is None else rows.weight[index]
+    if rows.routed is not None:
+        if expert.name not in rows.routed:
+            return {} if weight is None else {"sample_weight": weight}
+        routed = rows.routed[expert.name]
+        n = len(rows)
+        return {
+            key: np.asarray(value)[index] if np.shape(value)[:1] == (n,) else value
+            for key, value in routed.items()
+        }
+    params = {} if weight is None else weight_params(expert.estimator, weight)
+    takes_groups = not isinstance(expert.estimator, Pipeline) and has_fit_parameter(
+        expert.estimator, "groups"
+    )
+    if rows.groups is not None and takes_groups:
+        params["groups"] = rows.groups[index]
+    return params
+
+
+def refuse_unused_weights(experts: Sequence[NamedExpert], rows: TrainingRows) -> None:
+    """Raise if there are weights that an expert cannot use (without metadata routing)."""
+    if rows.weight is None or rows.routed is not None:
+        return
+    for expert in experts:
+        last = _last(expert.estimator)
+        if not _takes_weights(last):
+            raise TypeError(
+                f"`sample_weight` was given, but the {expert.role} for {expert.name!r}, "
+                f"{type(last).__name__}, does not take it. Choose one that does, or leave the "
+                "weights out."
+            )
+
+
+def _last(estimator: Any) -> Any:
+    """What learns: weights that reach the scaler of a pipeline alone are no use."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, BaseSearchCV):
+            estimator = estimator.estimator
+        else:
+            return estimator
+
+
+def _takes_weights(estimator: Any) -> bool:
+    if isinstance(estimator, FrozenEstimator) or estimator in (None, "passthrough"):
+        return True
+    return bool(weight_params(estimator, 1.0))

@@ -1,0 +1,423 @@
+"""Experts: what they are given, what they answer, what is kept of cross-fitting."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from sk_mmbalance import (
+    LateFusionClassifier,
+    Modalities,
+    ModalityTransformer,
+    OpinionPoolClassifier,
+    SerialFusionClassifier,
+    UnimodalClassifier,
+)
+from sk_mmbalance.base import NUMBERS, ModalityClassifier, ModalityRegressor
+from sk_mmbalance.experts import (
+    NamedExpert,
+    cross_fit,
+    fit_expert,
+    prefit_expert,
+    refuse_unused_weights,
+    side_by_side,
+    takes_names,
+)
+
+
+class Reader(ModalityClassifier):
+    """Reads training rows, and nothing else."""
+
+    def __init__(self, modalities=None, missing="mask"):
+        self.modalities = modalities
+        self.missing = missing
+
+
+class NumberReader(ModalityRegressor):
+    _kinds = (NUMBERS,)
+
+    def __init__(self, modalities=None, missing="mask"):
+        self.modalities = modalities
+        self.missing = missing
+
+
+def read(X, y, weight=None, groups=None):
+    return Reader()._read_training(X, y, weight, groups, accept_sparse=True)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    X = Modalities(a=y[:, None] + rng.normal(0, 0.5, (90, 2)), b=rng.normal(size=(90, 3)))
+    return X, y
+
+
+# -- what an expert is given -------------------------------------------------------------------
+
+
+OURS = LateFusionClassifier()
+CUT = LateFusionClassifier(modalities={"left": [0], "right": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("estimator", "by_name"),
+    [
+        (OURS, True),
+        (CUT, False),
+        (make_pipeline(ModalityTransformer({}, remainder=StandardScaler()), OURS), True),
+        (make_pipeline("passthrough", OURS), True),
+        (make_pipeline(StandardScaler(), CUT), False),
+        (GridSearchCV(OURS, {"rule": ["mean"]}), True),
+        (GridSearchCV(CUT, {"rule": ["mean"]}), False),
+        (CalibratedClassifierCV(OURS), True),
+        (FrozenEstimator(OURS), True),
+        (VotingClassifier([("one", OURS), ("two", OURS)]), True),
+        (VotingClassifier([("one", OURS), ("two", GaussianNB())]), False),
+        (GaussianNB(), False),
+        (GridSearchCV(GaussianNB(), {}), False),
+    ],
+)
+def test_estimators_of_this_package_take_modalities_by_name(estimator, by_name):
+    assert takes_names(estimator) is by_name
+
+
+class Seeing(LateFusionClassifier):
+    """Tells which modalities it was given."""
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        super().fit(X, y, sample_weight, groups)
+        Seeing.seen.append(tuple(self.modality_names_))
+        return self
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda model: OpinionPoolClassifier({"e": model, "lr": LogisticRegression()}, cv=2),
+        lambda model: SerialFusionClassifier(
+            [("first", None, "a", 1), ("e", model, ["a", "b"], 2)], cv=2
+        ),
+    ],
+    ids=["pool", "chain"],
+)
+@pytest.mark.parametrize(
+    ("wrapped", "names"),
+    [
+        (Seeing(), ("a", "b")),
+        (GridSearchCV(Seeing(), {"rule": ["mean"]}, cv=2), ("a", "b")),
+        (Seeing(modalities={"left": [0, 1], "right": slice(2, 5)}), ("left", "right")),
+    ],
+    ids=["itself", "in a search", "with columns to cut"],
+)
+def test_pool_and_chain_hand_modalities_on_alike(data, made, wrapped, names):
+    X, y = data
+    Seeing.seen = []
+    model = made(wrapped).fit(X, y)
+    assert set(Seeing.seen) == {names}
+    assert model.predict(X).shape == (90,)
+
+
+@pytest.mark.parametrize("fusion", [LateFusionClassifier, UnimodalClassifier])
+def test_single_modality_goes_to_our_estimators_by_its_name(data, fusion):
+    X, y = data
+    Seeing.seen = []
+    fusion(Seeing()).fit(X, y)
+    assert set(Seeing.seen) == {("a",), ("b",)}
+
+
+def test_tables_are_side_by_side_in_the_order_of_names():
+    b, a = np.arange(6.0).reshape(3, 2), np.arange(3, dtype=np.float32)[:, None]
+    table = side_by_side({"b": b, "a": a}, np.array([2, 0]))
+    np.testing.assert_array_equal(table, [[2, 4, 5], [0, 0, 1]])
+    assert table.dtype == np.float64
+    mixed = side_by_side({"b": sparse.csr_array(b), "a": a})
+    np.testing.assert_array_equal(mixed.toarray(), np.hstack([a, b]))
+
+
+# -- what it answers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), LinearSVC()])
+def test_class_that_was_not_seen_keeps_its_prior(data, estimator):
+    X, y = data
+    rows = read(X, y)
+    seen = np.flatnonzero((y < 2) | (np.arange(90) < 6))
+    here = np.flatnonzero(y < 2)
+    expert = fit_expert(NamedExpert("e", estimator, ("a",)), rows, here)
+    assert expert.answers(rows.checked)[:, 2].max() == 0  # nobody in training had it
+    holes = Modalities(a=np.where((y == 2)[:, None], np.nan, X["a"]), b=X["b"])
+    rows = read(holes, y)
+    expert = fit_expert(NamedExpert("e", estimator, ("a",)), rows, seen)
+    answers = expert.answers(read(X, y).checked)
+    share = (y[seen] == 2).mean()
+    np.testing.assert_allclose(answers[:, 2], share)
+    np.testing.assert_allclose(answers.sum(axis=1), 1)
+
+
+def test_single_class_and_missing_rows_are_answered_by_the_prior(data):
+    X, y = data
+    holes = Modalities(a=np.where((y > 0)[:, None], np.nan, X["a"]), b=X["b"])
+    rows = read(holes, y, np.linspace(1, 2, 90))
+    expert = fit_expert(NamedExpert("e", GaussianNB(), ("a",)), rows)
+    prior = np.bincount(y, np.linspace(1, 2, 90)) / np.linspace(1, 2, 90).sum()
+    np.testing.assert_allclose(expert.answers(rows.checked), np.tile(prior, (90, 1)))
+
+
+def test_chain_and_pool_give_an_unseen_class_the_same(data):
+    X, y = data
+    holes = Modalities(a=np.where((y == 2)[:, None], np.nan, X["a"]), b=X["b"])
+    chain = SerialFusionClassifier([("only", LogisticRegression(), "a", 1)], missing="mask")
+    best = UnimodalClassifier(LogisticRegression(), "a", missing="mask")
+    there = {"a": X["a"], "b": X["b"]}
+    np.testing.assert_allclose(
+        chain.fit(holes, y).predict_proba(there), best.fit(holes, y).predict_proba(there)
+    )
+    assert (chain.predict_proba(there)[:, 2] > 0.3).all()
+
+
+def test_fitted_estimators_are_experts_too(data):
+    X, y = data
+    model = GaussianNB().fit(X["a"][y < 2], y[y < 2])
+    expert = prefit_expert(NamedExpert("e", model, ("a",)), read(X, y))
+    np.testing.assert_allclose(expert.answers(read(X, y).checked)[:, 2], 1 / 3)
+
+
+def test_numbers_are_answered_in_their_units(data):
+    X, y = data
+    numbers = np.column_stack([y * 100.0 + 5, X["b"][:, 0]])
+    rows = NumberReader()._read_training(X, numbers)
+    expert = fit_expert(NamedExpert("e", Ridge(), ("a",)), rows)
+    expected = Ridge().fit(X["a"], numbers).predict(X["a"])
+    np.testing.assert_array_equal(expert.answers(rows.checked), expected)
+    np.testing.assert_allclose(expert.prior, numbers.mean(axis=0))
+
+
+# -- weights and groups ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        KNeighborsClassifier(),
+        make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1]}),
+        make_pipeline(StandardScaler(), make_pipeline(KNeighborsClassifier())),
+    ],
+)
+def test_weights_that_cannot_be_used_are_a_type_error_everywhere(data, estimator):
+    X, y = data
+    weight = np.linspace(1, 2, 90)
+    with pytest.raises(TypeError, match=r"expert for 'e', KNeighborsClassifier, does not take it"):
+        refuse_unused_weights([NamedExpert("e", estimator, ("a",))], read(X, y, weight))
+    for model in (
+        LateFusionClassifier(estimator),
+        OpinionPoolClassifier({"e": estimator}),
+        SerialFusionClassifier([("e", estimator, "a", 1)]),
+    ):
+        with pytest.raises(TypeError, match=r"`sample_weight` was given.*KNeighborsClassifier"):
+            model.fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GaussianNB(),
+        make_pipeline(StandardScaler(), GaussianNB()),
+        GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}),
+        OURS,
+    ],
+)
+def test_weights_that_can_be_used_are_not_refused(data, estimator):
+    X, y = data
+    refuse_unused_weights([NamedExpert("e", estimator, ("a",))], read(X, y, np.linspace(1, 2, 90)))
+
+
+@pytest.mark.parametrize("made", ["late", "pool", "chain"])
+def test_groups_reach_estimators_that_take_them(data, made):
+    X, y = data
+    groups = np.arange(90) // 3
+
+    class Grouped(GaussianNB):
+        def fit(self, X, y, groups=None):
+            Grouped.seen = groups
+            return super().fit(X, y)
+
+    model = {
+        "late": LateFusionClassifier(Grouped()),
+        "pool": OpinionPoolClassifier({"e": (Grouped(), "a")}),
+        "chain": SerialFusionClassifier([("e", Grouped(), "a", 1)]),
+    }[made]
+    model.fit(X, y, groups=groups)
+    np.testing.assert_array_equal(Grouped.seen, groups)
+
+
+# -- cross-fitting -----------------------------------------------------------------------------
+
+
+def test_rows_tested_several_times_have_their_mean_and_others_nothing(data):
+    X, y = data
+    rows = read(X, y)
+    half = np.arange(90) < 45
+    folds = [(np.flatnonzero(half), np.arange(60, 90)), (np.arange(30, 60), np.arange(70, 80))]
+    experts = [NamedExpert(n, GaussianNB(), (n,)) for n in ("a", "b")]
+    oof = cross_fit(experts, rows, folds)
+    np.testing.assert_array_equal(oof.tested, np.arange(60, 90))
+    first = GaussianNB().fit(X["a"][:45], y[:45]).predict_proba(X["a"][70:80])
+    second = GaussianNB().fit(X["a"][30:60], y[30:60]).predict_proba(X["a"][70:80])
+    np.testing.assert_allclose(oof.answers[0, 70:80], (first + second) / 2)
+    assert np.isnan(oof.known()[:, :60]).all()
+
+
+def test_jobs_change_no_bit(data):
+    X, y = data
+    rows = read(X, y)
+    experts = [NamedExpert(n, GaussianNB(), (n,)) for n in ("a", "b")]
+    one = cross_fit(experts, rows, rows.folds(3))
+    two = cross_fit(experts, rows, rows.folds(3), n_jobs=2)
+    np.testing.assert_array_equal(one.answers, two.answers)
+
+
+class Alive(GaussianNB):
+    """Counts how many of its fitted kind are alive at once."""
+
+    alive = 0
+    most = 0
+
+    def fit(self, X, y, sample_weight=None):
+        Alive.alive += 1
+        Alive.most = max(Alive.most, Alive.alive)
+        self.counted = True
+        return super().fit(X, y, sample_weight)
+
+    def __del__(self):
+        if self.__dict__.get("counted"):
+            Alive.alive -= 1
+
+
+def test_no_model_of_a_fold_is_kept_beyond_its_use(data):
+    X, y = data
+    rows = read(X, y)
+    Alive.alive = Alive.most = 0
+    experts = [NamedExpert(str(k), Alive(), ("a", "b")) for k in range(4)]
+    cross_fit(experts, rows, rows.folds(5))
+    assert Alive.alive == 0
+    assert Alive.most <= 2
+
+
+def test_experts_on_the_same_modalities_share_one_table(data):
+    X, y = data
+    given = []
+
+    class Spy(GaussianNB):
+        def fit(self, X, y, sample_weight=None):
+            given.append(X)
+            return super().fit(X, y, sample_weight)
+
+    rows = read(X, y)
+    experts = [NamedExpert(str(k), Spy(), ("a", "b")) for k in range(4)]
+    cross_fit(experts, rows, rows.folds(3))
+    assert len(given) == 12
+    assert len({id(table) for table in given}) == 3  # one a fold: all are alive in `given`
+
+
+def peak_of(function):
+    gc.collect()
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_pool_of_twelve_experts_needs_little_more_memory_than_its_largest():
+    rng = np.random.default_rng(0)
+    y = np.arange(2000) % 3
+    X = Modalities({name: rng.normal(size=(2000, 100)) for name in ("a", "b", "c")})
+    models = [GaussianNB(var_smoothing=k) for k in (1e-9, 1e-8)] + [KNeighborsClassifier()]
+    experts = {
+        f"{name} {k}": (model, name)
+        for name in (None, "a", "b", "c")
+        for k, model in enumerate(models)
+    }
+    assert len(experts) == 12
+    table = np.hstack([X[name] for name in X])
+    alone = max(peak_of(lambda model=model: clone(model).fit(table, y)) for model in models)
+    pool = peak_of(lambda: OpinionPoolClassifier(experts, cv=4).fit(X, y))
+    assert pool - alone <= 2.5 * table.nbytes
+
+
+# -- scores ------------------------------------------------------------------------------------
+
+
+def test_ranking_scores_work_without_probabilities(data):
+    X, y = data
+    y = y % 2
+    X = Modalities(a=X["a"] + 2 * y[:, None], b=X["b"])
+    model = UnimodalClassifier(LinearSVC(), scoring="roc_auc").fit(X, y)
+    assert model.best_modality_ == "a"
+    holes = Modalities(a=np.where((np.arange(90) < 20)[:, None], np.nan, X["a"]), b=X["b"])
+    model = UnimodalClassifier(LinearSVC(), scoring="roc_auc", missing="mask").fit(holes, y)
+    assert 0.5 < model.scores_["a"] < 1
+
+
+def test_callable_scorers_get_a_fitted_estimator_and_what_it_takes(data):
+    X, y = data
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(estimator)
+        assert estimator.predict_proba(X).shape == (len(y), 3)
+        return estimator.score(X, y)
+
+    scores = UnimodalClassifier(GaussianNB(), scoring=scorer, cv=3).fit(X, y).scores_
+    assert all(isinstance(estimator, GaussianNB) for estimator in seen)
+    assert scores == pytest.approx(UnimodalClassifier(GaussianNB(), cv=3).fit(X, y).scores_)
+
+
+def test_callable_scorers_get_every_row_and_class_where_some_are_missing(data):
+    X, y = data
+    holes = Modalities(a=np.where((np.arange(90) % 4 == 0)[:, None], np.nan, X["a"]), b=X["b"])
+
+    def scorer(estimator, X, y):
+        clone(estimator)
+        assert len(estimator.predict_proba(X)) == len(X) == len(y)
+        return estimator.score(X, y)
+
+    made = {"estimator": RandomForestClassifier(5, random_state=0), "cv": 3, "missing": "mask"}
+    scores = UnimodalClassifier(scoring=scorer, **made).fit(holes, y).scores_
+    assert scores == pytest.approx(UnimodalClassifier(**made).fit(holes, y).scores_)
+
+
+# -- rows of weight 0 --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        UnimodalClassifier(),
+        LateFusionClassifier(weights="cv"),
+        OpinionPoolClassifier({"a": (None, "a"), "b": (None, "b")}),
+        SerialFusionClassifier(price=1e-3),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_rows_of_weight_zero_are_absent_before_folds_are_cut(data, model):
+    X, y = data
+    keep = np.random.default_rng(3).random(90) < 0.6
+    a = clone(model).fit(X, np.where(keep, y, 0), sample_weight=keep.astype(float))
+    b = clone(model).fit(X[keep], y[keep])
+    np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), atol=1e-6)
