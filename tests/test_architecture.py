@@ -49,7 +49,7 @@ ROOMS = {
 ROOMS["__main__"] = Room(set(ROOMS), ARRAYS | {"tqdm"})
 
 #: Rooms that others use by their public names only, never by a file inside.
-FRONT_DOOR_ONLY = {"balancing", "convex", "networks", "neural"}
+FRONT_DOOR_ONLY = {"balancing", "convex", "experts", "networks", "neural"}
 
 #: Third parties that only some files may name (a part of the file's path in the package).
 ONLY_IN = {
