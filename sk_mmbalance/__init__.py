@@ -44,7 +44,6 @@ _ROOMS = (
     "datasets",
     "ensemble",
     "exceptions",
-    "experts",
     "federated",
     "inspection",
     "modalities",

@@ -86,7 +86,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         (which the classifiers must not have seen).
     cv : int, splitter or iterable, default=5
         Folds for the out-of-fold scores. An integer means stratified folds (of whole groups, if
-        `groups` are given), at most as many as the smallest class has rows. With a single stage
+        `groups` are given), at most as many as the largest class has rows. With a single stage
         there is nothing to tune and nothing is cross-validated.
     n_grid : int, default=60
         Number of quantiles of a stage's score that are tried as thresholds.
@@ -132,6 +132,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     ------
     ValueError
         If limits cannot be met on the tuning scores, or parameters do not fit together.
+    TypeError
+        If a stage's classifier gives no scores, or does not take the `sample_weight` given.
 
     Notes
     -----
@@ -139,6 +141,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     or searches that wrap, one) get `Modalities` with the stage's names, in their own shapes;
     every other classifier gets one 2-D array, the modalities side by side in the order of their
     names. An estimator of this package with ``modalities=`` set gets the 2-D array to cut up.
+    A class that a stage did not meet in training keeps its prior probability there.
 
     Thresholds of two stages (and mostly of three) are the best on the grid. For more, thresholds
     are improved one at a time from several starting points, which may end in a local optimum.

@@ -70,6 +70,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         "budget": 3}``.
     cv : int, splitter or iterable, default=5
         Folds over the labelled rows, for the guard, for ``weak="auto"`` and for the thresholds.
+        Splits of one's own count the rows as they are given, labelled or not.
         Teaching is repeated inside each fold. With one modality nothing is cross-validated.
     n_jobs : int, default=None
         Number of jobs over folds (of the guard).

@@ -261,6 +261,29 @@ def test_bad_parameters_name_themselves_and_leave_nothing_fitted(data, params, e
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
+def test_rows_of_weight_zero_are_absent(data):
+    keep = np.arange(400) % 5 > 0
+    spoilt = np.where(keep, data.few, 2)
+    model = SerialSemiSupervisedClassifier(unlabeled_label=-1)
+    a = clone(model).fit(data.X, spoilt, sample_weight=keep.astype(float))
+    b = clone(model).fit(data.X[keep], data.few[keep])
+    np.testing.assert_allclose(a.predict_proba(data.X), b.predict_proba(data.X), atol=1e-6)
+    np.testing.assert_array_equal(a.pseudo_rows_, np.flatnonzero(keep)[b.pseudo_rows_])
+    with pytest.raises(ValueError, match="zero in all labelled rows"):
+        clone(model).fit(data.X, data.few, sample_weight=(data.few < 0).astype(float))
+
+
+def test_splits_count_the_rows_as_they_are_given(data):
+    order = np.random.default_rng(0).permutation(400)
+    known = np.flatnonzero(data.few[order] >= 0)
+    splits = [(known[::2], known[1::2]), (known[1::2], known[::2])]
+    shuffled = SerialSemiSupervisedClassifier(unlabeled_label=-1, cv=splits)
+    shuffled.fit(data.X[order], data.few[order])
+    back = [(order[train], order[test]) for train, test in splits]
+    plain = SerialSemiSupervisedClassifier(unlabeled_label=-1, cv=back).fit(data.X, data.few)
+    assert shuffled.guard_scores_ == pytest.approx(plain.guard_scores_)
+
+
 def test_no_labelled_row_is_an_error(data):
     model = SerialSemiSupervisedClassifier(unlabeled_label=-1)
     with pytest.raises(ValueError, match="must have labelled rows"):
