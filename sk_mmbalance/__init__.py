@@ -39,7 +39,6 @@ _HOMES = {
 
 _ROOMS = (
     "balancing",
-    "base",
     "convex",
     "datasets",
     "ensemble",
