@@ -35,7 +35,10 @@ def fit_pattern_weights(
     idle_sum: float | None = None,
     masked: Callable[[Pattern], np.ndarray] | None = None,
     rule: Rule | None = None,
-    **options: Any,
+    balanced: bool = False,
+    per_class: bool = False,
+    tol: float = 1e-6,
+    max_iter: int = 100,
 ) -> PatternWeights:
     """Weights of experts for patterns of present modalities, each the best for its pattern.
 
@@ -64,9 +67,10 @@ def fit_pattern_weights(
     penalty : float, default=1.0
         Penalty of a unit of weight, against the sum of the rows' losses: few rows are trusted less
         than many.
-    min_rows, rows_per_expert : int, default=1, 0
-        A pattern gets weights of its own if at least `min_rows` rows teach it, and at least
-        `rows_per_expert` for each of its experts.
+    min_rows : int, default=1
+        Fewest rows that teach a pattern weights of its own.
+    rows_per_expert : int, default=0
+        Fewest of them for each expert of the pattern.
     default : {"all", "complete"}, default="all"
         What the default weights are learnt on: all rows, where an expert without input adds
         nothing, or the rows in which every expert has its input (all, if there are fewer than
@@ -79,8 +83,12 @@ def fit_pattern_weights(
     rule : callable, default=None
         What gives weights from log-probabilities, classes and weights of some rows, in place of
         the pool.
-    **options : dict
-        ``balanced``, ``per_class``, ``tol`` and ``max_iter`` of `fit_opinion_pool`.
+    balanced, per_class : bool, default=False
+        As in `fit_opinion_pool`.
+    tol : float, default=1e-6
+        Relative duality gap at which to stop.
+    max_iter : int, default=100
+        Most Newton steps on all rows.
 
     Returns
     -------
@@ -125,6 +133,7 @@ def fit_pattern_weights(
     if not weight.any():
         raise ValueError("`sample_weight` is zero for every sample; at least one must be positive.")
     there = experts_available(uses, needs_all, present)
+    options = {"balanced": balanced, "per_class": per_class, "tol": tol, "max_iter": max_iter}
     lesson = _Lesson(codes, weight, there, penalty, rule, options)
     everyone = np.arange(n_experts)
     used = np.flatnonzero(weight > 0)

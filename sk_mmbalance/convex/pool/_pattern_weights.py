@@ -33,7 +33,7 @@ class PatternWeights:
     3. Weights that are all 0 stand for "nothing was learnt": then the experts that have their input
        are alike, and their weights sum to 1.
 
-    Parameters
+    Attributes
     ----------
     uses : ndarray of bool of shape (n_experts, n_modalities)
         Which modalities each expert looks at.
