@@ -115,7 +115,8 @@ def object_column(value: Any) -> np.ndarray | None:
         isinstance(column.dtype, nw.String) and column.null_count() == len(column)
     ):
         rows = np.empty(len(column), dtype=object)
-        rows[:] = list(column.to_numpy())
+        for row, cell in enumerate(column.to_numpy()):  # arrays of one length would be spread
+            rows[row] = cell
         return rows
     return None
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
@@ -95,8 +96,11 @@ def test_reordered_columns_do_not_reach_an_inner_transformer():
         prep.transform({"a": TABLE["a"][["r", "q", "p"]], "b": B})
 
 
-def test_column_of_vectors_reaches_an_inner_transformer_as_a_table():
-    X = {"v": pd.DataFrame({"emb": list(A)})}
+@pytest.mark.parametrize(
+    "table", [pd.DataFrame({"emb": list(A)}), pl.DataFrame({"emb": A})], ids=["pandas", "polars"]
+)
+def test_column_of_vectors_reaches_an_inner_transformer_as_a_table(table):
+    X = {"v": table}
     prep = ModalityTransformer({"v": StandardScaler()})
     np.testing.assert_allclose(prep.fit_transform(X)["v"].mean(axis=0), 0, atol=1e-12)
     assert prep.get_feature_names_out().tolist() == ["v__emb_0", "v__emb_1", "v__emb_2"]
