@@ -37,21 +37,21 @@ for name, accuracy in bayes.accuracy.items():
 # The published form sets no limit to the heads and has no fused loss.
 
 settings = {"max_epochs": 20, "batch_size": 64, "early_stopping": False, "dtype": "float32"}
-arms = {
+models = {
     "joint training": MultimodalClassifier(unimodal_weight=0.0, **settings),
     "boosting, one head": SustainedBoostingClassifier(max_heads=1, **settings),
     "boosting": SustainedBoostingClassifier(**settings),
     "boosting, published form": SustainedBoostingClassifier.published(**settings),
 }
 rows = []
-for arm, model in arms.items():
+for what, model in models.items():
     for seed in range(3):
         model.set_params(random_state=seed).fit(X[train], y[train])
         own = model.unimodal_predict_proba(X[test])
-        row = {"arm": arm, "fused": model.score(X[test], y[test])}
+        row = {"model": what, "fused": model.score(X[test], y[test])}
         row |= {m: np.mean(model.classes_[p.argmax(axis=1)] == y[test]) for m, p in own.items()}
         rows.append(row)
-table = pd.DataFrame(rows).groupby("arm", sort=False).agg(["mean", "std"]).mul(100).round(1)
+table = pd.DataFrame(rows).groupby("model", sort=False).agg(["mean", "std"]).mul(100).round(1)
 print(table.to_string())
 
 # %%
@@ -69,7 +69,7 @@ print(table.to_string())
 # probability of the true class. ``head_log_`` says when a head came, and when a modality stood at
 # `max_heads`.
 
-boosted = arms["boosting"]
+boosted = models["boosting"]
 print(boosted.head_log_[["epoch", "modality", "event", "n_after", "rule_value"]].to_string())
 
 history = boosted.history_

@@ -5,7 +5,7 @@ Quickstart: two unequal views of a digit
 Two views of one handwritten digit: its upper half (32 pixels), and the sums of the pixels over
 each column (8 numbers), which say much less. We train a network on both in a pipeline, search
 over the methods that keep the view that is ahead from starving the other, and put plain joint
-training and the simple floors beside it.
+training and the simple baselines beside it.
 
 Everything that is chosen is chosen by cross-validation inside the training part; the test part is
 looked at once. Three splits give a mean and a standard deviation.
@@ -42,7 +42,7 @@ X, y = load_digits_views(views=("upper", "columns"), return_X_y=True)
 print(X)
 
 # %%
-# Every model is a pipeline that first scales each modality on its own. The floors: each view
+# Every model is a pipeline that first scales each modality on its own. The baselines: each view
 # alone, the better of the two (found by cross-validation), late fusion, both side by side in one
 # logistic regression, and the plain joint network.
 
@@ -51,7 +51,7 @@ linear = LogisticRegression(max_iter=1000)
 training = {"max_epochs": 30, "early_stopping": False, "random_state": 0}
 joint = MultimodalClassifier(unimodal_weight=0.0, **training)  # plain: no losses of single views
 
-floors = {
+baselines = {
     "columns alone, logistic regression": UnimodalClassifier(linear, modality="columns"),
     "upper alone, logistic regression": UnimodalClassifier(linear, modality="upper"),
     "better view, logistic regression": UnimodalClassifier(linear, modality="best"),
@@ -76,8 +76,8 @@ rows = []
 for split, (train, test) in enumerate(
     StratifiedShuffleSplit(3, test_size=0.3, random_state=0).split(y, y)
 ):
-    for name, floor in floors.items():
-        model = make_pipeline(clone(scale), clone(floor)).fit(X[train], y[train])
+    for name, baseline in baselines.items():
+        model = make_pipeline(clone(scale), clone(baseline)).fit(X[train], y[train])
         rows.append({"model": name, "split": split, "accuracy": model.score(X[test], y[test])})
     search.fit(X[train], y[train])
     rows.append(

@@ -16,7 +16,7 @@ from ._late_fusion_base import LateFusion
 class LateFusionClassifier(LateFusion, ExpertsClassifier):
     """One scikit-learn classifier per modality, fused by their probabilities.
 
-    The second floor under any joint training: modalities cannot starve one another, because they
+    The second baseline under any joint training: modalities cannot starve one another, because they
     never meet before their probabilities do.
 
     With probabilities ``p_m`` and weights ``w_m`` of the modalities that a row has, renormalised

@@ -151,11 +151,11 @@ def balance_report(
         random_state,
     )
     evaluation = Evaluation(estimator, X, y, options)
-    floors = _scored_baselines(evaluation, baselines, train)
+    baselines = _scored_baselines(evaluation, baselines, train)
     contributions = dataset_contributions(evaluation)
     curve = curve_of(evaluation, rates) if len(evaluation.names) > 1 else None
     own = evaluation.score(np.zeros(evaluation.given.present.shape, dtype=bool))
-    table = _compared(own, floors, confidence)
+    table = _compared(own, baselines, confidence)
     texts = tuple(_warnings(table, own.score))
     for text in texts:
         warnings.warn(text, BaselineWarning, stacklevel=2)
@@ -194,9 +194,9 @@ def _scored_baselines(evaluation: Evaluation, baselines: Any, train: Any) -> dic
     }
 
 
-def _compared(own: Scored, floors: dict[str, Scored], confidence: float) -> pd.DataFrame:
+def _compared(own: Scored, baselines: dict[str, Scored], confidence: float) -> pd.DataFrame:
     rows = []
-    for found in floors.values():
+    for found in baselines.values():
         low, high = interval(own.replicates - found.replicates, confidence)
         rows.append(
             {
@@ -207,7 +207,7 @@ def _compared(own: Scored, floors: dict[str, Scored], confidence: float) -> pd.D
             }
         )
     columns = ["score", "difference", "low", "high"]
-    return pd.DataFrame(rows, index=pd.Index(floors, name="baseline"), columns=columns)
+    return pd.DataFrame(rows, index=pd.Index(baselines, name="baseline"), columns=columns)
 
 
 def _warnings(table: pd.DataFrame, score: float) -> list[str]:

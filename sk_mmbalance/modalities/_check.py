@@ -197,7 +197,7 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
         return np.ones(n_samples, dtype=bool)
     if np.isinf(values).any():
         raise ValueError(
-            f"`X` modality {name!r} contains infinity. Remove the row or mend the value."
+            f"`X` modality {name!r} contains infinity. Remove the row or correct the value."
         )
     if issparse(array):
         if np.isnan(values).any():

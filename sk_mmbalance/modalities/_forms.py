@@ -145,14 +145,14 @@ def _compare_names(values: dict[str, Any], modalities: Any, spec: InputSpec | No
     if known is not None:
         unknown = sorted(set(values) - known)
         if unknown:
-            mend = (
+            remedy = (
                 "Leave it out, or name it there; what comes by name needs no `modalities=`."
                 if spec is None
                 else "Leave it out, or fit again with it."
             )
             raise ValueError(
                 f"`X` has modality {', '.join(map(repr, unknown))}, not {where}; known are "
-                f"{sorted(known)}. {mend}"
+                f"{sorted(known)}. {remedy}"
             )
         if spec is None and known - set(values):
             raise MissingModalityError(

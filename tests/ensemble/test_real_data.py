@@ -1,4 +1,4 @@
-"""The floors on real data, against figures that plain scikit-learn gives for the same rows."""
+"""The baselines on real data, against figures that plain scikit-learn gives for the same rows."""
 
 import numpy as np
 import pytest
