@@ -48,8 +48,8 @@ ROOMS = {
 }
 ROOMS["__main__"] = Room(set(ROOMS), ARRAYS | {"tqdm"})
 
-#: Rooms that others use by their public names only, never by a file inside.
-FRONT_DOOR_ONLY = {"balancing", "convex", "experts", "networks", "neural"}
+#: Rooms that are folders: others use them by their front door only, never by a file inside.
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 #: Third parties that only some files may name (a part of the file's path in the package).
 ONLY_IN = {
@@ -204,8 +204,8 @@ def test_heavy_package_is_imported_only_where_it_belongs(package):
     assert not wrong, f"{package} belongs in {ONLY_IN[package]}:\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("room", sorted(FRONT_DOOR_ONLY))
-def test_room_is_used_from_outside_by_its_public_names_only(room):
+@pytest.mark.parametrize("room", FOLDERS)
+def test_room_is_used_from_outside_by_its_front_door_only(room):
     wrong = [
         str(item)
         for item in ALL_IMPORTS
@@ -214,6 +214,43 @@ def test_room_is_used_from_outside_by_its_public_names_only(room):
         and (item.target.count(".") > 1 or (item.name or "").startswith("_"))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_private_names_of_scikit_learn_have_one_importer():
+    wrong = [
+        str(item)
+        for item in ALL_IMPORTS
+        if item.top == "sklearn"
+        and item.file.name != "_sklearn.py"
+        and (any(part.startswith("_") for part in item.target.split(".")) or _is_private(item.name))
+    ]
+    assert not wrong, "import these from _sklearn.py:\n" + "\n".join(wrong)
+
+
+def _is_private(name: str | None) -> bool:
+    return name is not None and name.startswith("_") and not name.startswith("__")
+
+
+def test_only_base_reads_input():
+    """Estimators of every room read through `base`; `serial` alone acquires row by row."""
+    allowed = {"modalities", "base", "serial", "datasets", "preprocessing"}
+    wrong = [
+        str(item)
+        for item in ALL_IMPORTS
+        if item.name == "check_modalities" and _room_of(_module_name(item.file)) not in allowed
+    ]
+    assert not wrong, "read through `ModalityEstimator._read_training`:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", FOLDERS)
+def test_files_of_a_room_are_private_to_it(room):
+    """One rule for underscores: what others may use is in the room's front door."""
+    wrong = [
+        str(file.relative_to(PACKAGE))
+        for file in (PACKAGE / room).rglob("*.py")
+        if not file.name.startswith("_")
+    ]
+    assert not wrong, f"these need an underscore: {wrong}"
 
 
 def _file_graph() -> dict[str, set[str]]:

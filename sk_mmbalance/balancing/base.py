@@ -30,6 +30,8 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     overridden.
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
     # -- what a method asks of the estimator -----------------------------------------------
 
     #: What ``fusion="auto"`` stands for, and the names that can be used (None: anything).

@@ -250,9 +250,9 @@ class SustainedBoosting(Balancing):
         """Refuse an optimiser that cannot take a step a modality."""
         if net.needs_closure_ and self.update == "alternating":
             raise ValueError(
-                f"`update='alternating'` cannot be had with `optimizer` "
-                f"{type(net.optimizer_).__name__}, whose step evaluates the loss several times. "
-                "Use update='joint'."
+                "`update='alternating'` cannot be had with "
+                f"`optimizer={type(net.optimizer_).__name__}`, whose step evaluates the loss "
+                "several times. Use update='joint'."
             )
 
     def make_fusion(

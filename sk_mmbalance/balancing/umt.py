@@ -183,7 +183,7 @@ class UMT(Balancing):
 
 def distances(u: Tensor, t: Tensor) -> Tensor:
     """Mean squared difference of embeddings, row by row."""
-    return (u - t.to(u.dtype)).square().mean(dim=1)
+    return (u - t).square().mean(dim=1)
 
 
 def divergences(teacher: Tensor, fused: Tensor, temperature: float) -> Tensor:
@@ -210,5 +210,5 @@ def _ask(net: Net, teacher: Any, rows: ModalityRows, name: str) -> tuple[Tensor,
             output = teacher(X["inputs"], X.get("present"))
         parts.append((output.embeddings[name], output.logits))
     embeddings, logits = (torch.cat(part) for part in zip(*parts, strict=True))
-    home = rows.codes.device
-    return embeddings.to(home), logits.to(home)
+    home, wide = rows.codes.device, next(teacher.parameters()).dtype
+    return embeddings.to(home, wide), logits.to(home, wide)

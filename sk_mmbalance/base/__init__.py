@@ -1,8 +1,8 @@
 """What all estimators share: training rows, what `y` is, folds, and what `fit` remembers."""
 
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
-from ._folds import Fold, cut_folds, make_folds
-from ._held import read_held_rows
+from ._folds import Fold, cut_folds
+from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
@@ -40,9 +40,9 @@ __all__ = [
     "cut_folds",
     "first_tags",
     "hold_out",
-    "make_folds",
     "read_groups",
     "read_held_rows",
+    "read_own_modalities",
     "read_partly_known",
     "read_partly_known_numbers",
     "read_target",

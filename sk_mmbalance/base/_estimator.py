@@ -199,34 +199,6 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
             return LabelTarget(len(known), np.asarray(y).dtype)
         return ClassTarget(known)
 
-    # -- to go, room by room, with `_read_training` ---------------------------------------------
-
-    def _read_labels(
-        self, y: Any, n_samples: int, classes: Any = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if classes is not None:
-            classes = np.asarray(classes)
-            return classes, ClassTarget(classes).encode(y, n_samples)
-        target, codes = read_target(y, n_samples, (CLASSES,), type(self).__name__)
-        assert isinstance(target, ClassTarget)
-        return target.classes, codes
-
-    def _read_partial_labels(
-        self, y: Any, n_samples: int, marker: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        target, codes = read_partly_known(y, n_samples, marker, type(self).__name__)
-        return codes >= 0, target.classes, codes
-
-    def _read_weights(
-        self,
-        sample_weight: Any,
-        checked: CheckedModalities,
-        codes: np.ndarray,
-        classes: np.ndarray,
-        class_weight: Any = None,
-    ) -> np.ndarray | None:
-        return read_weights(sample_weight, checked, ClassTarget(classes), codes, class_weight)
-
 
 class ModalityRegressor(RegressorMixin, ModalityEstimator):
     """Base of multimodal regressors, of one or several columns of numbers."""

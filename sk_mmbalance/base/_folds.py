@@ -109,38 +109,3 @@ def _splitter(
     if groups is not None:
         return GroupKFold(n_folds) if strata is None else StratifiedGroupKFold(n_folds)
     return KFold(n_folds) if strata is None else StratifiedKFold(n_folds)
-
-
-# -- to go, room by room, with `TrainingRows.folds` ------------------------------------------------
-
-
-def make_folds(
-    cv: Any, y: np.ndarray, groups: np.ndarray | None, *, classifier: bool = True
-) -> list[Fold]:
-    """Rows to train on and rows to test on."""
-    cv = 5 if cv is None else cv
-    if classifier and isinstance(cv, int | np.integer):
-        most = int(np.unique(y, return_counts=True)[1].max())
-        if most < cv:
-            raise ValueError(
-                f"Cross-validation in {cv} folds needs a class with as many rows, and none has "
-                f"more than {most}. Give more rows, or ask for fewer folds by `cv`."
-            )
-    if groups is not None and isinstance(cv, int | np.integer):
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
-            raise ValueError(
-                "`groups` has a single group; cross-validation needs at least two. Leave `groups` "
-                "out if rows are independent."
-            )
-        cv = (StratifiedGroupKFold if classifier else GroupKFold)(min(int(cv), n_groups))
-    splitter = check_cv(cv, y, classifier=classifier)
-    rows = np.arange(len(y))
-    folds = [
-        (rows[train], rows[test])
-        for train, test in splitter.split(rows[:, None], y, groups)
-        if len(test)
-    ]
-    if not folds:
-        raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
-    return folds

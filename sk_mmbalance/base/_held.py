@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..modalities import InputSpec, check_modalities
+from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ._rows import TrainingRows
 from ._target import Target
 from ._weights import read_weights
@@ -52,3 +52,10 @@ def read_held_rows(
     coded = target.encode(y, checked.n_samples)
     weight = read_weights(sample_weight, checked, target, coded, class_weight)
     return TrainingRows.of(checked, target, coded, weight)
+
+
+def read_own_modalities(X: Any, *, modalities: Any = None) -> CheckedModalities:
+    """Read what one of several places has, dense; it may lack modalities that others have."""
+    return check_modalities(
+        X, modalities=modalities, missing="mask", accept_sparse=True, keep_absent=True
+    ).dense()

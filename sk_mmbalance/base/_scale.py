@@ -26,7 +26,11 @@ _ROWS = 1000
 
 
 def warn_if_unscaled(
-    checked: CheckedModalities, who: str = "networks", *, stacklevel: int = 4
+    checked: CheckedModalities,
+    who: str = "networks",
+    *,
+    centred: bool = False,
+    stacklevel: int = 4,
 ) -> bool:
     """Warn of modalities with features far larger, or all far smaller, than 1.
 
@@ -39,6 +43,8 @@ def warn_if_unscaled(
         The modalities.
     who : str, default="networks"
         Who wants features of about 1, for the message.
+    centred : bool, default=False
+        Whether features are centred before they are used, so that only their spread matters.
     stacklevel : int, default=4
         Where the warning points: by default the line that called `fit`, from `fit` itself, which
         has a wrapper.
@@ -57,16 +63,20 @@ def warn_if_unscaled(
         values = np.asarray(checked.flat(name)[rows], dtype=np.float64)
         if not values.size:
             continue
-        size = np.sqrt(np.mean(values**2, axis=0))
+        size, spread = np.sqrt(np.mean(values**2, axis=0)), values.std(axis=0)
+        measure, most = "root mean square", SPREAD
+        if centred:
+            # what is left of a constant feature is rounding
+            size, measure, most = np.where(spread > 1e-10 * size, spread, 0.0), "spread", LARGE
         largest = int(size.argmax())
-        if size[largest] > LARGE or values.std(axis=0).max() > SPREAD:
+        if size[largest] > LARGE or spread.max() > most:
             what = f"feature {largest} of modality {name!r} is of size {size[largest]:.3g}"
         elif 0 < size[largest] < SMALL:
             what = f"no feature of modality {name!r} is larger than {size[largest]:.3g}"
         else:
             continue
         warnings.warn(
-            f"`X` is not scaled: {what} (root mean square), and {who} want features of about 1. "
+            f"`X` is not scaled: {what} ({measure}), and {who} want features of about 1. "
             "Put ModalityTransformer({}, remainder=StandardScaler()) before the estimator.",
             ScaleWarning,
             stacklevel=stacklevel,

@@ -117,7 +117,8 @@ class LinearFusion:
             expert.name: _score(forecasts[e], y, weight, available[e])
             for e, expert in enumerate(self.named)
         }
-        table["pool"] = _score(self.fuse(forecasts, present), y, weight, available.any(axis=0))
+        anyone = np.asarray(available.any(axis=0))
+        table["pool"] = _score(self.fuse(forecasts, present), y, weight, anyone)
         frame = pd.DataFrame.from_dict(table, orient="index")
         return frame.rename_axis("expert").astype({"n_rows": int})
 

@@ -48,6 +48,24 @@ class ClientTrainer:
         """Sum of the weights of the rows: n_k."""
         return total_weight(self.rows)
 
+    def local(self, order: Order, module: Any, memory: Memory | None = None) -> Local:
+        """Lay out the work on an order to train `module`, as the hooks of the method see it."""
+        asked: Any = order.config["modalities"]
+        used = [name for name in self.modalities() if name in asked]
+        if not used:
+            raise ValueError(f"this client has none of the modalities {asked}")
+        return Local(
+            module=module,
+            rows=restrict(self.rows, used, self.device),
+            whole=self.rows,
+            used=used,
+            held=self.modalities(),
+            order=order,
+            memory=memory or {},
+            device=self.device,
+            classes=len(self.task.classes),
+        )
+
     def handle(self, order: Order, memory: Memory | None = None) -> tuple[Reply, Memory]:
         """Carry out an order.
 
@@ -88,28 +106,14 @@ class ClientTrainer:
         return Reply(config=counts_of(*correct_rows(module, rows, self.device)))
 
     def _train(self, module: Any, order: Order, memory: Memory) -> tuple[Reply, Memory]:
-        asked: Any = order.config["modalities"]
-        used = [name for name in self.modalities() if name in asked]
-        if not used:
-            raise ValueError(f"this client has none of the modalities {asked}")
-        local = Local(
-            module=module,
-            rows=restrict(self.rows, used, self.device),
-            whole=self.rows,
-            used=used,
-            held=self.modalities(),
-            order=order,
-            memory=memory,
-            device=self.device,
-            classes=len(self.task.classes),
-        )
+        local = self.local(order, module, memory)
         loss = train(self.method, local)
         arrays, config = self.method.report(local)
         blocks = split_by_modality(module.state_dict(), self.task.names)
-        sent = [*blocks[SHARED], *(key for name in used for key in blocks[name])]
+        sent = [*blocks[SHARED], *(key for name in local.used for key in blocks[name])]
         state = module.state_dict()
         arrays["model"] = arrays_of({key: state[key] for key in sent})
         n: Any = local.n
         return Reply(
-            arrays, {"n": n, "modalities": list(used), "loss": loss, **config}
+            arrays, {"n": n, "modalities": list(local.used), "loss": loss, **config}
         ), local.memory

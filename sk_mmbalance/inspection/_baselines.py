@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..base import make_folds, read_groups
+from ..base import cut_folds, read_groups
 from ..ensemble import LateFusionClassifier, UnimodalClassifier
 from ..modalities import Modalities
 from ._input import GivenInput
@@ -63,7 +63,7 @@ def fit_baselines(train: GivenInput, y: np.ndarray, groups: Any, kind: str) -> d
 
 def _regressors(train: GivenInput, y: np.ndarray, groups: Any) -> dict[str, Baseline]:
     ridge = _imputed(RidgeCV(np.logspace(-3, 4, 15)))
-    folds = make_folds(5, y, groups, classifier=False)
+    folds = cut_folds(5, len(y), None, groups)
     means = {
         name: cross_val_score(ridge, _columns(train, [name]), y, cv=folds).mean()
         for name in train.names

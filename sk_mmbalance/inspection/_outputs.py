@@ -136,6 +136,9 @@ class RemovedOutputs(BaseEstimator):
         """Answers of `decision_function`."""
         return self._answer("decision_function", X)
 
+    def __repr__(self) -> str:
+        return f"RemovedOutputs({self._estimator!r})"
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -214,7 +217,8 @@ def _mean(draws: Any) -> Any:
     """Mean over draws; where all draws are equal it is exactly they."""
     mean: Any = next(draws)
     several = isinstance(mean, list)
-    mean = [part.astype(float) for part in (mean if several else [mean])]
+    # float32 stays: logarithms of probabilities are cut off where the dtype ends
+    mean = [part.astype(np.result_type(part, np.float32)) for part in (mean if several else [mean])]
     for count, draw in enumerate(draws, start=2):
         for part, new in zip(mean, draw if several else [draw], strict=True):
             part += (new - part) / count

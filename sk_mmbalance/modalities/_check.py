@@ -12,7 +12,7 @@ from ..exceptions import MissingModalityError
 from ._checked import CheckedModalities
 from ._forms import read_forms
 from ._missing import missing_values
-from ._numeric import read_numbers
+from ._numeric import read_numbers, says_nothing_of_its_rows
 from ._sequences import Numbers, padded_lengths
 from ._spec import InputSpec, compare_with_fit, new_spec
 
@@ -93,6 +93,12 @@ def check_modalities(
         )
     read = {name: read_numbers(name, raw[name], estimator, accept_sparse) for name in sorted(raw)}
     arrays = {name: numbers.array for name, numbers in read.items()}
+    if spec is not None:
+        for name in arrays:
+            if says_nothing_of_its_rows(raw[name], read[name]):
+                shape = (len(arrays[name]), *spec.shapes[name])
+                read[name] = Numbers(np.full(shape, np.nan, arrays[name].dtype))
+                arrays[name] = read[name].array
     _refuse_unequal_lengths(arrays)
     n_samples = next(iter(arrays.values())).shape[0]
     known = () if spec is None else spec.sequences

@@ -86,6 +86,15 @@ def _read(where: str, value: Any) -> Numbers:
     return Numbers(objects_to_floats(where, array) if array.dtype == object else array)
 
 
+def says_nothing_of_its_rows(value: Any, numbers: Numbers) -> bool:
+    """Whether a column that may hold arrays holds none: a batch that lacks all its vectors."""
+    array = numbers.array
+    if issparse(array) or array.shape[1:] != (1,) or not np.isnan(array).all():
+        return False
+    column = value if isinstance(value, np.ndarray) else object_column(value)
+    return column is not None and column.dtype == object
+
+
 def stack_vectors(where: str, value: Any) -> tuple[Any, tuple[str | int, ...] | None]:
     """Stack a column of vectors of one length; whatever else there is stays as it came.
 

@@ -91,6 +91,11 @@ def take_table_rows(table: Any, rows: np.ndarray) -> Any:
     return _frame(table)[rows].to_native()
 
 
+def stack_tables(tables: list[Any]) -> Any:
+    """Rows of tables of one library, one below the other."""
+    return nw.concat([_frame(table) for table in tables]).to_native()
+
+
 def is_sparse_table(value: Any) -> bool:
     """Whether all columns of a DataFrame are sparse."""
     return (
@@ -105,7 +110,10 @@ def object_column(value: Any) -> np.ndarray | None:
     if not is_table(value) or value.shape[1] != 1:
         return None
     _, column = next(_columns(value))
-    if isinstance(column.dtype, nw.Object | nw.List | nw.Array):
+    # an object column in which nothing stands is text to narwhals
+    if isinstance(column.dtype, nw.Object | nw.List | nw.Array) or (
+        isinstance(column.dtype, nw.String) and column.null_count() == len(column)
+    ):
         rows = np.empty(len(column), dtype=object)
         rows[:] = list(column.to_numpy())
         return rows
@@ -205,7 +213,7 @@ def _read_column(where: str, label: Any, column: Any) -> Numbers:
         refuse_kind(where, "dates", dtype, label)
     if isinstance(dtype, nw.Categorical | nw.Enum):
         refuse_kind(where, "categories", dtype, label)
-    if isinstance(dtype, nw.String | nw.Binary):
+    if isinstance(dtype, nw.String | nw.Binary) and column.null_count() < len(column):
         refuse_kind(where, "text", dtype, label)
     if isinstance(dtype, nw.Struct):
         raise TypeError(

@@ -12,7 +12,7 @@ from scipy.sparse import vstack as sparse_vstack
 
 from ._names import the_modality
 from ._numbers import unmask
-from ._tables import contiguous_frame, is_table, take_table_rows, to_table
+from ._tables import contiguous_frame, is_table, stack_tables, take_table_rows, to_table
 from ._tensors import is_tensor, refuse_odd_tensor, tensor_to_array
 
 
@@ -102,7 +102,11 @@ def stack_rows(blocks: list[Any]) -> Any:
         return pd.concat(blocks)
     if any(issparse(block) for block in blocks):
         return sparse_vstack(blocks, format="csr")
-    return np.concatenate([np.asarray(block) for block in blocks])
+    if all(is_table(block) for block in blocks):
+        return stack_tables(blocks)
+    return np.concatenate(
+        [tensor_to_array("`parts`", b) if is_tensor(b) else np.asarray(b) for b in blocks]
+    )
 
 
 def in_row_order(value: Any) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse import vstack as sparse_vstack
 
-from ..modalities import InputSpec, Modalities, check_modalities
-from ..modalities._forms import read_forms
+from ..modalities import InputSpec, Modalities, check_modalities, read_forms
 
 
 def refuse_callables(X: Any) -> None:

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -205,6 +206,40 @@ def test_presets_take_fields_constraints_and_descriptions_from_the_value(value, 
         assert flat in type(preset)._parameter_constraints
 
 
+# -- a method of one's own ---------------------------------------------------------------------
+
+
+class Faint(Balancing):
+    """Scales the embeddings of one modality while training."""
+
+    def forward(self, net, batch, unimodal):
+        X, _ = batch
+        embeddings = net.network.encode(X["inputs"], X.get("present"))
+        embeddings["face"] = self.factor * embeddings["face"]
+        return net.network.fuse(embeddings, X.get("present"), unimodal)
+
+
+class Plainly(Balancing):
+    """Computes gradients as the net does."""
+
+    def gradients(self, net, batch):
+        X, y = batch
+        output = net.infer(X)
+        loss = net.get_loss(output, y, X=X, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": output}
+
+
+def test_hooks_of_a_method_of_ones_own_are_asked():
+    X, y = blobs(n=60)
+    plain = fit(None, X, y)
+    Faint.factor = 1.0
+    assert same_weights(fit(Faint(), X, y), plain)
+    Faint.factor = 0.1
+    assert not same_weights(fit(Faint(), X, y), plain)
+    assert same_weights(fit(Plainly(), X, y), plain)
+
+
 # -- searches and nested parameters ------------------------------------------------------------
 
 
@@ -240,6 +275,11 @@ def test_bad_parameters_of_a_value_are_refused_before_anything_is_read():
 
 def test_estimator_with_a_value_shows_itself_and_takes_requests():
     clf = MultimodalClassifier(balancing=OGM(alpha=0.7))
+    with config_context(enable_metadata_routing=True):
+        clf.set_fit_request(sample_weight=True)
+        requests = clf.get_metadata_routing().fit.requests
+    assert requests["sample_weight"] is True
+    assert "alpha" not in requests
     assert "OGM(alpha=0.7)" in repr(clf)
     assert "OGM" in clf._repr_html_()
 

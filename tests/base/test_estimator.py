@@ -18,7 +18,7 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.base import ModalityClassifier, first_tags, make_folds, weight_params
+from sk_mmbalance.base import ModalityClassifier, first_tags, read_partly_known, weight_params
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._estimators import BLOCKS, every_classifier, flat, toy
 
@@ -32,13 +32,13 @@ class Majority(ModalityClassifier):
         self.class_weight = class_weight
 
     def fit(self, X, y, sample_weight=None):
-        checked = self._read_modalities(X, reset=True)
-        classes, codes = self._read_labels(y, checked.n_samples)
-        weights = self._read_weights(sample_weight, checked, codes, classes, self.class_weight)
-        self.classes_ = classes
-        self.weight_ = weights
-        self.largest_ = np.bincount(codes, weights).argmax()
-        self._remember_modalities(checked)
+        rows = self._read_training(X, y, sample_weight, class_weight=self.class_weight)
+        self._become_fitted(
+            rows.checked.spec,
+            classes_=rows.target.classes,
+            weight_=rows.weight,
+            largest_=np.bincount(rows.y, rows.weight).argmax(),
+        )
         return self
 
     def predict(self, X):
@@ -105,14 +105,6 @@ def test_labels_of_any_kind(labels):
     model = Majority().fit(X, labels[y])
     np.testing.assert_array_equal(model.classes_, np.unique(labels))
     assert set(model.predict(X)) <= set(labels.tolist())
-
-
-def test_labels_are_read_against_known_classes():
-    classes, codes = Majority()._read_labels([3, 1], 2, classes=[1, 2, 3])
-    assert codes.tolist() == [2, 0]
-    assert classes.tolist() == [1, 2, 3]
-    with pytest.raises(ValueError, match=r"`y` has labels \[4\] that are not among the classes"):
-        Majority()._read_labels([4, 1], 2, classes=[1, 2, 3])
 
 
 def test_no_weights_are_none_and_given_ones_are_copied_in_the_precision_of_the_data():
@@ -264,8 +256,9 @@ def test_partial_labels_are_read_alike_whatever_marks_them(marker):
     y = np.array([*labels, marker], dtype=object)
     if marker is None:
         y = y[:4].tolist()
-    labelled, classes, codes = Majority()._read_partial_labels(y, len(y), marker)
-    assert classes.tolist() == labels[:2]
+    target, codes = read_partly_known(y, len(y), marker, "Majority")
+    labelled = target.is_known(codes)
+    assert target.classes.tolist() == labels[:2]
     assert codes[labelled].tolist() == [0, 1, 0, 1]
     assert labelled.tolist() == [True] * 4 + [False] * (marker is not None)
 
@@ -311,14 +304,3 @@ def test_parameters_of_the_caller_override_published_ones():
     made = SustainedBoostingClassifier.published(max_heads=3, lr=0.01)
     assert (made.max_heads, made.lr, made.fused_weight) == (3, 0.01, 0.0)
     assert clone(made).get_params() == made.get_params()
-
-
-# -- folds ---------------------------------------------------------------------------------------
-
-
-def test_too_few_rows_for_the_folds_is_a_clear_error():
-    y = np.array([0, 1, 0, 1, 0, 1])
-    with pytest.raises(ValueError, match=r"5 folds .* more than 3\. .* by `cv`"):
-        make_folds(None, y, None)
-    assert len(make_folds(3, y, None)) == 3
-    assert len(make_folds(5, np.linspace(0, 1, 6), None, classifier=False)) == 5

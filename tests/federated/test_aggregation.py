@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sk_mmbalance.federated import FedAvg, FedCMI, Reply, Task, split_by_modality
-from sk_mmbalance.federated._aggregation import SHARED, weighted_means
+from sk_mmbalance.federated._aggregation import weighted_means
 from sk_mmbalance.federated._refusal import why_refuse
 
 STATE = {
@@ -55,8 +55,8 @@ def test_every_weight_is_in_one_block_and_the_fusion_in_the_shared_one(method):
     keys = list(method.build(task).state_dict())
     blocks = split_by_modality(keys, task.names)
     assert sorted(key for block in blocks.values() for key in block) == sorted(keys)
-    assert set(blocks) == {SHARED, "type", "x.y"}
-    assert all(key.startswith("fusion.") for key in blocks[SHARED])
+    assert set(blocks) == {"", "type", "x.y"}
+    assert all(key.startswith("fusion.") for key in blocks[""])
     assert len(blocks["type"]) == len(blocks["x.y"]) > 0
 
 

@@ -1,17 +1,14 @@
 """CMSFed: the loss, what the server learns of clients, and whom it plans."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Local, Order, RoundView, Server
-from sk_mmbalance.federated._cmsfed_method import CMSFedState
-from sk_mmbalance.federated._rows import restrict
-from sk_mmbalance.federated._selection import distance_table
-from sk_mmbalance.federated._state_dicts import seeded
+from sk_mmbalance.federated import ClientTrainer, CMSFed, FedAvg, Order, RoundView, Server
 
 from .conftest import federation, run, same_state
 
@@ -48,16 +45,12 @@ def test_without_prototypes_and_with_the_same_plan_it_is_federated_averaging(lac
 
 
 def local_with(method, task, X, y, prototypes, used=None):
-    with seeded(0):
-        module = method.build(task)
-    whole = task.read(X, y)
-    held = ClientTrainer(method, task, whole).modalities()
-    used = used or held
-    rows = restrict(whole, used, CPU)
+    trainer = ClientTrainer(method, task, task.read(X, y))
+    used = used or trainer.modalities()
     config = {"round": 1, "seed": 0, "lr": 0.1, "epochs": 1, "modalities": used}
     known = {name: np.ones(len(g), dtype=bool) for name, g in prototypes.items()}
     order = Order("train", {"prototypes": prototypes, "known": known}, config)
-    local = Local(module, rows, whole, used, held, order, {}, CPU, len(task.classes))
+    local = trainer.local(order, Server(method, task, ["0"]).module())
     method.prepare(local)
     return local
 
@@ -162,9 +155,8 @@ def test_probe_fills_the_tables_with_updates_and_leaves_the_model():
     assert state.probed == set(shares)
     assert all(np.linalg.norm(u) > 0 for own in state.joint.values() for u in own.values())
     assert set(state.joint["3"]) == {"b"}
-    everybody = np.ones(4, dtype=bool)
-    table = distance_table(state.joint, list(shares), ["a", "b"], everybody, "euclidean")
-    assert (table[~np.eye(4, dtype=bool)] > 0).all()
+    updates = [own["b"].tolist() for own in state.joint.values()]
+    assert all(one != other for one, other in combinations(updates, 2))
 
 
 def test_update_is_what_was_received_minus_what_came_back():
@@ -259,7 +251,8 @@ def planned(method, accuracies, task, held=None, n_rounds=20):
     held = held or {client: ["a", "b"] for client in accuracies}
     rng = np.random.default_rng(0)
     joint, single = ({c: {m: rng.normal(size=4) for m in held[c]} for c in held} for _ in range(2))
-    kept = CMSFedState(frozenset(accuracies), joint, single, accuracies)
+    known = {"joint": joint, "single": single, "accuracies": accuracies}
+    kept = replace(method.start(), probed=frozenset(accuracies), **known)
     weights = dict.fromkeys(accuracies, 10.0)
     plans = []
     for number in range(n_rounds):

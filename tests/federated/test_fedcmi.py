@@ -7,14 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.federated import ClientTrainer, FedCMI, Local, Order, Server
-from sk_mmbalance.federated._infiltration import (
-    class_confidence,
-    class_temperatures,
-    infiltration_loss,
-)
-from sk_mmbalance.federated._rows import restrict
-from sk_mmbalance.federated._state_dicts import load_arrays
+from sk_mmbalance.federated import ClientTrainer, FedCMI, Order, Server
+from sk_mmbalance.federated import _infiltration as formulae
 
 from .conftest import federation, run, same_state
 
@@ -31,17 +25,12 @@ CPU = torch.device("cpu")
 
 def local_of(method, task, X, y, *, round_number=1, used=None, seed=0):
     """One client's work, ready for `method.loss`, and its only batch with the teacher's logits."""
-    module = method.build(task)
-    load_arrays(module, Server(method, task, ["0"], seed).state)
-    whole = task.read(X, y)
-    held = ClientTrainer(method, task, whole).modalities()
-    used = used or held
-    rows = restrict(whole, used, CPU)
+    trainer = ClientTrainer(method, task, task.read(X, y))
+    used = used or trainer.modalities()
     config = {"round": round_number, "seed": 0, "lr": 0.1, "epochs": 1, "modalities": used}
-    order = Order("train", {}, config)
-    local = Local(module, rows, whole, used, held, order, {}, CPU, len(task.classes))
+    local = trainer.local(Order("train", {}, config), Server(method, task, ["0"], seed).module())
     extras = method.prepare(local)
-    return local, rows[:], extras
+    return local, local.rows[:], extras
 
 
 # -- temperatures ---------------------------------------------------------------------------
@@ -52,7 +41,7 @@ def test_temperatures_by_hand_where_the_first_modality_is_ahead():
     ratio = np.array([4.0, 1.5, 1.0])
     mean = ratio.mean()  # 2.17
     expected = [1 / (1 + 2 * np.log(4.0 / mean)), 1, 1]
-    np.testing.assert_allclose(class_temperatures(p_a, p_b), expected, rtol=1e-6)
+    np.testing.assert_allclose(formulae.class_temperatures(p_a, p_b), expected, rtol=1e-6)
 
 
 def test_temperatures_by_hand_where_the_second_modality_is_ahead():
@@ -60,39 +49,44 @@ def test_temperatures_by_hand_where_the_second_modality_is_ahead():
     ratio = np.array([0.25, 2 / 3, 1.0])
     mean = ratio.mean()  # 0.64
     expected = [1 / (1 + 2 * np.log(mean / 0.25)), 1, 1]
-    np.testing.assert_allclose(class_temperatures(p_a, p_b), expected, rtol=1e-6)
+    np.testing.assert_allclose(formulae.class_temperatures(p_a, p_b), expected, rtol=1e-6)
 
 
 def test_class_without_rows_has_temperature_one_and_is_not_in_the_mean():
     nan = float("nan")
-    with_it = class_temperatures(torch.tensor([0.8, nan, 0.6]), torch.tensor([0.2, nan, 0.6]))
-    without = class_temperatures(torch.tensor([0.8, 0.6]), torch.tensor([0.2, 0.6]))
+    with_it = formulae.class_temperatures(
+        torch.tensor([0.8, nan, 0.6]), torch.tensor([0.2, nan, 0.6])
+    )
+    without = formulae.class_temperatures(torch.tensor([0.8, 0.6]), torch.tensor([0.2, 0.6]))
     np.testing.assert_allclose(with_it[[0, 2]], without)
     assert with_it[1] == 1
 
 
 @pytest.mark.parametrize(("p_a", "p_b"), [(0.5, 0.0), (0.0, 0.5), (0.0, 0.0)])
 def test_probability_of_nought_leaves_temperatures_finite_and_above_nought(p_a, p_b):
-    found = class_temperatures(torch.tensor([p_a, 0.5]), torch.tensor([p_b, 0.4]))
+    found = formulae.class_temperatures(torch.tensor([p_a, 0.5]), torch.tensor([p_b, 0.4]))
     assert bool(((found > 0) & (found <= 1)).all())
 
 
 def test_equal_modalities_and_no_sharpness_have_temperature_one():
     p = torch.tensor([0.3, 0.9])
-    assert class_temperatures(p, p).tolist() == [1, 1]
-    assert class_temperatures(p, torch.tensor([0.2, 0.1]), sharpness=0.0).tolist() == [1, 1]
+    assert formulae.class_temperatures(p, p).tolist() == [1, 1]
+    assert formulae.class_temperatures(p, torch.tensor([0.2, 0.1]), sharpness=0.0).tolist() == [
+        1,
+        1,
+    ]
 
 
 def test_confidence_is_the_mean_probability_of_the_true_class():
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     codes = torch.tensor([0, 0, 1])
     p = F.softmax(logits, dim=1)
-    found = class_confidence(logits, codes, None, None)
+    found = formulae.class_confidence(logits, codes, None, None)
     expected = [(p[0, 0] + p[1, 0]).item() / 2, p[2, 1].item(), np.nan]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    weighted = class_confidence(logits, codes, torch.tensor([3.0, 1.0, 1.0]), None)
+    weighted = formulae.class_confidence(logits, codes, torch.tensor([3.0, 1.0, 1.0]), None)
     assert weighted[0].item() == pytest.approx((3 * p[0, 0] + p[1, 0]).item() / 4)
-    masked = class_confidence(logits, codes, None, torch.tensor([True, False, True]))
+    masked = formulae.class_confidence(logits, codes, None, torch.tensor([True, False, True]))
     assert masked[0].item() == pytest.approx(p[0, 0].item())
 
 
@@ -105,7 +99,7 @@ def test_infiltration_loss_by_hand():
     q, log_p = np.exp([2.0, 6.0]), np.array([1.0, 0.0])
     q = q / q.sum()
     log_p = log_p - np.log(np.exp(log_p).sum())
-    found = infiltration_loss(teacher, pupil, T)
+    found = formulae.infiltration_loss(teacher, pupil, T)
     np.testing.assert_allclose(found, [-(q * log_p).sum()], rtol=1e-6)
 
 
@@ -122,8 +116,8 @@ def test_loss_of_a_two_modality_client_is_that_of_the_paper():
     score = {m: F.softmax(s[m], dim=1)[torch.arange(len(codes)), codes].sum() for m in "ab"}
     dom = "a" if score["a"] > score["b"] else "b"
     weak = "b" if dom == "a" else "a"
-    p = {m: class_confidence(s[m].detach(), codes, None, None) for m in "ab"}
-    T = class_temperatures(p["a"], p["b"])[codes][:, None]
+    p = {m: formulae.class_confidence(s[m].detach(), codes, None, None) for m in "ab"}
+    T = formulae.class_temperatures(p["a"], p["b"])[codes][:, None]
     q = F.softmax(s[dom].detach() / T, dim=1)
     L_inf = -(q * F.log_softmax(t[weak] / T, dim=1)).sum(dim=1).mean()
     expected = (

@@ -32,15 +32,8 @@ from sk_mmbalance.federated import (
 )
 from sk_mmbalance.federated._engine import make_engine
 from sk_mmbalance.federated.flower import FlowerEngine, client_app, server_app
+from sk_mmbalance.federated.flower import _records as wire
 from sk_mmbalance.federated.flower._grid import InProcessGrid
-from sk_mmbalance.federated.flower._records import (
-    keep_memory,
-    kept_memory,
-    order_of_record,
-    record_of_order,
-    record_of_reply,
-    reply_of_record,
-)
 from sk_mmbalance.federated.flower._switches import require_minor
 
 ROOT = Path(sk_mmbalance.__file__).parents[1]
@@ -146,7 +139,7 @@ def assert_same_arrays(one, other):
 def test_order_survives_the_records_bit_for_bit():
     config = {"round": 2, "seed": 2**61 + 1, "lr": 0.1, "on": True, "modalities": ["b", "a"]}
     sent = Order("train", awkward_arrays(), {**config, "own_n": [1.0, 2.0], "nothing": []})
-    got, task = order_of_record(record_of_order(sent, task="{}"))
+    got, task = wire.order_of_record(wire.record_of_order(sent, task="{}"))
     assert (got.kind, task) == ("train", "{}")
     assert got.config == sent.config
     assert [type(value) for value in got.config.values()] == [
@@ -157,7 +150,7 @@ def test_order_survives_the_records_bit_for_bit():
 
 def test_reply_survives_the_records_with_numpy_scalars_as_plain_ones():
     sent = Reply(awkward_arrays(), {"n": np.float64(3.0), "own_n": [np.int64(1), np.int64(2)]})
-    got = reply_of_record(record_of_reply(sent))
+    got = wire.reply_of_record(wire.record_of_reply(sent))
     assert got.config == {"n": 3.0, "own_n": [1, 2]}
     assert type(got.config["n"]) is float
     assert_same_arrays(sent.arrays, got.arrays)
@@ -165,17 +158,19 @@ def test_reply_survives_the_records_with_numpy_scalars_as_plain_ones():
 
 def test_records_share_no_memory_with_what_was_written():
     arrays = {"model": {"w": np.zeros(3)}}
-    records = record_of_reply(Reply(arrays, {"n": 1.0}))
+    records = wire.record_of_reply(Reply(arrays, {"n": 1.0}))
     arrays["model"]["w"][:] = 1
-    assert reply_of_record(records).arrays["model"]["w"].tolist() == [0, 0, 0]
+    assert wire.reply_of_record(records).arrays["model"]["w"].tolist() == [0, 0, 0]
 
 
 def test_memory_replaces_what_was_kept_and_nothing_else():
     state = RecordDict()
-    keep_memory(state, {"personal": {"w": np.ones(2)}, "old": {"v": np.ones(1)}})
-    state["theirs"] = record_of_reply(Reply({"x": {"y": np.ones(1)}})).array_records["arrays/x"]
-    keep_memory(state, {"personal": {"w": np.zeros(2)}})
-    kept = kept_memory(state)
+    wire.keep_memory(state, {"personal": {"w": np.ones(2)}, "old": {"v": np.ones(1)}})
+    state["theirs"] = wire.record_of_reply(Reply({"x": {"y": np.ones(1)}})).array_records[
+        "arrays/x"
+    ]
+    wire.keep_memory(state, {"personal": {"w": np.zeros(2)}})
+    kept = wire.kept_memory(state)
     assert list(kept) == ["personal"]
     assert kept["personal"]["w"].tolist() == [0, 0]
     assert "theirs" in state

@@ -1,14 +1,15 @@
 """Ctrl-C at any line: the old fit stays, or the last whole round is there."""
 
 import copy
+import inspect
 import sys
-from functools import partial
+from contextlib import ExitStack, nullcontext
 
 import numpy as np
 import pytest
 
-from sk_mmbalance.base import ClassTarget, ModalityEstimator
-from sk_mmbalance.federated import CMSFed, FedAvgClassifier, Server
+from sk_mmbalance.base import ModalityEstimator
+from sk_mmbalance.federated import CMSFed, FedAvgClassifier, InProcessEngine, Server
 
 from .conftest import blobs, federation, run, same_state
 
@@ -22,23 +23,25 @@ FAST = {
 
 
 class CtrlC:
-    """Raises KeyboardInterrupt before the line that comes `at`-th in some functions.
+    """Raises KeyboardInterrupt before the line that comes `at`-th in the files of some classes.
 
     A line that is run again counts once. With ``at=None`` lines are only counted.
     """
 
-    def __init__(self, functions, at=None):
-        functions = [getattr(function, "__wrapped__", function) for function in functions]
-        self.codes = {function.__code__ for function in functions}
+    def __init__(self, classes, at=None):
+        self.files = {inspect.getfile(cls) for cls in classes}
         self.at, self.lines = at, []
 
     def __enter__(self):
         self.before = sys.gettrace()
-        sys.settrace(lambda frame, event, arg: self.line if frame.f_code in self.codes else None)
+        sys.settrace(self.call)
         return self
 
     def __exit__(self, *exception):
         sys.settrace(self.before)
+
+    def call(self, frame, event, arg):
+        return self.line if frame.f_code.co_filename in self.files else None
 
     def line(self, frame, event, arg):
         here = frame.f_code, frame.f_lineno
@@ -49,53 +52,33 @@ class CtrlC:
         return self.line
 
 
-def n_lines(functions, call):
-    """Number of different lines of some functions that a call runs."""
-    with CtrlC(functions) as counted:
-        call()
-    return len(counted.lines)
-
-
-def interrupt(functions, at, call):
-    with pytest.raises(KeyboardInterrupt), CtrlC(functions, at):
-        call()
-
-
-def refit(clf):
-    """Fit on other columns, classes and clients than before."""
-    X, y = blobs(n=16)
-    return clf.fit(X["a"], y + 1, clients=np.arange(16) % 2)
-
-
-def adopt(clf, new=None):
-    """Become what the same fit would make of an estimator."""
-    new = new or refit(copy.deepcopy(clf))
-    target = ClassTarget(new.classes_)
-    return clf._adopt(new.server_, new._memories, new._input_spec, target, new._labels)
-
-
-@pytest.mark.parametrize(
-    ("functions", "call"),
-    [
-        ([FedAvgClassifier._adopt, ModalityEstimator._become_fitted], adopt),
-        ([FedAvgClassifier._run], refit),
-    ],
-    ids=["adopt", "run"],
-)
-def test_ctrl_c_leaves_the_old_fit_or_the_new_one(functions, call):
+def test_ctrl_c_where_fit_ends_leaves_the_old_fit_or_the_new_one(monkeypatch):
     X, y = blobs(n=16)
     frame = X.to_frame()  # with names of columns, which the new fit has not
+    clients = np.arange(16) % 2
     old = FedAvgClassifier(**FAST, random_state=0).fit(frame, y)
-    new = refit(copy.deepcopy(old))
-    call = partial(adopt, new=new) if call is adopt else call
+    close, traced, ends = InProcessEngine.close, [], ExitStack()
+
+    def closed(engine):
+        close(engine)
+        ends.enter_context(traced[-1])  # rounds are over: now fitted state is set
+
+    def refit(at=None):
+        clf = copy.copy(old)
+        traced.append(CtrlC([FedAvgClassifier.mro()[1], ModalityEstimator], at))
+        with nullcontext() if at is None else pytest.raises(KeyboardInterrupt), ends:
+            clf.fit(X["a"], y + 1, clients=clients)
+        return clf
+
+    monkeypatch.setattr(InProcessEngine, "close", closed)
+    new = refit()
     expected = old.predict_proba(frame), new.predict_proba(X["a"])
     assert "feature_names_in_" in vars(old)
     assert "feature_names_in_" not in vars(new)
+    before = dict(vars(old))
     found = set()
-    for at in range(n_lines(functions, lambda: call(copy.copy(old)))):
-        clf = copy.copy(old)
-        before = dict(vars(clf))
-        interrupt(functions, at, lambda clf=clf: call(clf))
+    for at in range(len(traced[0].lines)):
+        clf = refit(at)
         after = vars(clf)
         stayed = all(after.get(key) is value for key, value in before.items())
         found.add(stayed)
@@ -122,7 +105,6 @@ def tables(server):
 
 
 def test_ctrl_c_while_the_server_takes_in_a_round_leaves_the_last_whole_one():
-    functions = [Server.receive, Server._take_updates, Server._trained, Server._close_round]
     task, shares = federation(n_clients=2, n=16)
     method = CMSFed(**FAST)
     first, engine = run(method, task, shares, n_rounds=1)
@@ -140,10 +122,13 @@ def test_ctrl_c_while_the_server_takes_in_a_round_leaves_the_last_whole_one():
         server.receive(answers)
         server.receive(last)
 
+    with CtrlC([Server]) as counted:
+        finish(copy.deepcopy(first))
     found = set()
-    for at in range(n_lines(functions, lambda: finish(copy.deepcopy(first)))):
+    for at in range(len(counted.lines)):
         server = copy.deepcopy(first)
-        interrupt(functions, at, lambda server=server: finish(server))
+        with pytest.raises(KeyboardInterrupt), CtrlC([Server], at):
+            finish(server)
         server.settle()
         found.add(server.round)
         assert server.round == len(server.history) == len(server.plans)

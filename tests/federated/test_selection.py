@@ -5,13 +5,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sk_mmbalance.federated._selection import greedy_selection, update_distances
+from sk_mmbalance.federated import _selection as formulae
 
 
 def tables(n, seed):
     rng = np.random.default_rng(seed)
     joint, weak = (rng.normal(size=(n, 3)) for _ in range(2))
-    return update_distances([[v] for v in joint]), update_distances([[v] for v in weak])
+    tables = (formulae.update_distances([[v] for v in vectors]) for vectors in (joint, weak))
+    return tuple(tables)
 
 
 def everybody(n):
@@ -20,7 +21,7 @@ def everybody(n):
 
 def choose(joint, weak, lopsided, m, seed=0, candidates=None, can_join=None, can_weak=None):
     n = len(joint)
-    return greedy_selection(
+    return formulae.greedy_selection(
         joint,
         weak,
         everybody(n) if can_join is None else can_join,
@@ -123,18 +124,18 @@ def test_euclidean_distance_is_that_of_the_joined_updates():
     updates = [[rng.normal(size=4), rng.normal(size=2)] for _ in range(3)]
     joined = [np.concatenate(u) for u in updates]
     expected = [[np.linalg.norm(u - v) for v in joined] for u in joined]
-    np.testing.assert_allclose(update_distances(updates), expected, atol=1e-12)
+    np.testing.assert_allclose(formulae.update_distances(updates), expected, atol=1e-12)
 
 
 def test_cosine_distance_does_not_see_the_length_of_an_update():
     rng = np.random.default_rng(0)
     updates = [[rng.normal(size=4), rng.normal(size=2)] for _ in range(3)]
     longer = [[7 * u, 0.1 * v] for u, v in updates]
-    first, second = (update_distances(u, "cosine") for u in (updates, longer))
+    first, second = (formulae.update_distances(u, "cosine") for u in (updates, longer))
     np.testing.assert_allclose(first, second, atol=1e-12)
     u, v = updates[0], updates[1]
     by_hand = sum(
         1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(u, v, strict=True)
     )
     assert first[0, 1] == pytest.approx(by_hand)
-    assert np.isfinite(update_distances([[np.zeros(2)], [np.ones(2)]], "cosine")).all()
+    assert np.isfinite(formulae.update_distances([[np.zeros(2)], [np.ones(2)]], "cosine")).all()

@@ -71,6 +71,61 @@ def test_models_of_flat_tables_need_their_columns_only(model, removal):
     assert_sums_up(found)
 
 
+@pytest.mark.parametrize("n_modalities", [1, 2, 5])
+@pytest.mark.parametrize("removal", ["native", "marginal"])
+def test_any_number_of_modalities_and_classes_with_names(n_modalities, removal):
+    rng = np.random.default_rng(0)
+    codes = np.arange(90) % 3
+    y = np.array(["ash", "birch", "cedar"])[codes]
+    centres = rng.normal(0, 2, (3, n_modalities))
+    X = {f"m{m}": centres[codes, m : m + 1] + rng.normal(size=(90, 1)) for m in range(n_modalities)}
+    model = LateFusionClassifier(missing="mask").fit(X, y)
+    for scoring in ("accuracy", "neg_log_loss", "balanced_accuracy"):
+        found = modality_contributions(
+            model,
+            X,
+            y,
+            removal=removal,
+            scoring=scoring,
+            n_repeats=2,
+            n_bootstrap=2,
+            random_state=0,
+        )
+        total = found.table["contribution"].sum()
+        assert total == pytest.approx(found.score_all - found.score_none, abs=1e-12)
+        assert total > 0
+        if removal == "native" and scoring == "accuracy":
+            assert found.score_none == pytest.approx(1 / 3)
+
+
+def test_ignored_modality_of_a_float32_model_gets_nothing_of_a_log_loss():
+    """Averaged probabilities must be cut off where those of a single answer are."""
+
+    class Sure:
+        classes_ = np.array([0, 1])
+
+        def predict_proba(self, X):
+            right = (np.asarray(X["a"])[:, 0] > 0) * np.float32(1)
+            return np.column_stack([1 - right, right])
+
+        def predict(self, X):
+            return self.predict_proba(X).argmax(axis=1)
+
+    rng = np.random.default_rng(0)
+    X = {"a": rng.normal(size=(40, 1)), "b": rng.normal(size=(40, 1))}
+    found = modality_contributions(
+        Sure(),
+        X,
+        np.arange(40) % 2,
+        scoring="neg_log_loss",
+        removal="marginal",
+        n_bootstrap=2,
+        random_state=0,
+    )
+    assert found.table.loc["b", "drop"] == 0
+    assert found.table.loc["b", "contribution"] == 0
+
+
 def test_boosting_of_scikit_learn_takes_native_removal():
     X, y = toy(200)
     model = HistGradientBoostingClassifier(max_iter=10).fit(flat(X), y)

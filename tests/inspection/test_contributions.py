@@ -381,6 +381,7 @@ def test_own_callable_may_look_at_rows_and_ask_for_anything(problem):
 
     def scorer(estimator, X, y):
         asked.append(X)
+        assert "LateFusionClassifier" in repr(estimator)
         extra = estimator.unimodal_predict_proba(X)["face"]  # not a method that is kept
         assert extra.shape == (len(y), 2)
         return float((estimator.predict(X) == y).mean())

@@ -328,6 +328,16 @@ def test_rows_of_any_table_are_taken(library):
         np.testing.assert_array_equal(np.asarray(take_rows(X["a"], rows)), expected)
 
 
+def test_rows_of_tables_and_tensors_are_stacked():
+    torch = pytest.importorskip("torch")
+    for table in (pl.DataFrame(columns(ROWS)), pa.table(columns(ROWS))):
+        whole = Modalities.concat([Modalities(a=table)[:2], Modalities(a=table)[2:]])["a"]
+        assert type(whole) is type(table)
+        np.testing.assert_array_equal(np.asarray(whole), ROWS)
+    half = Modalities(a=torch.ones(2, 1, dtype=torch.bfloat16))
+    np.testing.assert_array_equal(Modalities.concat([half, half])["a"], np.ones((4, 1)))
+
+
 def test_named_column_alone_is_a_table_of_one_column():
     for series in (pd.Series([1, 2], name="age"), pl.Series("age", [1, 2])):
         assert check_modalities({"a": series}).spec.feature_names == {"a": ("age",)}

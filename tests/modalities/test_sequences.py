@@ -143,6 +143,19 @@ def test_vectors_of_one_length_are_stacked(value):
     np.testing.assert_array_equal(raw["v"], expected)
 
 
+@pytest.mark.parametrize("value", VECTORS.values(), ids=VECTORS.keys())
+def test_batch_without_any_vector_is_one_in_which_all_are_missing(value):
+    options = {"missing": "mask", "accept_lengths": True}
+    spec = check_modalities({"v": value, "b": np.ones(3)}, **options).spec
+    read = check_modalities({"v": value[1:2], "b": [1.0]}, spec=spec, **options)
+    assert read.arrays["v"].shape == (1, 2)
+    assert not read.present_in("v").any()
+    walks = check_modalities({"walk": WALKS, "b": np.ones(4)}, **options).spec
+    read = check_modalities({"walk": [None, None], "b": np.ones(2)}, spec=walks, **options)
+    assert read.lengths["walk"].tolist() == [0, 0]
+    assert not read.present_in("walk").any()
+
+
 def test_images_in_a_column_are_stacked():
     images = pd.DataFrame({"scan": boxed([np.full((4, 5), i) for i in range(3)])})
     assert check_modalities({"scan": images}).arrays["scan"].shape == (3, 4, 5)

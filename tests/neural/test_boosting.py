@@ -241,8 +241,8 @@ def test_cadence_runs_over_partial_fits(two):
 
 
 def test_automatic_cadence_is_a_tenth_of_the_epochs(two):
-    assert small(check_every="auto", max_epochs=40)._rule().check_every == 4
-    assert small(check_every="auto", max_epochs=5)._rule().check_every == 1
+    assert small(check_every="auto", max_epochs=40)._methods()[0].check_every == 4
+    assert small(check_every="auto", max_epochs=5)._methods()[0].check_every == 1
 
 
 def test_fit_forgets_the_heads_of_the_last_fit(two):

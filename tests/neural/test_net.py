@@ -1,5 +1,7 @@
 """The lean net against skorch's own loop, and what happens between epochs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, 
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from sk_mmbalance import MultimodalClassifier
+from sk_mmbalance import MultimodalClassifier, balancing
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
 from sk_mmbalance.networks.rows import ModalityRows, RowBatches, to_rows
+from sk_mmbalance.neural import net as net_file
 from sk_mmbalance.neural._training import TrainingPlan
 
 from .conftest import blobs
@@ -96,6 +99,14 @@ def _batches(net):
         yield tuple(
             zip(*((b["train_loss"], b["train_batch_size"]) for b in epoch["batches"]), strict=True)
         )
+
+
+def test_the_net_knows_no_method_by_name():
+    source = Path(net_file.__file__).read_text(encoding="utf-8")
+    named = [name for name in balancing.__all__ if name != "Balancing" and name in source]
+    assert not named
+    assert "assigned" not in source
+    assert "remix" not in source
 
 
 class CountsBatches(Callback):

@@ -76,7 +76,8 @@ class ARMBase(ARMPrediction):
                 f"`costs` must be two numbers >= 0, the cost of the weak and of the strong side; "
                 f"got {self.costs!r}."
             )
-        if warn_if_unscaled(checked, "strengths of regularisation", stacklevel=5):
+        who, centred = "strengths of regularisation", self.fit_intercept
+        if warn_if_unscaled(checked, who, centred=centred, stacklevel=5):
             return costs
         ratio = scale_ratio(checked)
         if ratio > _SCALE_LIMIT:

@@ -88,7 +88,7 @@ def fit_linear_pool(forecasts: Any, y: Any, *, sample_weight: Any = None) -> Lin
     n_experts = errors.shape[1]
     rooted = np.sqrt(share)[:, None, None] * errors
     stacked = rooted.transpose(0, 2, 1).reshape(-1, n_experts)
-    factor = np.linalg.qr(stacked, mode="r")
+    factor = np.asarray(np.linalg.qr(stacked, mode="r"))
     # experts of any unit: the row of ones should weigh about what their errors do
     scale = float(np.sqrt((factor**2).sum(axis=0).min()))
     scale = scale if scale > 0 else max(float(np.abs(factor).max()), 1.0)

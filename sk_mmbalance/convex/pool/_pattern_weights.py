@@ -134,7 +134,7 @@ class PatternWeights:
         there = self.available(pattern[None])[0]
         found = self.learnt.get(tuple(pattern.tolist()))
         if found is None:
-            found = renormalised(self.default, there, self.idle_sum)
+            found = _renormalised(self.default, there, self.idle_sum)
         if found.any() or not there.any():
             return found
         return np.broadcast_to(_by_expert(there / there.sum(), found.ndim), found.shape).copy()
@@ -187,7 +187,7 @@ class PatternWeights:
         return pooled
 
 
-def renormalised(
+def _renormalised(
     weights: np.ndarray, available: np.ndarray, idle_sum: float | None = None
 ) -> np.ndarray:
     """Weights of the experts that are available, with the sum that all of them had.

@@ -11,7 +11,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from ... import networks
-from ...modalities import check_modalities
+from ...base import read_own_modalities
 from .._client import ClientTrainer
 from .._task import Task
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
@@ -148,13 +148,7 @@ def _checked_tuple(data: Any) -> tuple[Any, ...]:
 def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
     """What the server has to know of a client's data to lay out the network: no rows."""
     refuse_undeployable(estimator)
-    checked = check_modalities(
-        _checked_tuple(data)[0],
-        modalities=estimator.modalities,
-        missing="mask",  # a client may lack what others have
-        accept_sparse=True,
-        keep_absent=True,
-    ).dense()
+    checked = read_own_modalities(_checked_tuple(data)[0], modalities=estimator.modalities)
     dtype = networks.choose_dtype(
         estimator.dtype, checked, networks.choose_device(estimator.device)
     )

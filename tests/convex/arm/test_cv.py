@@ -56,7 +56,7 @@ def test_refits_with_the_best_strengths(make_rows):
 
 def test_ties_keep_the_simpler_candidate(make_rows):
     X, y = make_rows()
-    easy = Modalities(face=X["face"], finger=X["finger"] + 20.0 * y[:, None])
+    easy = Modalities(face=X["face"], finger=X["finger"] + 100.0 * y[:, None])
     arm = ARMClassifierCV(predict_with="strong", **SMALL).fit(easy, y)
     assert arm.cv_results_["mean_test_score"].min() == 1.0
     assert arm.best_params_ == {"alpha": 1.0, "coupling": 0.0, "strong_reg": 0.1, "weak_reg": 0.3}

@@ -271,6 +271,14 @@ def test_features_that_are_all_unscaled_warn_at_the_line_of_fit(make_rows, arm, 
     assert w[0].filename == __file__
 
 
+def test_large_means_warn_only_where_nothing_centres_them(make_rows):
+    X, y = make_rows()
+    moved = Modalities({name: X[name] + 1000.0 for name in X})
+    ARMClassifier(weak="face", solver="schur").fit(moved, y)
+    with pytest.warns(ScaleWarning, match="of size 1e\\+03 .root mean square"):
+        ARMClassifier(weak="face", solver="schur", fit_intercept=False).fit(moved, y)
+
+
 def test_columns_of_unlike_spread_warn_where_none_is_large(make_rows):
     X, y = make_rows()
     face = X["face"] * [1, 1, 1, 1, 1, 2e-4]

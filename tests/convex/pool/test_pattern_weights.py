@@ -13,7 +13,6 @@ from sk_mmbalance.convex import (
     patterns_to_learn,
     pooled_log_proba,
 )
-from sk_mmbalance.convex.pool._pattern_weights import renormalised
 
 EACH = np.eye(3, dtype=bool)
 #: an expert on each of three modalities, and one on all of them
@@ -40,12 +39,13 @@ def holes(n, seed=1):
 
 @pytest.mark.parametrize("weights", [np.array([0.5, 0.3, 0.0]), np.ones((3, 4)) * [[2], [1], [0]]])
 def test_renormalised_weights_have_the_sum_of_all(weights):
+    by_pattern = PatternWeights(EACH, weights)
     for available in ([True, False, True], [False, True, True], [False, False, True], [True] * 3):
         there = np.array(available)
-        kept = renormalised(weights, there)
+        kept = by_pattern.of(there)
         np.testing.assert_allclose(kept.sum(axis=0), weights.sum(axis=0))
         assert (kept[~there] == 0).all()
-    assert not renormalised(weights, np.zeros(3, bool)).any()
+    assert not by_pattern.of([False] * 3).any()
 
 
 def test_own_weights_of_a_pattern_come_before_the_default():
