@@ -1,8 +1,8 @@
 """Serial systems: acquire the cheap modality first, the expensive one only when needed."""
 
+from ._fusion import SerialFusionClassifier
 from ._report import SerialReport
-from .fusion import SerialFusionClassifier
-from .semi_supervised import SerialSemiSupervisedClassifier
+from ._semi_supervised import SerialSemiSupervisedClassifier
 
 __all__ = [
     "SerialFusionClassifier",

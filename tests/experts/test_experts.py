@@ -45,6 +45,9 @@ class Reader(ModalityClassifier):
         self.modalities = modalities
         self.missing = missing
 
+    def read(self, X, y, weight=None, groups=None):
+        return self._read_training(X, y, weight, groups, accept_sparse=True)
+
 
 class NumberReader(ModalityRegressor):
     _kinds = (NUMBERS,)
@@ -53,9 +56,12 @@ class NumberReader(ModalityRegressor):
         self.modalities = modalities
         self.missing = missing
 
+    def read(self, X, y):
+        return self._read_training(X, y)
+
 
 def read(X, y, weight=None, groups=None):
-    return Reader()._read_training(X, y, weight, groups, accept_sparse=True)
+    return Reader().read(X, y, weight, groups)
 
 
 @pytest.fixture
@@ -199,7 +205,7 @@ def test_fitted_estimators_are_experts_too(data):
 def test_numbers_are_answered_in_their_units(data):
     X, y = data
     numbers = np.column_stack([y * 100.0 + 5, X["b"][:, 0]])
-    rows = NumberReader()._read_training(X, numbers)
+    rows = NumberReader().read(X, numbers)
     expert = fit_expert(NamedExpert("e", Ridge(), ("a",)), rows)
     expected = Ridge().fit(X["a"], numbers).predict(X["a"])
     np.testing.assert_array_equal(expert.answers(rows.checked), expected)

@@ -15,11 +15,11 @@ from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._fitting import out_of_fold_scores, stage_router, with_params
+from ._fusion import SerialFusionClassifier
 from ._projection import DependenceProjection
 from ._stages import PlacedStage, Stage, place, read_cost
 from ._teaching import Teaching, taught_scores, teach
 from ._tuning import check_number
-from .fusion import SerialFusionClassifier
 
 # What the chain takes from this estimator's own parameters, or fixes.
 _NOT_IN_SERIAL_PARAMS = ("stages", "order", "accumulate", "prefit", "modalities", "missing")
