@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._set_output import _safe_set_output as safe_set_output
+from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
@@ -33,6 +34,7 @@ __all__ = [
     "check_method_params",
     "check_sample_weight",
     "fit_context",
+    "raise_for_params",
     "routing_enabled",
     "safe_indexing",
     "safe_set_output",

@@ -61,7 +61,7 @@ import sk_mmbalance._a
 import sk_mmbalance.neural, torch._C
 from sk_mmbalance import OGM, __version__
 from sk_mmbalance.serial._stages import Stage, cost
-from sk_mmbalance.neural.net import _steps, steps
+from sk_mmbalance.neural._net import _steps, steps
 from ._checks import check
 
 class Test:
@@ -79,7 +79,7 @@ def test_every_way_of_reaching_is_counted_and_nothing_else():
         "sk_mmbalance._a",
         "sk_mmbalance.serial._stages.Stage",
         "sk_mmbalance.serial._stages.cost",
-        "sk_mmbalance.neural.net._steps",
+        "sk_mmbalance.neural._net._steps",
         "_module",
         "_rows",
         "_seed",

@@ -3,15 +3,15 @@
 A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 """
 
-from .base import Balancing
-from .base import hooks_of as hooks_of  # for the nets, not public
-from .heads import GrowingHeads as GrowingHeads
-from .mla import MLA
-from .negative_learning import NegativeLearning
-from .ogm import OGM
-from .remixing import DataRemixing
-from .sustained_boosting import SustainedBoosting
-from .umt import UMT
+from ._base import Balancing
+from ._base import hooks_of as hooks_of  # for the nets, not public
+from ._heads import GrowingHeads as GrowingHeads
+from ._mla import MLA
+from ._negative_learning import NegativeLearning
+from ._ogm import OGM
+from ._remixing import DataRemixing
+from ._sustained_boosting import SustainedBoosting
+from ._umt import UMT
 
 __all__ = [
     "MLA",

@@ -4,10 +4,10 @@ The rooms that train networks (`neural`, `federated`) and those that say how (`b
 on it.
 """
 
-from .backbones import BACKBONES, make_backbones, not_ours
-from .devices import choose_device, choose_dtype
-from .epoch_log import EpochLog
-from .fusions import (
+from ._backbones import BACKBONES, make_backbones, not_ours
+from ._devices import choose_device, choose_dtype
+from ._epoch_log import EpochLog
+from ._fusions import (
     FUSIONS,
     ConcatFusion,
     Embeddings,
@@ -18,10 +18,10 @@ from .fusions import (
     make_fusion,
     weighted_mean,
 )
-from .keys import ByModality, safe_key
-from .module import MultimodalModule, MultimodalOutput
-from .rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
-from .target_loss import (
+from ._keys import ByModality, safe_key
+from ._module import MultimodalModule, MultimodalOutput
+from ._rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
+from ._target_loss import (
     NUMBER_LOSSES,
     ClassLoss,
     LabelLoss,

@@ -12,7 +12,7 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..balancing import Balancing
 from ..networks import FUSIONS
-from .estimator import BaseMultimodalEstimator
+from ._estimator import BaseMultimodalEstimator
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

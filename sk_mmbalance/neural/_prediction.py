@@ -10,8 +10,8 @@ import torch
 from ..base import CLASSES, ModalityClassifier, ModalityEstimator, ModalityRegressor, Target
 from ..modalities import CheckedModalities
 from ..networks import ModalityRows, log_proba, proba, to_rows
-from .fitted_fusion import FittedFusion
-from .net import MultimodalNet
+from ._fitted_fusion import FittedFusion
+from ._net import MultimodalNet
 
 
 class NeuralPredictions(ModalityEstimator):

@@ -11,7 +11,6 @@ from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _raise_for_params,
     process_routing,
 )
 from sklearn.utils.parallel import Parallel, delayed
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn import (
     BaseComposition,
     check_method_params,
+    raise_for_params,
     routing_enabled,
     safe_indexing,
     safe_set_output,
@@ -351,7 +351,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
             return bunch
         params = dict(params)
         weight = None if method == "transform" else params.pop("sample_weight", None)
-        _raise_for_params(params, self, method)
+        raise_for_params(params, self, method)
         bunch = Bunch()
         for name, transformer in plan.items():
             passed = {} if weight is None else weight_params(transformer, weight)

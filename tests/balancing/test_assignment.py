@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sk_mmbalance.balancing.assignment import AssignmentRule, HeadGrowth, all_weak, weakest
+from sk_mmbalance.balancing._assignment import AssignmentRule, HeadGrowth, all_weak, weakest
 
 NAN = float("nan")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sk_mmbalance.balancing.heads import GrowingHeads
-from sk_mmbalance.balancing.sustained_boosting import boosting_losses
+from sk_mmbalance.balancing import GrowingHeads
+from sk_mmbalance.balancing._sustained_boosting import boosting_losses
 
 DIMS = {"face": 5, "voice": 3}
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sk_mmbalance.balancing.guidance import find_roles, guidance_loss
-from sk_mmbalance.networks.fusions import weighted_mean
+from sk_mmbalance.balancing._guidance import find_roles, guidance_loss
+from sk_mmbalance.networks import weighted_mean
 
 
 def log_softmax(logits):

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import MLA
-from sk_mmbalance.balancing.mla import mean_embedding, next_projection, without_directions
+from sk_mmbalance.balancing._mla import mean_embedding, next_projection, without_directions
 from sk_mmbalance.networks import SharedHead, entropy
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing

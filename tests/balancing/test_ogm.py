@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sk_mmbalance.balancing import OGM
-from sk_mmbalance.balancing.evidence import credits_of
-from sk_mmbalance.balancing.ogm import dominance, noise_like, slowing
+from sk_mmbalance.balancing._evidence import credits_of
+from sk_mmbalance.balancing._ogm import dominance, noise_like, slowing
 from sk_mmbalance.networks import ClassLoss
 
 from .conftest import blobs, fit, same_weights

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import UMT
-from sk_mmbalance.balancing.umt import distances, divergences
+from sk_mmbalance.balancing._umt import distances, divergences
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sk_mmbalance.balancing.uncertainty import assign, uncertainty
+from sk_mmbalance.balancing._uncertainty import assign, uncertainty
 
 
 def random_scores(n=300, n_modalities=3, seed=0):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sk_mmbalance.networks.backbones import (
+from sk_mmbalance.networks._backbones import (
     CNNBackbone,
     MLPBackbone,
     SequenceBackbone,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sk_mmbalance.networks.fusions import FUSIONS, ConcatFusion, LateFusion, make_fusion
+from sk_mmbalance.networks import FUSIONS, ConcatFusion, LateFusion, make_fusion
 
 DIMS = {"a": 4, "b": 3, "c": 4}
 

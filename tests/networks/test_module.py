@@ -2,9 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sk_mmbalance.networks.fusions import FUSIONS, make_fusion
-from sk_mmbalance.networks.keys import ByModality
-from sk_mmbalance.networks.module import MultimodalModule
+from sk_mmbalance.networks import FUSIONS, ByModality, MultimodalModule, make_fusion
 
 SHAPES = {"a": 4, "b": 3}
 

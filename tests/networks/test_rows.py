@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sk_mmbalance.modalities import check_modalities
-from sk_mmbalance.networks.rows import ModalityRows, RowBatches, to_rows
+from sk_mmbalance.networks import ModalityRows, RowBatches, to_rows
 
 CPU = torch.device("cpu")
 

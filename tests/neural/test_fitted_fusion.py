@@ -20,7 +20,7 @@ from sk_mmbalance import (
     SustainedBoostingClassifier,
 )
 from sk_mmbalance.convex import fit_opinion_pool
-from sk_mmbalance.neural.fitted_fusion import FUSED, FittedFusion
+from sk_mmbalance.neural._fitted_fusion import FUSED, FittedFusion
 
 SMALL = {
     "max_epochs": 10,

@@ -14,7 +14,7 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
 )
 from sk_mmbalance.modalities import check_modalities
-from sk_mmbalance.networks.rows import to_rows
+from sk_mmbalance.networks import to_rows
 
 from .conftest import blobs, with_missing
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, default_collate
 from sk_mmbalance import MultimodalClassifier, balancing
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
-from sk_mmbalance.networks.rows import ModalityRows, RowBatches, to_rows
+from sk_mmbalance.networks import ModalityRows, RowBatches, to_rows
 from sk_mmbalance.neural import net as net_file
 from sk_mmbalance.neural._training import TrainingPlan
 

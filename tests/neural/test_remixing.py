@@ -19,9 +19,9 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.balancing.remixed_batches import RemixedBatches
+from sk_mmbalance.balancing._remixed_batches import RemixedBatches
 from sk_mmbalance.exceptions import CollapseWarning
-from sk_mmbalance.neural.net import MultimodalNet
+from sk_mmbalance.neural import MultimodalNet
 
 from .._checks import assert_all_checks_pass
 from .conftest import blobs, with_missing

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..base import CLASSES, LABELS, ClassTarget, LabelTarget, NumberTarget, Target
 from ..modalities import InputSpec
 from ..networks import choose_device
+from ._fitted_fusion import FittedFusion
 from ._training import TrainingPlan, choose_batch_size
-from .fitted_fusion import FittedFusion
 
 _FORMAT = "sk_mmbalance weights 2"
 

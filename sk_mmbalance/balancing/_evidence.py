@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..networks import Batch, MultimodalOutput
-from .protocol import Net
+from ._protocol import Net
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .keys import ByModality
-from .target_loss import entropy
+from ._keys import ByModality
+from ._target_loss import entropy
 
 Embeddings = dict[str, Tensor]
 Presence = dict[str, Tensor] | None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..base import CLASSES, LABELS, NUMBERS, PublishedFormMixin
 from ..networks import Batch, ModalityRows, MultimodalOutput, RowBatches
-from .protocol import Net
+from ._protocol import Net
 
 #: What a step gives: "loss", and "y_pred" as `MultimodalOutput`.
 Step = dict[str, Any]

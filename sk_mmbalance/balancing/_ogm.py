@@ -12,9 +12,9 @@ from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
-from .evidence import credits_of, own_logits, rows_having
-from .modulation import Modulation
-from .protocol import Net
+from ._evidence import credits_of, own_logits, rows_having
+from ._modulation import Modulation
+from ._protocol import Net
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..convex import PatternWeights, fit_opinion_pool, fit_pattern_weights, patterns_to_learn
 from ..networks import ModalityRows, MultimodalOutput
-from .net import MultimodalNet
+from ._net import MultimodalNet
 
 Pattern = tuple[bool, ...]
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from ..base import CLASSES, LABELS
 from ._choices import BalancingChoice
-from .classifier import BaseMultimodalClassifier
-from .regressor import BaseMultimodalRegressor
+from ._classifier import BaseMultimodalClassifier
+from ._regressor import BaseMultimodalRegressor
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -20,10 +20,10 @@ from ..networks import (
     probability_of_truth,
     weighted_mean_loss,
 )
-from .assignment import AssignmentRule, HeadGrowth
-from .base import Balancing, Step
-from .heads import GrowingHeads
-from .protocol import Net
+from ._assignment import AssignmentRule, HeadGrowth
+from ._base import Balancing, Step
+from ._heads import GrowingHeads
+from ._protocol import Net
 
 
 def boosting_losses(

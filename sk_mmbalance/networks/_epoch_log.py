@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .module import MultimodalOutput
-from .rows import Batch
+from ._module import MultimodalOutput
+from ._rows import Batch
 
 _FLUSH_EVERY = 32  # batches kept before they are reduced together: few kernels, little memory
 

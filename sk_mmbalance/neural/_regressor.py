@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from .._sklearn import StrOptions, fit_context
 from ..base import NumberTarget, Target, TrainingRows
 from ..networks import NUMBER_LOSSES, criterion_settings, loss_of_a_constant
+from ._estimator import BaseMultimodalEstimator
 from ._prediction import RegressorPredictions
 from ._shared_docs import REGRESSOR_PARAMETERS, SHARED_ATTRIBUTES, SHARED_PARAMETERS
-from .estimator import BaseMultimodalEstimator
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

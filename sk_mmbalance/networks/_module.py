@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .fusions import Embeddings
-from .keys import ByModality
+from ._fusions import Embeddings
+from ._keys import ByModality
 
 
 class MultimodalOutput(NamedTuple):
@@ -42,7 +42,7 @@ class MultimodalModule(nn.Module):
     backbones : mapping of str to Module
         Network of each modality.
     fusion : Module
-        See `sk_mmbalance.networks.fusions`.
+        See `sk_mmbalance.networks._fusions`.
     heads : mapping of str to Module, default=None
         Auxiliary classifier of each modality.
     copied : collection of str, default=()

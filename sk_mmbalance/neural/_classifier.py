@@ -9,6 +9,7 @@ import numpy as np
 
 from .._sklearn import StrOptions, fit_context
 from ..base import ClassTarget, LabelTarget, Target, TrainingRows
+from ._estimator import BaseMultimodalEstimator
 from ._prediction import ClassifierPredictions
 from ._shared_docs import (
     CLASSIFIER_ATTRIBUTES,
@@ -16,7 +17,6 @@ from ._shared_docs import (
     SHARED_ATTRIBUTES,
     SHARED_PARAMETERS,
 )
-from .estimator import BaseMultimodalEstimator
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

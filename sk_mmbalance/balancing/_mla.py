@@ -20,8 +20,8 @@ from ..networks import (
     mean_where,
     mix_seeds,
 )
-from .base import Balancing, Step
-from .protocol import Net
+from ._base import Balancing, Step
+from ._protocol import Net
 
 
 class _Memory(nn.Module):

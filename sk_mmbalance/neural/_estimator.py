@@ -21,14 +21,14 @@ from ..networks import ModalityRows, choose_device, choose_dtype, criterion_sett
 from ._building import NetBuilding
 from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
+from ._fitted_fusion import FittedFusion, fit_fusion
 from ._history import history_frame
+from ._net import MultimodalNet
 from ._prediction import NeuralPredictions
 from ._presets import take_parameters, value_of
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
-from .fitted_fusion import FittedFusion, fit_fusion
-from .net import MultimodalNet
-from .weights_file import load_weights, save_weights
+from ._weights_file import load_weights, save_weights
 
 #: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
 #: epoch by, and too many to do without.

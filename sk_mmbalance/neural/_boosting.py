@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from ..balancing import SustainedBoosting
 from ..base import PublishedFormMixin
 from ..networks import ModalityRows, MultimodalOutput
-from .classifier import BaseMultimodalClassifier
-from .net import MultimodalNet
+from ._classifier import BaseMultimodalClassifier
+from ._net import MultimodalNet
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ..balancing import DataRemixing
 from ..base import PublishedFormMixin
 from ._choices import FusionChoice
-from .classifier import BaseMultimodalClassifier
+from ._classifier import BaseMultimodalClassifier
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -14,9 +14,9 @@ from torch import Tensor
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, weighted_mean_loss
-from .base import Balancing
-from .guidance import Roles, find_roles, guidance_loss
-from .protocol import Net
+from ._base import Balancing
+from ._guidance import Roles, find_roles, guidance_loss
+from ._protocol import Net
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -25,10 +25,10 @@ from ..networks import (
     mean_criterion,
     unimodal_losses,
 )
-from .base import Balancing
-from .protocol import Net
-from .remixed_batches import RemixedBatches
-from .uncertainty import assign, uncertainty
+from ._base import Balancing
+from ._protocol import Net
+from ._remixed_batches import RemixedBatches
+from ._uncertainty import assign, uncertainty
 
 #: A modality is as good as untrained below this share of its rows (below half its fair share,
 #: where there are many modalities) ...

@@ -23,8 +23,8 @@ from ..networks import (
     make_fusion,
     weighted_mean_loss,
 )
-from .base import Balancing
-from .protocol import Net
+from ._base import Balancing
+from ._protocol import Net
 
 
 class _Teachers(nn.Module):

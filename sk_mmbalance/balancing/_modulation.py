@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput
-from .base import Balancing
-from .protocol import Net
+from ._base import Balancing
+from ._protocol import Net
 
 #: Optimisers that divide a gradient by its own size: they undo every constant factor on it.
 NORMALISING = (

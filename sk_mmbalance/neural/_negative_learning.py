@@ -12,8 +12,8 @@ from sklearn.utils import Bunch
 
 from ..balancing import NegativeLearning
 from ..base import PublishedFormMixin
-from .classifier import BaseMultimodalClassifier
-from .robustness import robustness_bound
+from ._classifier import BaseMultimodalClassifier
+from ._robustness import robustness_bound
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
