@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from .._sklearn import BaseSearchCV
-from ..base import CLASSES, LABELS, NUMBERS, Target, TrainingRows, weight_params
+from ..base import CLASSES, LABELS, NUMBERS, Target, TrainingRows, cut, weight_params
 from ._by_column import ByColumn
 from ._expert import Expert, prior_of
 from ._named import NamedExpert
@@ -177,11 +177,7 @@ def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> di
         if expert.name not in rows.routed:
             return {} if weight is None else {"sample_weight": weight}
         routed = rows.routed[expert.name]
-        n = len(rows)
-        return {
-            key: np.asarray(value)[index] if np.shape(value)[:1] == (n,) else value
-            for key, value in routed.items()
-        }
+        return {key: cut(value, index, len(rows)) for key, value in routed.items()}
     params = {} if weight is None else weight_params(expert.estimator, weight)
     takes_groups = not isinstance(expert.estimator, Pipeline) and has_fit_parameter(
         expert.estimator, "groups"
