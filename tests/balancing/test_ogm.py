@@ -94,6 +94,11 @@ def test_strength_zero_is_joint_training(scale, optimizer, own_logits):
     assert same_weights(fit(off, X, y, optimizer=optimizer), fit(None, X, y, optimizer=optimizer))
 
 
+def test_one_modality_is_plain_training():
+    X, y = blobs(n=60, dims={"face": (5,)})
+    assert same_weights(fit(OGM(), X, y), fit(None, X, y))
+
+
 @pytest.mark.parametrize("fusion", ["sum", "late", "gated", "film", "transformer"])
 @pytest.mark.parametrize("own_logits", ["heads", "share"])
 def test_every_fusion_can_be_modulated(fusion, own_logits):
