@@ -9,7 +9,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 #: Lower it with every reach that goes; never raise it. Before every room had a front door: 165.
-MOST = 146
+MOST = 149
 
 REACHING_CALLS = {"getattr", "setattr", "delattr", "hasattr"}
 
@@ -20,15 +20,15 @@ def is_private(name: str) -> bool:
 
 
 def is_private_path(dotted: str) -> bool:
-    """``sk_mmbalance.a._b.c``, or a package's module that is private."""
+    """``sk_mmbalance.room.file.name``: whatever is named, it is not at the room's front door."""
     parts = dotted.split(".")
-    return parts[0] == "sk_mmbalance" and any(map(is_private, parts[1:]))
+    return parts[0] == "sk_mmbalance" and (len(parts) > 3 or any(map(is_private, parts[1:])))
 
 
 def private_reaches(source: str) -> list[str]:
     """What a piece of code names that is private elsewhere, in the order of its lines.
 
-    Counted are names imported from `sk_mmbalance` that are private or live in a private module,
+    Counted are names imported from a file inside a room of `sk_mmbalance`, or private themselves,
     attributes ``x._name`` of anything but `self` and `cls`, and either of them written as a string
     in ``getattr(x, "_name")``, ``setattr(...)`` and their like.
     """
