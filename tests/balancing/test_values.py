@@ -307,7 +307,7 @@ class Halves(MultimodalClassifier):
 
     def _read_modalities(self, X, *, reset, accept_sparse=False, keep_all_missing=False):
         spec = None if reset else self._input_spec
-        shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         blocks = None
         if len(shape) == 2 and shape[1] > 1:
             half = shape[1] // 2
