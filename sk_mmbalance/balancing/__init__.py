@@ -7,6 +7,7 @@ from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._heads import GrowingHeads as GrowingHeads
 from ._mla import MLA
+from ._mmcosine import MMCosine
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
 from ._remixing import DataRemixing
@@ -19,6 +20,7 @@ __all__ = [
     "UMT",
     "Balancing",
     "DataRemixing",
+    "MMCosine",
     "NegativeLearning",
     "SustainedBoosting",
 ]

@@ -26,6 +26,7 @@ from sk_mmbalance.balancing import (
     UMT,
     Balancing,
     DataRemixing,
+    MMCosine,
     NegativeLearning,
     SustainedBoosting,
 )
@@ -37,6 +38,7 @@ from .conftest import FAST, blobs, fit, same_weights, with_missing
 VALUES = {
     "DataRemixing": DataRemixing(start_epoch=1),
     "MLA": MLA(),
+    "MMCosine": MMCosine(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
     "SustainedBoosting": SustainedBoosting(check_every=1),
@@ -325,13 +327,16 @@ class Halves(MultimodalClassifier):
         )
 
 
+CHECKED = pytest.mark.parametrize("value", [OGM(), MLA(), UMT(), MMCosine()], ids=repr)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("value", [OGM(), MLA(), UMT()])
+@CHECKED
 def test_all_checks_of_scikit_learn_pass(value):
     assert_all_checks_pass(MultimodalClassifier(**QUICK, lr=0.02, balancing=value))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", [OGM(), MLA(), UMT()])
+@CHECKED
 def test_all_checks_of_scikit_learn_pass_where_the_method_acts(value):
     assert_all_checks_pass(Halves(**QUICK, lr=0.02, balancing=value))
