@@ -3,6 +3,7 @@
 A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 """
 
+from ._agm import AGM
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._heads import GrowingHeads as GrowingHeads
@@ -15,6 +16,7 @@ from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
 
 __all__ = [
+    "AGM",
     "MLA",
     "OGM",
     "UMT",

@@ -21,6 +21,7 @@ from sk_mmbalance import (
     balancing,
 )
 from sk_mmbalance.balancing import (
+    AGM,
     MLA,
     OGM,
     UMT,
@@ -36,6 +37,7 @@ from .._checks import assert_all_checks_pass
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 
 VALUES = {
+    "AGM": AGM(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
@@ -307,8 +309,8 @@ QUICK = {"hidden_layer_sizes": (8,), "embedding_dim": 8, "max_epochs": 30, "batc
 class Halves(MultimodalClassifier):
     """Takes the first half of a flat table's columns for one modality, the rest for another."""
 
-    def _read_modalities(self, X, *, reset, accept_sparse=False, keep_all_missing=False):
-        spec = None if reset else self._input_spec
+    def _read_modalities(self, X, *, reset, accept_sparse=False, spec=None, **options):
+        spec = self._input_spec if spec is None and not reset else spec
         shape = np.shape(X) if not hasattr(X, "shape") else X.shape
         blocks = None
         if len(shape) == 2 and shape[1] > 1:
@@ -324,10 +326,13 @@ class Halves(MultimodalClassifier):
             modalities=blocks,
             missing=self.missing,
             accept_sparse=accept_sparse,
+            **options,
         )
 
 
-CHECKED = pytest.mark.parametrize("value", [OGM(), MLA(), UMT(), MMCosine()], ids=repr)
+CHECKED = pytest.mark.parametrize(
+    "value", [OGM(), MLA(), UMT(), MMCosine(), AGM()], ids=repr
+)
 
 
 @pytest.mark.slow
