@@ -11,6 +11,7 @@ from ._mla import MLA
 from ._mmcosine import MMCosine
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
+from ._pmr import PMR
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
@@ -19,6 +20,7 @@ __all__ = [
     "AGM",
     "MLA",
     "OGM",
+    "PMR",
     "UMT",
     "Balancing",
     "DataRemixing",

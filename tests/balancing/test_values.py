@@ -24,6 +24,7 @@ from sk_mmbalance.balancing import (
     AGM,
     MLA,
     OGM,
+    PMR,
     UMT,
     Balancing,
     DataRemixing,
@@ -43,6 +44,7 @@ VALUES = {
     "MMCosine": MMCosine(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
+    "PMR": PMR(),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
 }
@@ -331,7 +333,7 @@ class Halves(MultimodalClassifier):
 
 
 CHECKED = pytest.mark.parametrize(
-    "value", [OGM(), MLA(), UMT(), MMCosine(), AGM()], ids=repr
+    "value", [OGM(), MLA(), UMT(), MMCosine(), AGM(), PMR()], ids=repr
 )
 
 
