@@ -9,6 +9,7 @@ from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._heads import GrowingHeads as GrowingHeads
 from ._mla import MLA
 from ._mmcosine import MMCosine
+from ._mmpareto import MMPareto
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
 from ._pmr import PMR
@@ -25,6 +26,7 @@ __all__ = [
     "Balancing",
     "DataRemixing",
     "MMCosine",
+    "MMPareto",
     "NegativeLearning",
     "SustainedBoosting",
 ]

@@ -81,7 +81,7 @@ class Modulation(Balancing):
                 if group:
                     torch._foreach_mul_(group, factors[k])
         else:
-            self._starts = [
+            self._starts: Any = [
                 (p, p.detach().clone(), factors[k])
                 for k, group in enumerate(matrices)
                 for p in group

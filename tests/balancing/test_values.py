@@ -29,6 +29,7 @@ from sk_mmbalance.balancing import (
     Balancing,
     DataRemixing,
     MMCosine,
+    MMPareto,
     NegativeLearning,
     SustainedBoosting,
 )
@@ -42,6 +43,7 @@ VALUES = {
     "DataRemixing": DataRemixing(start_epoch=1),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
+    "MMPareto": MMPareto(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
     "PMR": PMR(),
@@ -313,7 +315,7 @@ class Halves(MultimodalClassifier):
 
     def _read_modalities(self, X, *, reset, accept_sparse=False, spec=None, **options):
         spec = self._input_spec if spec is None and not reset else spec
-        shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         blocks = None
         if len(shape) == 2 and shape[1] > 1:
             half = shape[1] // 2
@@ -333,7 +335,7 @@ class Halves(MultimodalClassifier):
 
 
 CHECKED = pytest.mark.parametrize(
-    "value", [OGM(), MLA(), UMT(), MMCosine(), AGM(), PMR()], ids=repr
+    "value", [AGM(), MLA(), MMCosine(), MMPareto(), OGM(), PMR(), UMT()], ids=repr
 )
 
 
