@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from sk_mmbalance.balancing import OGM, _ogm
-from sk_mmbalance.balancing._evidence import credits_of
 from sk_mmbalance.networks import ClassLoss
 
 from .conftest import blobs, fit, same_weights
@@ -22,7 +21,7 @@ def rounded(values):
 
 
 def test_two_modalities_by_hand():
-    scores, ratios = _ogm.dominance(credits_of(CE, {"a": A, "v": V}, Y))
+    scores, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": V}, Y))
     assert rounded(scores) == [0.6816, 0.3630]
     assert round(ratios[0].item(), 4) == 1.8777
     for alpha, expected in ((0.1, 0.8144), (0.3, 0.4896), (0.8, 0.0945)):
@@ -31,19 +30,19 @@ def test_two_modalities_by_hand():
 
 def test_weights_by_hand():
     weight = torch.tensor([2.0, 1.0], dtype=torch.float64)
-    scores, _ = _ogm.dominance(credits_of(CE, {"a": A, "v": V}, Y), weight=weight)
+    scores, _ = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": V}, Y), weight=weight)
     assert rounded(scores) == [0.7167, 0.3926]
 
 
 def test_three_modalities_by_hand():
-    scores, ratios = _ogm.dominance(credits_of(CE, {"a": A, "t": T, "v": V}, Y))
+    scores, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "t": T, "v": V}, Y))
     assert round(scores[1].item(), 4) == 0.4995
     assert rounded(ratios) == [1.6211, 1.0544, 0.6296]
     assert rounded(_ogm.slowing(ratios, 0.3)) == [0.5487, 0.6938, 1.0]
 
 
 def test_equal_modalities_are_left_alone():
-    _, ratios = _ogm.dominance(credits_of(CE, {"a": A, "v": A}, Y))
+    _, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": A}, Y))
     assert _ogm.slowing(ratios, 0.8).tolist() == [1, 1]
 
 

@@ -6,7 +6,6 @@ import torch
 
 from sk_mmbalance import MultimodalClassifier, MultimodalRegressor
 from sk_mmbalance.balancing import PMR, _pmr
-from sk_mmbalance.balancing._evidence import pair_ratios
 from sk_mmbalance.networks import entropy, probability_of_truth
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
@@ -32,7 +31,7 @@ def test_two_modalities_by_hand():
     credits = torch.stack([probability_of_truth(z, Y) for z in logits.values()], dim=1)
     assert rounded(credits[:, 0]) == [0.6021, 0.6021]
     assert rounded(credits[:, 1]) == [0.7056, 0.6021]
-    _, ratios, pairs = pair_ratios(credits)
+    _, ratios, pairs = _pmr.pair_ratios(credits)
     assert round(ratios[0, 1].item(), 4) == 0.9209
     beta = _pmr.shortfall(ratios.t(), pairs)
     assert rounded(beta) == [0.0859, 0.0]
@@ -83,7 +82,8 @@ def test_class_means_are_those_of_the_rows_that_have_the_modality():
     weight = np.where(np.arange(60) % 2, 1.0, 3.0)
     clf = fit(PMR(), holes, y, weight, missing="mask", lr=1e-300)
     net = clf.net_
-    embeddings = net.embed_rows(clf._rows_for_prediction(holes)[1])
+    inputs = {m: torch.from_numpy(np.nan_to_num(X[m])) for m in X}
+    embeddings = net.evaluate(({"inputs": inputs}, None)).embeddings
     for k, name in enumerate(X.names):
         kept = net.running(net.methods[0])[name]
         for label in range(3):

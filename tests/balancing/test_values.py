@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sk_mmbalance import (
@@ -28,8 +29,10 @@ from sk_mmbalance.balancing import (
     UMT,
     Balancing,
     DataRemixing,
+    Independent,
     MMCosine,
     MMPareto,
+    ModalityDropout,
     NegativeLearning,
     SustainedBoosting,
 )
@@ -41,9 +44,11 @@ from .conftest import FAST, blobs, fit, same_weights, with_missing
 VALUES = {
     "AGM": AGM(),
     "DataRemixing": DataRemixing(start_epoch=1),
+    "Independent": Independent(),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
     "MMPareto": MMPareto(),
+    "ModalityDropout": ModalityDropout(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
     "PMR": PMR(),
@@ -141,6 +146,8 @@ def test_weight_two_equals_the_row_twice_in_one_batch(value):
     value = clone(value)
     if isinstance(value, OGM):
         value.set_params(noise=False)  # drawn anew for another batch
+    if isinstance(value, ModalityDropout):
+        value.set_params(rate={"face": 1.0})  # the rows of another batch lose others
     X, y = blobs(n=40)
     settings = {"batch_size": 200, "max_epochs": 3}
     weight = np.where(np.arange(40) % 3 == 0, 2.0, 1.0)
@@ -300,6 +307,18 @@ def test_auto_is_what_the_method_asks_for_and_the_plain_default_without():
     assert same_weights(fit(value, X, y), fit(value, X, y, fusion="late", unimodal_weight=1.0))
 
 
+@every_value
+def test_tag_of_several_labels_is_that_of_the_method(value):
+    X, y = blobs(n=60)
+    clf = MultimodalClassifier(**FAST, balancing=value)
+    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
+    if get_tags(clf).classifier_tags.multi_label:
+        assert clf.fit(X, labels).predict(X).shape == (60, 2)
+    else:
+        with pytest.raises(ValueError, match="`y` holds labels"):
+            clf.fit(X, labels)
+
+
 def test_federated_estimators_take_no_method():
     assert "balancing" not in FedAvgClassifier().get_params()
     assert "remix_after" not in FedAvgClassifier().get_params()
@@ -334,8 +353,9 @@ class Halves(MultimodalClassifier):
         )
 
 
+PRESET = {"DataRemixing", "NegativeLearning", "SustainedBoosting"}  # checked as estimators
 CHECKED = pytest.mark.parametrize(
-    "value", [AGM(), MLA(), MMCosine(), MMPareto(), OGM(), PMR(), UMT()], ids=repr
+    "value", [value for name, value in VALUES.items() if name not in PRESET], ids=repr
 )
 
 
