@@ -48,7 +48,7 @@ print(X)
 
 scale = ModalityTransformer({"upper": StandardScaler(), "columns": StandardScaler()})
 linear = LogisticRegression(max_iter=1000)
-training = {"max_epochs": 30, "early_stopping": False, "random_state": 0}
+training = {"max_epochs": 15, "lr": 3e-3, "early_stopping": False, "random_state": 0}
 joint = MultimodalClassifier(unimodal_weight=0.0, **training)  # plain: no losses of single views
 
 baselines = {

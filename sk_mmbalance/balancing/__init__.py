@@ -3,22 +3,34 @@
 A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 """
 
+from ._agm import AGM
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._heads import GrowingHeads as GrowingHeads
+from ._independent import Independent
 from ._mla import MLA
+from ._mmcosine import MMCosine
+from ._mmpareto import MMPareto
+from ._modality_dropout import ModalityDropout
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
+from ._pmr import PMR
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
 
 __all__ = [
+    "AGM",
     "MLA",
     "OGM",
+    "PMR",
     "UMT",
     "Balancing",
     "DataRemixing",
+    "Independent",
+    "MMCosine",
+    "MMPareto",
+    "ModalityDropout",
     "NegativeLearning",
     "SustainedBoosting",
 ]

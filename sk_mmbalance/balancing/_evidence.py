@@ -46,3 +46,30 @@ def rows_having(batch: Batch, names: list[str]) -> Tensor | None:
     """Which modalities a row has, of shape (batch, n_modalities); None if it has all."""
     present = batch[0].get("present")
     return None if present is None else torch.stack([present[name] for name in names], dim=1)
+
+
+def pair_ratios(
+    credits: Tensor, present: Tensor | None = None, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Score ``s_m`` of every modality; [m, j], the ratio ``s_m / s_j``; and which pairs count.
+
+    Parameters
+    ----------
+    credits : Tensor of shape (batch, n_modalities)
+        How right each modality is on each row.
+    present : Tensor of bool of shape (batch, n_modalities), default=None
+        Which modalities a row has. A ratio is of the rows that have both, and 1 if none has; a
+        modality without rows is in no pair.
+    weight : Tensor of shape (batch,), default=None
+        Weights of the rows.
+    """
+    here = torch.ones_like(credits) if present is None else present.to(credits.dtype)
+    credits = credits if present is None else torch.where(present, credits, 0)
+    weighted = here if weight is None else here * weight[:, None]
+    both = weighted.t() @ here
+    sums = (credits * weighted).t() @ here  # [m, j]: credit of m on the rows that have m and j
+    ratios = torch.where(both > 0, sums / sums.t(), 1)
+    has_rows = both.diagonal() > 0
+    itself = torch.eye(len(both), dtype=torch.bool, device=both.device)
+    pairs = has_rows[:, None] & has_rows[None, :] & ~itself
+    return sums.diagonal() / both.diagonal(), ratios, pairs

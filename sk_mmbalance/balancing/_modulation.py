@@ -56,6 +56,12 @@ class Modulation(Balancing):
         """
         return None
 
+    def scales_steps(self, net: Net) -> bool:
+        """Whether the optimiser's steps are scaled, not its gradients."""
+        return self.scale == "step" or (
+            self.scale == "auto" and isinstance(net.optimizer_, NORMALISING)
+        )
+
     def check_net(self, net: Net) -> None:
         """Refuse an optimiser whose steps are not scaled gradients."""
         self._refuse_closure(net)
@@ -69,16 +75,13 @@ class Modulation(Balancing):
         net.note({f"{name}__factor": factors[k] for k, name in enumerate(names)})
         matrices = [_matrices(net.network.backbones[name]) for name in names]
         added = self.change_gradients(net, matrices, factors)
-        steps = self.scale == "step" or (
-            self.scale == "auto" and isinstance(net.optimizer_, NORMALISING)
-        )
         gradients: Any = [[p.grad for p in group] for group in matrices]
-        if not steps:
+        if not self.scales_steps(net):
             for k, group in enumerate(gradients):
                 if group:
                     torch._foreach_mul_(group, factors[k])
         else:
-            self._starts = [
+            self._starts: Any = [
                 (p, p.detach().clone(), factors[k])
                 for k, group in enumerate(matrices)
                 for p in group

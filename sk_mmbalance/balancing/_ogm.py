@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
-from ._evidence import credits_of, own_logits, rows_having
+from ._evidence import credits_of, own_logits, pair_ratios, rows_having
 from ._modulation import Modulation
 from ._protocol import Net
 
@@ -107,26 +107,12 @@ def dominance(
 ) -> tuple[Tensor, Tensor]:
     """Score ``s_m`` of every modality, and ``rho_m``, the mean of ``s_m / s_j`` over the others.
 
-    Parameters
-    ----------
-    credits : Tensor of shape (batch, n_modalities)
-        How right each modality is on each row.
-    present : Tensor of bool of shape (batch, n_modalities), default=None
-        Which modalities a row has. A ratio is of the rows that have both, and 1 if none has.
-    weight : Tensor of shape (batch,), default=None
-        Weights of the rows.
+    See `pair_ratios` for what it takes; a modality that has no pair has ``rho_m = 1``.
     """
-    here = torch.ones_like(credits) if present is None else present.to(credits.dtype)
-    credits = credits if present is None else torch.where(present, credits, 0)
-    weighted = here if weight is None else here * weight[:, None]
-    both = weighted.t() @ here
-    sums = (credits * weighted).t() @ here  # [m, j]: credit of m on the rows that have m and j
-    ratios = torch.where(both > 0, sums / sums.t(), 1)
-    has_rows = (both.diagonal() > 0).to(credits.dtype)
-    others = has_rows[None, :] * (1 - torch.eye(len(both), dtype=here.dtype, device=here.device))
-    count = others.sum(dim=1)
-    mean = torch.where(others > 0, ratios, 0).sum(dim=1) / count
-    return sums.diagonal() / both.diagonal(), torch.where(has_rows * count > 0, mean, 1)
+    scores, ratios, pairs = pair_ratios(credits, present, weight)
+    count = pairs.sum(dim=1)
+    mean = torch.where(pairs, ratios, 0).sum(dim=1) / count
+    return scores, torch.where(count > 0, mean, 1)
 
 
 def slowing(ratios: Tensor, alpha: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import nn
 
 from .._sklearn import Interval, StrOptions
 from ..balancing import Balancing
+from ..base import LABELS
 from ..networks import FUSIONS
 from ._estimator import BaseMultimodalEstimator
 
@@ -71,6 +72,16 @@ class BalancingChoice(FusionChoice):
                 "'balancing__alpha': [0.1, 0.3]}]."
             )
         return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Any:
+        """Whether several labels can be learnt depends on the method."""
+        tags = super().__sklearn_tags__()
+        if isinstance(self.balancing, Balancing) and tags.classifier_tags is not None:
+            try:
+                self.balancing.check_target(LABELS)
+            except ValueError:
+                tags.classifier_tags.multi_label = False
+        return tags
 
     def _value(self) -> Balancing | None:
         return self.balancing

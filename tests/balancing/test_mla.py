@@ -8,8 +8,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sk_mmbalance import MultimodalClassifier
-from sk_mmbalance.balancing import MLA
-from sk_mmbalance.balancing._mla import mean_embedding, next_projection, without_directions
+from sk_mmbalance.balancing import MLA, _mla
 from sk_mmbalance.networks import SharedHead, entropy
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
@@ -19,7 +18,7 @@ GRADIENT = torch.tensor([[1.0, 1, 1]], dtype=torch.float64)
 
 
 def test_projection_by_hand():
-    projection = next_projection(torch.eye(3, dtype=torch.float64), R, 0.1)
+    projection = _mla.next_projection(torch.eye(3, dtype=torch.float64), R, 0.1)
     expected = [[0.8039, -0.3922, 0], [-0.3922, 0.2157, 0], [0, 0, 1]]
     np.testing.assert_allclose(projection, expected, atol=5e-5)
     np.testing.assert_allclose(projection @ R, [0.0196, 0.0392, 0], atol=5e-5)
@@ -27,7 +26,7 @@ def test_projection_by_hand():
 
 
 def test_both_forms_agree_on_one_column():
-    direct = without_directions(GRADIENT, R[:, None], 0.1)
+    direct = _mla.without_directions(GRADIENT, R[:, None], 0.1)
     np.testing.assert_allclose(direct, [[0.4118, -0.1765, 1]], atol=5e-5)
 
 
@@ -37,7 +36,7 @@ def test_several_columns_equal_the_formula():
     gradient = torch.randn(4, 6, generator=generator, dtype=torch.float64)
     inner = torch.linalg.inv(columns.T @ columns + 0.1 * torch.eye(3))
     expected = gradient @ (torch.eye(6) - columns @ inner @ columns.T)
-    torch.testing.assert_close(without_directions(gradient, columns, 0.1), expected)
+    torch.testing.assert_close(_mla.without_directions(gradient, columns, 0.1), expected)
 
 
 def test_weighing_by_certainty_by_hand():
@@ -57,7 +56,7 @@ def test_weighing_by_certainty_by_hand():
 def test_mean_embedding_is_of_the_rows_that_have_the_modality():
     h = torch.tensor([[1.0, 2], [3, 4], [1e30, 1e30]])
     here = torch.tensor([True, True, False])
-    assert mean_embedding(h, torch.tensor([1.0, 3, 5]), here).tolist() == [2.5, 3.5]
+    assert _mla.mean_embedding(h, torch.tensor([1.0, 3, 5]), here).tolist() == [2.5, 3.5]
 
 
 def test_one_modality_is_plain_training():

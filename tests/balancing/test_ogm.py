@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sk_mmbalance.balancing import OGM
-from sk_mmbalance.balancing._evidence import credits_of
-from sk_mmbalance.balancing._ogm import dominance, noise_like, slowing
+from sk_mmbalance.balancing import OGM, _ogm
 from sk_mmbalance.networks import ClassLoss
 
 from .conftest import blobs, fit, same_weights
@@ -23,29 +21,29 @@ def rounded(values):
 
 
 def test_two_modalities_by_hand():
-    scores, ratios = dominance(credits_of(CE, {"a": A, "v": V}, Y))
+    scores, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": V}, Y))
     assert rounded(scores) == [0.6816, 0.3630]
     assert round(ratios[0].item(), 4) == 1.8777
     for alpha, expected in ((0.1, 0.8144), (0.3, 0.4896), (0.8, 0.0945)):
-        assert rounded(slowing(ratios, alpha)) == [expected, 1.0]
+        assert rounded(_ogm.slowing(ratios, alpha)) == [expected, 1.0]
 
 
 def test_weights_by_hand():
     weight = torch.tensor([2.0, 1.0], dtype=torch.float64)
-    scores, _ = dominance(credits_of(CE, {"a": A, "v": V}, Y), weight=weight)
+    scores, _ = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": V}, Y), weight=weight)
     assert rounded(scores) == [0.7167, 0.3926]
 
 
 def test_three_modalities_by_hand():
-    scores, ratios = dominance(credits_of(CE, {"a": A, "t": T, "v": V}, Y))
+    scores, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "t": T, "v": V}, Y))
     assert round(scores[1].item(), 4) == 0.4995
     assert rounded(ratios) == [1.6211, 1.0544, 0.6296]
-    assert rounded(slowing(ratios, 0.3)) == [0.5487, 0.6938, 1.0]
+    assert rounded(_ogm.slowing(ratios, 0.3)) == [0.5487, 0.6938, 1.0]
 
 
 def test_equal_modalities_are_left_alone():
-    _, ratios = dominance(credits_of(CE, {"a": A, "v": A}, Y))
-    assert slowing(ratios, 0.8).tolist() == [1, 1]
+    _, ratios = _ogm.dominance(_ogm.credits_of(CE, {"a": A, "v": A}, Y))
+    assert _ogm.slowing(ratios, 0.8).tolist() == [1, 1]
 
 
 def naive(credits, present, weight, alpha):
@@ -73,16 +71,16 @@ def test_factors_equal_a_naive_loop(n_modalities, seed):
     if seed == 0:
         present[:, 0] = False
     weight = rng.integers(1, 4, 9).astype(float)
-    _, ratios = dominance(*(torch.from_numpy(each) for each in (credits, present, weight)))
-    np.testing.assert_allclose(slowing(ratios, 0.4), naive(credits, present, weight, 0.4))
+    _, ratios = _ogm.dominance(*(torch.from_numpy(each) for each in (credits, present, weight)))
+    np.testing.assert_allclose(_ogm.slowing(ratios, 0.4), naive(credits, present, weight, 0.4))
 
 
 def test_noise_has_the_spread_of_the_gradient():
     gradient = 3 * torch.randn(100, 100, generator=torch.Generator().manual_seed(0))
-    noise = noise_like(gradient, torch.Generator().manual_seed(1))
+    noise = _ogm.noise_like(gradient, torch.Generator().manual_seed(1))
     assert noise.std().item() == pytest.approx(3, rel=0.03)
     assert abs(noise.mean().item()) < 0.1
-    assert not noise_like(torch.zeros(3, 3), torch.Generator()).any()
+    assert not _ogm.noise_like(torch.zeros(3, 3), torch.Generator()).any()
 
 
 @pytest.mark.parametrize("scale", ["gradient", "step"])

@@ -8,8 +8,7 @@ import torch
 from sklearn.base import clone
 
 from sk_mmbalance import MultimodalClassifier
-from sk_mmbalance.balancing import UMT
-from sk_mmbalance.balancing._umt import distances, divergences
+from sk_mmbalance.balancing import UMT, _umt
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 
@@ -18,15 +17,15 @@ B = torch.tensor([[0.0, 0, 1], [0, 0.5, 0]], dtype=torch.float64)
 
 
 def test_distance_by_hand():
-    assert distances(torch.tensor([[1.0, 2]]), torch.tensor([[0.0, 4]])).tolist() == [2.5]
+    assert _umt.distances(torch.tensor([[1.0, 2]]), torch.tensor([[0.0, 4]])).tolist() == [2.5]
 
 
 def test_divergence_by_hand():
     fused = (A + B) / 2
-    found = [divergences(teacher, fused, 1.0).mean().item() for teacher in (A, B)]
+    found = [_umt.divergences(teacher, fused, 1.0).mean().item() for teacher in (A, B)]
     assert [round(value, 6) for value in found] == [0.091083, 0.106362]
-    hot = divergences(A, fused, 2.0)
-    torch.testing.assert_close(hot, 4 * divergences(A / 2, fused / 2, 1.0))
+    hot = _umt.divergences(A, fused, 2.0)
+    torch.testing.assert_close(hot, 4 * _umt.divergences(A / 2, fused / 2, 1.0))
 
 
 @pytest.mark.parametrize("params", [{}, {"dropout": 0.3}, {"optimizer": "sgd"}])

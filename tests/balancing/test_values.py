@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sk_mmbalance import (
@@ -21,11 +22,17 @@ from sk_mmbalance import (
     balancing,
 )
 from sk_mmbalance.balancing import (
+    AGM,
     MLA,
     OGM,
+    PMR,
     UMT,
     Balancing,
     DataRemixing,
+    Independent,
+    MMCosine,
+    MMPareto,
+    ModalityDropout,
     NegativeLearning,
     SustainedBoosting,
 )
@@ -35,10 +42,16 @@ from .._checks import assert_all_checks_pass
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 
 VALUES = {
+    "AGM": AGM(),
     "DataRemixing": DataRemixing(start_epoch=1),
+    "Independent": Independent(),
     "MLA": MLA(),
+    "MMCosine": MMCosine(),
+    "MMPareto": MMPareto(),
+    "ModalityDropout": ModalityDropout(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
+    "PMR": PMR(),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
 }
@@ -133,6 +146,8 @@ def test_weight_two_equals_the_row_twice_in_one_batch(value):
     value = clone(value)
     if isinstance(value, OGM):
         value.set_params(noise=False)  # drawn anew for another batch
+    if isinstance(value, ModalityDropout):
+        value.set_params(rate={"face": 1.0})  # the rows of another batch lose others
     X, y = blobs(n=40)
     settings = {"batch_size": 200, "max_epochs": 3}
     weight = np.where(np.arange(40) % 3 == 0, 2.0, 1.0)
@@ -292,6 +307,18 @@ def test_auto_is_what_the_method_asks_for_and_the_plain_default_without():
     assert same_weights(fit(value, X, y), fit(value, X, y, fusion="late", unimodal_weight=1.0))
 
 
+@every_value
+def test_tag_of_several_labels_is_that_of_the_method(value):
+    X, y = blobs(n=60)
+    clf = MultimodalClassifier(**FAST, balancing=value)
+    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
+    if get_tags(clf).classifier_tags.multi_label:
+        assert clf.fit(X, labels).predict(X).shape == (60, 2)
+    else:
+        with pytest.raises(ValueError, match="`y` holds labels"):
+            clf.fit(X, labels)
+
+
 def test_federated_estimators_take_no_method():
     assert "balancing" not in FedAvgClassifier().get_params()
     assert "remix_after" not in FedAvgClassifier().get_params()
@@ -305,8 +332,8 @@ QUICK = {"hidden_layer_sizes": (8,), "embedding_dim": 8, "max_epochs": 30, "batc
 class Halves(MultimodalClassifier):
     """Takes the first half of a flat table's columns for one modality, the rest for another."""
 
-    def _read_modalities(self, X, *, reset, accept_sparse=False, keep_all_missing=False):
-        spec = None if reset else self._input_spec
+    def _read_modalities(self, X, *, reset, accept_sparse=False, spec=None, **options):
+        spec = self._input_spec if spec is None and not reset else spec
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         blocks = None
         if len(shape) == 2 and shape[1] > 1:
@@ -322,16 +349,23 @@ class Halves(MultimodalClassifier):
             modalities=blocks,
             missing=self.missing,
             accept_sparse=accept_sparse,
+            **options,
         )
 
 
+PRESET = {"DataRemixing", "NegativeLearning", "SustainedBoosting"}  # checked as estimators
+CHECKED = pytest.mark.parametrize(
+    "value", [value for name, value in VALUES.items() if name not in PRESET], ids=repr
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("value", [OGM(), MLA(), UMT()])
+@CHECKED
 def test_all_checks_of_scikit_learn_pass(value):
     assert_all_checks_pass(MultimodalClassifier(**QUICK, lr=0.02, balancing=value))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", [OGM(), MLA(), UMT()])
+@CHECKED
 def test_all_checks_of_scikit_learn_pass_where_the_method_acts(value):
     assert_all_checks_pass(Halves(**QUICK, lr=0.02, balancing=value))

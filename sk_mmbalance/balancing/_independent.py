@@ -1,0 +1,71 @@
+"""`Independent`: a network per modality, and the mean of what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..networks import Batch, MultimodalOutput, mean_criterion
+from ._base import Balancing
+from ._protocol import Net
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Independent(Balancing):
+    """Independent networks: each modality learns by its own loss alone, and logits are averaged.
+
+    No modality can starve another, for none knows of another: the simplest remedy there is, and a
+    baseline that every balancing method should be held to.
+
+    Its control is the same network, trained by the loss of the mean.
+
+    Notes
+    -----
+    The fusion is "late", with weights of the modalities if given (`fusion_weights`), and there is
+    no loss of the fused prediction (``unimodal_weight="auto"`` or 0). Each modality's loss is the
+    mean over the rows of a batch that have it. Networks share batches, learning rate, and the epoch
+    that early stopping, which watches the fused prediction, goes back to; `LateFusionClassifier`
+    trains estimators apart in everything. Any kind of target and any number of modalities will do;
+    with one modality this is plain training. Remixed batches have the losses of remixing.
+
+    Examples
+    --------
+    >>> from sk_mmbalance import MultimodalClassifier
+    >>> from sk_mmbalance.balancing import Independent
+    >>> from sk_mmbalance.datasets import load_digits_views
+    >>> X, y = load_digits_views(return_X_y=True)
+    >>> clf = MultimodalClassifier(balancing=Independent(), max_epochs=5, random_state=0)
+    >>> bool(clf.fit(X[:900], y[:900]).score(X[900:], y[900:]) > 0.7)
+    True
+    """
+
+    _fusion: ClassVar[str] = "late"
+    _fusions: ClassVar[frozenset[str] | None] = frozenset({"late"})
+    _unimodal_weight: ClassVar[float] = 0.0
+    _other_unimodal_weights: ClassVar[str] = "none"
+
+    def needs_own_logits(self, net: Net) -> bool:
+        """They are all that is trained."""
+        return True
+
+    def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
+        """The sum of the modalities' losses, in place of the fused one."""
+        X, y = batch
+        weight, present = X.get("weight"), X.get("present")
+        losses = []
+        for name, z in output.unimodal.items():
+            if present is None:
+                losses.append(mean_criterion(net.criterion_, z, y, weight))
+            else:
+                losses.append(mean_over(net.criterion_(z, y), weight, present[name]))
+        return torch.stack(losses).sum()
+
+
+def mean_over(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
+    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here`; 0 where there are none."""
+    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
+    total = share.sum()
+    return (share * torch.where(here, losses, 0)).sum() / torch.where(total > 0, total, 1)
