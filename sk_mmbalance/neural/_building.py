@@ -22,7 +22,7 @@ from ..networks import (
 )
 from ._progress import EpochBar
 from ._training import TrainingPlan, checked_net_params, optimizer_settings, schedule_callback
-from .net import MultimodalNet
+from ._net import MultimodalNet
 
 
 class NetBuilding:
