@@ -20,9 +20,9 @@ from ..networks import (
     make_fusion,
     not_ours,
 )
+from ._net import MultimodalNet
 from ._progress import EpochBar
 from ._training import TrainingPlan, checked_net_params, optimizer_settings, schedule_callback
-from ._net import MultimodalNet
 
 
 class NetBuilding:
