@@ -380,7 +380,7 @@ def read_partly_known_numbers(
 
 def _read_labels(y: Any, n_samples: int) -> np.ndarray:
     """One column of class labels."""
-    shape = np.shape(y)  # y may be anything that becomes an array
+    shape = np.asarray(y).shape  # y may be anything that becomes an array
     if len(shape) == 2 and shape[1] > 1:
         _read_several(y, n_samples, (CLASSES,))
     labels = read_column(y, "y", "label", n_samples)
