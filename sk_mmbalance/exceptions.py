@@ -35,3 +35,7 @@ class NoUpdateWarning(UserWarning):
 
 class BaselineWarning(UserWarning):
     """A simpler model scores better than the estimator that is looked at."""
+
+
+class LimitWarning(UserWarning):
+    """A limit on an error rate is finer than the rows at hand can show."""

@@ -1,5 +1,6 @@
 """What all estimators share: training rows, what `y` is, folds, and what `fit` remembers."""
 
+from ._column import read_column
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
 from ._folds import Fold, cut_folds
 from ._held import read_held_rows, read_own_modalities
@@ -19,7 +20,7 @@ from ._target import (
     read_partly_known_numbers,
     read_target,
 )
-from ._weights import first_tags, read_weights, weight_params
+from ._weights import first_tags, read_weight_numbers, read_weights, weight_params
 
 __all__ = [
     "CLASSES",
@@ -40,12 +41,14 @@ __all__ = [
     "cut_folds",
     "first_tags",
     "hold_out",
+    "read_column",
     "read_groups",
     "read_held_rows",
     "read_own_modalities",
     "read_partly_known",
     "read_partly_known_numbers",
     "read_target",
+    "read_weight_numbers",
     "read_weights",
     "warn_if_unscaled",
     "weight_params",

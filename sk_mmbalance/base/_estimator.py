@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities, InputSpec, check_modalities
+from ._column import read_column
 from ._rows import TrainingRows, read_groups
 from ._target import (
     CLASSES,
@@ -182,10 +183,12 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
                 "`classes` must be given in the first call of partial_fit: later rows may bring "
                 "labels that these rows do not have."
             )
-        known = self.classes_ if continued else np.unique(classes)
-        if classes is not None and not np.array_equal(np.unique(classes), known):
+        if classes is not None:
+            classes = np.unique(read_column(classes, "classes", "label", remedy="Leave them out."))
+        known = self.classes_ if continued else classes
+        if classes is not None and not np.array_equal(classes, known):
             raise ValueError(
-                f"`classes` is {np.unique(classes).tolist()}, but the first call of partial_fit "
+                f"`classes` is {classes.tolist()}, but the first call of partial_fit "
                 f"had {known.tolist()}."
             )
         if len(known) < 2:

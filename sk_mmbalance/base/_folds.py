@@ -8,8 +8,8 @@ A number of folds
 
 A class that has fewer rows than there are folds is not tested in some of them, and one that has a
 single row, or a single group, is not trained on in one: who fits a model there gives such a class
-its prior. What a user gives instead, a splitter or the splits themselves, is taken as it is,
-repeated rows included.
+its prior. Folds in which most of the rows that are tested are of such a class are refused. What a
+user gives instead, a splitter or the splits themselves, is taken as it is, repeated rows included.
 """
 
 from __future__ import annotations

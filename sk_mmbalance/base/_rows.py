@@ -7,12 +7,15 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import column_or_1d
 
 from ..modalities import CheckedModalities
+from ._column import read_column
 from ._folds import Fold, cut_folds, is_number, numbers_rows_itself
 from ._hold_out import hold_out
-from ._target import Target
+from ._target import ClassTarget, Target
+
+#: Largest share of tested rows whose class their fold may lack.
+_MOST_UNSEEN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,8 @@ class TrainingRows:
         the rows as the user gave them; those of weight 0 are left out, repeats stay.
         """
         if is_number(cv) or not numbers_rows_itself(cv):
-            return cut_folds(cv, len(self), self._strata(), self.groups)
+            folds = cut_folds(cv, len(self), self._strata(), self.groups)
+            return self._with_classes_to_train_on(folds)
         position = np.full(self.n_given, -1)
         position[self.given] = np.arange(len(self))
         folds = []
@@ -146,7 +150,7 @@ class TrainingRows:
                 "`cv` has no split with a row to train on and one to test on among the rows of "
                 "positive `sample_weight`."
             )
-        return folds
+        return self._with_classes_to_train_on(folds)
 
     def hold_out(self, fraction: Any, seed: int) -> Fold:
         """Rows to train on and a share of the rows to hold out, drawn by `seed`.
@@ -160,6 +164,29 @@ class TrainingRows:
         strata = np.zeros(len(self), dtype=np.intp) if strata is None else strata
         return hold_out(strata, self.groups, float(fraction), seed)
 
+    def _with_classes_to_train_on(self, folds: list[Fold]) -> list[Fold]:
+        """The folds, unless most rows are tested by models that never saw their class.
+
+        A rare class that a fold lacks gets its prior there, see `_folds`. Where that befalls most
+        rows, out-of-fold scores say nothing, and what is built on them is ruined.
+        """
+        if not isinstance(self.target, ClassTarget):
+            return folds
+        unseen, tested, classes = 0, 0, set()
+        for train, test in folds:
+            truth = self.y[test][self.y[test] >= 0]
+            strange = truth[~np.isin(truth, self.y[train])]
+            unseen, tested = unseen + len(strange), tested + len(truth)
+            classes.update(self.target.labels(np.unique(strange)).tolist())
+        if unseen <= _MOST_UNSEEN * tested:
+            return folds
+        cause = "`cv`" if self.groups is None else "`cv` and `groups`"
+        raise ValueError(
+            f"{cause} cut folds in which {unseen} of {tested} tested rows are of a class that the "
+            f"fold does not train on: {sorted(classes)}. Pass a splitter that spreads classes, as "
+            "StratifiedKFold(shuffle=True), or groups that hold several classes each."
+        )
+
     def _strata(self) -> np.ndarray | None:
         return self.target.strata(self.y)
 
@@ -170,10 +197,13 @@ def cut(value: Any, rows: np.ndarray, n_samples: int) -> Any:
 
 
 def read_groups(groups: Any, n_samples: int) -> np.ndarray | None:
-    """Check `groups`, one value per sample."""
+    """Check `groups`: one known value per sample, all of one kind."""
     if groups is None:
         return None
-    groups = column_or_1d(groups)
-    if len(groups) != n_samples:
-        raise ValueError(f"`groups` has {len(groups)} values for {n_samples} samples in `X`.")
-    return groups
+    return read_column(
+        groups,
+        "groups",
+        "group",
+        n_samples,
+        "Leave these rows out, or give each a group of its own.",
+    )

@@ -18,8 +18,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit, softmax
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from ._column import as_column, is_unknown, of_one_kind, read_column, refuse_unknown
 
 #: All kinds of targets, by their names.
 CLASSES, LABELS, NUMBERS = "classes", "labels", "numbers"
@@ -90,11 +92,11 @@ class ClassTarget(Target):
     def encode(self, y: Any, n_samples: int) -> np.ndarray:
         """Positions of the labels among the classes."""
         y = _read_labels(y, n_samples)
-        unknown = np.setdiff1d(y, self.classes)
-        if len(unknown):
+        known = set(self.classes.tolist())  # no sorting: text may stand where numbers are known
+        foreign = [label for label in np.unique(y).tolist() if label not in known]
+        if foreign:
             raise ValueError(
-                f"`y` has labels {unknown.tolist()} that are not among the classes "
-                f"{self.classes.tolist()}."
+                f"`y` has labels {foreign} that are not among the classes {self.classes.tolist()}."
             )
         return np.searchsorted(self.classes, y)
 
@@ -325,17 +327,21 @@ def read_partly_known(
         target, codes = read_target(y, n_samples, (CLASSES,), owner)
         assert isinstance(target, ClassTarget)
         return target, codes
-    y = column_or_1d(y, warn=True)
-    _refuse_other_length(y, n_samples, "labels")
-    is_nan = isinstance(marker, float | np.floating) and np.isnan(marker)
-    labelled = y == y if is_nan else np.asarray(y != marker)  # only NaN differs from itself
-    labelled = np.broadcast_to(labelled, y.shape).astype(bool)
+    column = as_column(y, "y")
+    _refuse_other_length(column, n_samples, "labels")
+    lacking = is_unknown(column, y)
+    if _is_nothing(marker):
+        labelled = ~lacking
+    else:
+        refuse_unknown(column, lacking, "y", "label", _mark_rows(marker))
+        labelled = np.broadcast_to(np.asarray(column != marker), column.shape).astype(bool)
     if not labelled.any():
         raise ValueError(
             f"`y` must have labelled rows; all {n_samples} are `unlabeled_label` ({marker!r})."
         )
     # what an object array holds beside the marker may be numbers, or strings
-    known = np.array(y[labelled].tolist()) if y.dtype == object else y[labelled]
+    known = of_one_kind(column[labelled], "y")
+    known = np.array(known.tolist()) if known.dtype == object else known
     found = np.unique(known)
     if len(found) < 2 and not labelled.all():
         raise ValueError(
@@ -358,7 +364,7 @@ def read_partly_known_numbers(
         target, numbers = read_target(y, n_samples, (NUMBERS,), owner)
         assert isinstance(target, NumberTarget)
         return target, numbers
-    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
+    y = _as_numbers(y)
     _refuse_other_length(y, n_samples, "values")
     numbers = y.reshape(n_samples, -1)
     marked = np.isnan(numbers) if np.isnan(marker) else numbers == marker
@@ -377,19 +383,18 @@ def _read_labels(y: Any, n_samples: int) -> np.ndarray:
     shape = np.asarray(y).shape  # y may be anything that becomes an array
     if len(shape) == 2 and shape[1] > 1:
         _read_several(y, n_samples, (CLASSES,))
-    y = column_or_1d(y, warn=True)
-    if y.dtype == object and (lacking := int(sum(label is None for label in y))):
-        raise ValueError(
-            f"`y` has no label (None) in {lacking} of {len(y)} rows. Leave these rows out."
-        )
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    _refuse_other_length(y, n_samples, "labels")
-    return y
+    labels = read_column(y, "y", "label", n_samples)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ValueError(f"`y` must hold class labels, numbers or text. {error}") from error
+    return labels
 
 
 def _read_several(y: Any, n_samples: int, kinds: Collection[str]) -> tuple[Target, np.ndarray]:
     """Several columns: labels, if the estimator takes them."""
+    if not issparse(y):
+        refuse_unknown(np.asarray(y), is_unknown(np.asarray(y), y), "y", "label")
     kind = type_of_target(y, input_name="y")
     shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if LABELS in kinds and kind == "multilabel-indicator":
@@ -408,6 +413,8 @@ def _read_several(y: Any, n_samples: int, kinds: Collection[str]) -> tuple[Targe
 
 def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Finite numbers, float64, in one or two dimensions."""
+    y = _as_numbers(y)
+    refuse_unknown(y, np.isnan(y), "y", "number")
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim > 2:
         raise ValueError(f"`y` must have one or two dimensions; got shape {y.shape}.")
@@ -415,6 +422,29 @@ def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
         y = column_or_1d(y, warn=True)
     _refuse_other_length(y, n_samples, "values")
     return y
+
+
+def _as_numbers(y: Any) -> np.ndarray:
+    """float64, NaN where a value is unknown."""
+    given = np.asarray(y)
+    if not given.ndim or issparse(y):
+        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")  # says what it is
+    unknown = is_unknown(given, y)
+    if unknown.any():
+        given = np.where(unknown, np.nan, given)
+    try:
+        return given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`y` must hold numbers, for this is a regressor. {error}") from error
+
+
+def _is_nothing(marker: Any) -> bool:
+    """Whether what marks rows without label is itself no value: NaN, NaT or NA."""
+    return bool(is_unknown(np.array([marker], dtype=object))[0])
+
+
+def _mark_rows(marker: Any) -> str:
+    return f"Leave these rows out, or mark them as unlabelled, by {marker!r}."
 
 
 def _dense(y: Any) -> np.ndarray:

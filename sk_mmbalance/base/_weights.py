@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._sklearn import BaseSearchCV, check_sample_weight
 from ..modalities import CheckedModalities
+from ._column import is_unknown, refuse_unknown
 from ._target import ClassTarget, Target
 
 
@@ -35,7 +36,9 @@ def read_weights(
             f"`sample_weight` must have one weight a row, shape ({checked.n_samples},); got "
             f"shape {shape}."
         )
-    if sample_weight is not None and not np.asarray(sample_weight).any():
+    if shape:
+        sample_weight = read_weight_numbers(sample_weight)
+    if sample_weight is not None and not np.any(sample_weight):
         raise ValueError("`sample_weight` is zero for every sample; at least one must be positive.")
     dtype = np.result_type(np.float32, *(a.dtype for a in checked.arrays.values()))
     weights = check_sample_weight(
@@ -63,6 +66,27 @@ def read_weights(
     if not weights.any():
         raise ValueError("`class_weight` and `sample_weight` leave no row with a positive weight.")
     return weights
+
+
+def read_weight_numbers(sample_weight: Any) -> np.ndarray:
+    """Weights of rows as they came, which must be known, finite numbers."""
+    given = np.asarray(sample_weight)
+    refuse_unknown(
+        given,
+        is_unknown(given, sample_weight),
+        "sample_weight",
+        "weight",
+        "Leave these rows out, or give them weight 0.",
+    )
+    must = "`sample_weight` must hold finite numbers of at least 0; got"
+    if given.dtype.kind not in "biuf":
+        try:
+            given = given.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{must} values of type {given.dtype}: {error}.") from error
+    for wrong in given[~np.isfinite(given)][:1]:
+        raise ValueError(f"{must} {wrong}. Give such rows weight 0, or leave them out.")
+    return given
 
 
 def _refuse_bad_class_weight(class_weight: Any) -> None:

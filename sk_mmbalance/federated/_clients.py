@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
 
 from .. import networks
-from ..base import TrainingRows
+from ..base import TrainingRows, read_column
 from ._task import Task
 
 
@@ -18,11 +17,13 @@ def read_clients(clients: Any, n_samples: int) -> np.ndarray:
     """Client of each row; one client where none are given."""
     if clients is None:
         return np.zeros(n_samples, dtype=int)
-    clients = column_or_1d(clients)
-    if len(clients) != n_samples:
-        raise ValueError(f"`clients` has {len(clients)} values for {n_samples} samples in `X`.")
-    assert_all_finite(clients, input_name="clients")
-    return clients
+    return read_column(
+        clients,
+        "clients",
+        "client",
+        n_samples,
+        "Leave these rows out, or name a client of their own for them.",
+    )
 
 
 def shares_of(

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 
+from ..base import read_column
 from ..modalities import Modalities, name_modalities
 
 #: A client that holds more than this times its even share gets no more rows.
@@ -52,7 +53,7 @@ def dirichlet_clients(
     >>> int(np.bincount(clients).min()) >= 2
     True
     """
-    y = column_or_1d(y)
+    y = read_column(y, "y", "label")
     if n_clients < 1 or n_clients * min_rows > len(y):
         raise ValueError(
             f"`n_clients` must be at least 1 and leave `min_rows` rows for each; got {n_clients} "
@@ -112,7 +113,9 @@ def group_clients(groups: Any, n_clients: int | None = None) -> np.ndarray:
     >>> group_clients(["ann", "bob", "ann", "eve", "eve", "eve"], n_clients=2).tolist()
     [1, 1, 1, 0, 0, 0]
     """
-    _, codes, sizes = np.unique(column_or_1d(groups), return_inverse=True, return_counts=True)
+    _, codes, sizes = np.unique(
+        read_column(groups, "groups", "group"), return_inverse=True, return_counts=True
+    )
     if n_clients is None:
         return codes
     if not 1 <= n_clients <= len(sizes):
@@ -172,7 +175,7 @@ def lacking_modalities(
             f"{n_lacking}."
         )
     rng = check_random_state(random_state)
-    ids = np.unique(column_or_1d(clients))
+    ids = np.unique(read_column(clients, "clients", "client"))
     order = rng.permutation(len(ids))
     turns = rng.permutation(len(names))
     n_complete = int(complete * len(ids))
@@ -208,7 +211,7 @@ def without_modalities(X: Any, clients: Any, lacking: Mapping[Any, Iterable[str]
     [[3.0], [nan]]
     """
     values = {name: np.asarray(value) for name, value in name_modalities(X)[0].items()}
-    clients = column_or_1d(clients)
+    clients = read_column(clients, "clients", "client")
     unknown = sorted({name for gone in lacking.values() for name in gone} - set(values))
     if unknown:
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..base import read_groups
+from ..base import read_groups, read_weight_numbers
 from ._input import GivenInput, read_input, take_rows
 from ._outputs import Prior, RemovedOutputs
 from ._removal import REMOVALS, Removal
@@ -286,7 +286,7 @@ def _read_targets(y: Any, n_samples: int) -> np.ndarray:
 def _read_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=float)
+    weights = read_weight_numbers(sample_weight).astype(float)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"`sample_weight` must have one weight a row, shape ({n_samples},); got shape "

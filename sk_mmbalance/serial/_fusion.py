@@ -16,6 +16,7 @@ from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
 from ._fitting import out_of_fold_scores, scores_of, stage_router, with_params
+from ._limits import effective_rows, upper_bound
 from ._order import Order, best_order
 from ._policy import policy_for
 from ._rates import Rates, empirical_rates, predicted_rates
@@ -64,7 +65,12 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         Highest mean cost per row on the tuning scores; a limit in every mode, if given.
     max_far, max_frr : float, default=None
         Highest false acceptance and rejection rate on the tuning scores (two classes; acceptance
-        means ``classes_[1]``); limits in every mode, if given.
+        means ``classes_[1]``); limits in every mode, if given. A limit that is finer than the rows
+        of that class can show (about 3 / n at 95 %) is warned of.
+    limit : {"estimate", "bound"}, default="estimate"
+        What `max_far` and `max_frr` limit: the rate as it is counted on the tuning scores, or the
+        upper confidence bound of it (Clopper-Pearson [2]_, one-sided, 95 %), so that what was
+        counted vouches for the limit. With weights rows count as ``(sum w)^2 / sum w^2`` of them.
     w_far, w_frr : float, default=None
         Weights of the two rates in the error. None: the shares of the classes, which makes the
         error the misclassification rate.
@@ -118,6 +124,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         Mean cost per row and error rate on the tuning scores (NaN without tuning).
     empirical_far_, empirical_frr_ : float
         Error rate of ``classes_[0]`` and ``classes_[1]`` on the tuning scores (two classes).
+    far_bound_, frr_bound_ : float
+        Upper confidence bounds of these two rates, as `limit` has them.
     predicted_far_, predicted_frr_ : float
         The same as the model of independent stages predicts it.
     predicted_cost_, predicted_error_ : float
@@ -131,7 +139,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     Raises
     ------
     ValueError
-        If limits cannot be met on the tuning scores, or parameters do not fit together.
+        If limits cannot be met on the tuning scores, or with ``limit="bound"`` not by any counted
+        rate of so few rows, or parameters do not fit together.
     TypeError
         If a stage's classifier gives no scores, or does not take the `sample_weight` given.
 
@@ -153,6 +162,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     ----------
     .. [1] G. L. Marcialis, P. Mastinu, F. Roli, "Serial fusion of multi-modal biometric systems",
        IEEE Workshop on Biometric Measurements and Systems (BIOMS), 2010.
+    .. [2] C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in
+       the case of the binomial", Biometrika 26, 1934.
 
     Examples
     --------
@@ -178,6 +189,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         budget: float | None = None,
         max_far: float | None = None,
         max_frr: float | None = None,
+        limit: str = "estimate",
         w_far: float | None = None,
         w_frr: float | None = None,
         accumulate: bool = False,
@@ -199,6 +211,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         self.budget = budget
         self.max_far = max_far
         self.max_frr = max_frr
+        self.limit = limit
         self.w_far = w_far
         self.w_frr = w_frr
         self.accumulate = accumulate
@@ -345,6 +358,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             ran = None
         else:
             thresholds, _ = tune(chain, tuning)
+            tuning.warn_of_limits(chain, stacklevel=3)
             outcome = chain.play(thresholds)
             counted, model = empirical_rates(chain, outcome), predicted_rates(chain, thresholds)
             ran = outcome.ran
@@ -393,6 +407,16 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         return self._rate_of(0, 1, "empirical_frr_")
 
     @property
+    def far_bound_(self) -> float:
+        """Upper confidence bound of the false acceptance rate."""
+        return self._bound_of(0, "far_bound_")
+
+    @property
+    def frr_bound_(self) -> float:
+        """Upper confidence bound of the false rejection rate."""
+        return self._bound_of(1, "frr_bound_")
+
+    @property
     def predicted_far_(self) -> float:
         """False acceptance rate if stages were independent."""
         return self._rate_of(1, 0, "predicted_far_")
@@ -410,6 +434,12 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
                 "fit on two classes."
             )
         return float(rates[which].by_class[side])
+
+    def _bound_of(self, side: int, name: str) -> float:
+        rate, chain = self._rate_of(0, side, name), self._tuning_scores
+        if chain is None:
+            return np.nan
+        return upper_bound(rate, effective_rows(chain.weights[chain.codes == side]))
 
     # -- reading parameters --------------------------------------------------------------------
 

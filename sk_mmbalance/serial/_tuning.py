@@ -11,6 +11,7 @@ import numpy as np
 
 from ._chain import ChainScores, Thresholds
 from ._criterion import Criterion, make_criterion
+from ._limits import BOUND, ESTIMATE, bounded, warn_if_too_fine
 from ._policy import HALF, BandPolicy
 from ._search import find_thresholds
 
@@ -30,6 +31,7 @@ class Tuning:
     w_far: float | None = None
     w_frr: float | None = None
     n_grid: int = 60
+    limit: str = ESTIMATE
 
     @property
     def is_searched(self) -> bool:
@@ -49,6 +51,8 @@ class Tuning:
                 f"`thresholds` must be one of {[*_SEARCHED, *_NAMED]} or a list with the threshold "
                 f"of each stage; got {self.thresholds!r}."
             )
+        if self.limit not in (ESTIMATE, BOUND):
+            raise ValueError(f"`limit` must be one of {[ESTIMATE, BOUND]}; got {self.limit!r}.")
         check_number("price", self.price, 0.0, np.inf)
         for name in ("budget", "max_far", "max_frr", "w_far", "w_frr"):
             value = getattr(self, name)
@@ -75,6 +79,9 @@ class Tuning:
 
     def criterion(self, chain: ChainScores) -> Criterion:
         """What is minimised."""
+        limits = {name: limit for name, limit, _, _ in self._limits(chain)}
+        if self.limit == BOUND:
+            limits = {each[0]: bounded(*each) for each in self._limits(chain)}
         return make_criterion(
             str(self.thresholds),
             chain.codes,
@@ -82,11 +89,24 @@ class Tuning:
             chain.scores.shape[2],
             price=self.price,
             budget=self.budget,
-            max_far=self.max_far,
-            max_frr=self.max_frr,
             w_far=self.w_far,
             w_frr=self.w_frr,
+            **limits,
         )
+
+    def warn_of_limits(self, chain: ChainScores, stacklevel: int) -> None:
+        """Warn of limits that the rows of `chain` cannot vouch for."""
+        if self.is_searched and self.limit == ESTIMATE:
+            for each in self._limits(chain):
+                warn_if_too_fine(*each, stacklevel=stacklevel + 1)
+
+    def _limits(self, chain: ChainScores) -> list[tuple[str, float | None, np.ndarray, str]]:
+        """Name and value of each limit of two classes, and the rows that it is about."""
+        given = (("max_far", self.max_far), ("max_frr", self.max_frr))
+        return [
+            (name, value, chain.weights[chain.codes == c], f"`classes_[{c}]`")
+            for c, (name, value) in enumerate(given)
+        ]
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> None:

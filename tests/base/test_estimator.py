@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from sk_mmbalance import (
     CMSFedClassifier,
@@ -138,7 +139,34 @@ BAD_FITS = {
     ),
     "short labels": (lambda X, y: (X, y[:7], {}), "`y` has 7 labels for 60 samples"),
     "no labels": (lambda X, y: (X, None, {}), "requires y to be passed"),
-    "NaN label": (lambda X, y: (X, np.where(y == 0, np.nan, y), {}), "Input y contains NaN"),
+    "NaN label": (
+        lambda X, y: (X, np.where(y == 0, np.nan, y), {}),
+        r"`y` has no label \(nan\) in \d+ of 60 rows",
+    ),
+    "labels of two kinds": (
+        lambda X, y: (X, np.array([1, "a"] * 30, dtype=object), {}),
+        "`y` must hold values of one kind, numbers or text; got numbers beside text",
+    ),
+    "a list of labels of two kinds": (
+        lambda X, y: (X, [1, "a"] * 30, {}),
+        "`y` must hold values of one kind",
+    ),
+    "labels that float64 cannot tell apart": (
+        lambda X, y: (X, y + 2.0**53, {}),
+        r"`y` has numbers of 2\*\*53 and more as float64",
+    ),
+    "NaN weights": (
+        lambda X, y: (X, y, {"sample_weight": np.where(y == 0, np.nan, 1.0)}),
+        r"`sample_weight` has no weight \(nan\) in \d+ of 60 rows.* weight 0",
+    ),
+    "infinite weights": (
+        lambda X, y: (X, y, {"sample_weight": np.where(y == 0, np.inf, 1.0)}),
+        "`sample_weight` must hold finite numbers of at least 0; got inf",
+    ),
+    "weights of text": (
+        lambda X, y: (X, y, {"sample_weight": ["heavy"] * 60}),
+        "`sample_weight` must hold finite numbers of at least 0; got",
+    ),
     "label None": (
         lambda X, y: (X, np.where(np.arange(60) < 2, None, "ab"), {}),
         r"`y` has no label \(None\) in 2 of 60 rows",
@@ -186,6 +214,25 @@ def test_bad_input_of_fit_is_refused_and_leaves_nothing(classifier, spoil, messa
     with pytest.raises((ValueError, TypeError), match=message):
         model.fit(X, y, **params)
     assert not [name for name in vars(model) if name.endswith("_")]
+
+
+BAD_GROUPS = {
+    "None": ([None] * 60, r"`groups` has no group \(None\) in 60 of 60 rows.* of its own"),
+    "NaN": ([1.0, 2.0, np.nan] * 20, r"`groups` has no group \(nan\) in 20 of 60 rows"),
+    "of two kinds": ([1, "a"] * 30, "`groups` must hold values of one kind.*numbers beside text"),
+    "inexact": (2.0**53 + np.arange(60), r"`groups` has numbers of 2\*\*53 and more"),
+    "several columns": (np.ones((60, 2)), r"`groups` must be one column; got shape \(60, 2\)"),
+}
+
+
+@every_classifier
+@pytest.mark.parametrize(("groups", "message"), BAD_GROUPS.values(), ids=BAD_GROUPS.keys())
+def test_groups_that_are_unknown_or_mixed_are_refused(classifier, groups, message):
+    X, y = toy()
+    if not has_fit_parameter(classifier, "groups"):
+        return  # nothing to refuse
+    with pytest.raises(ValueError, match=message):
+        clone(classifier).fit(X, y, groups=groups)
 
 
 BAD_PREDICTIONS = {

@@ -127,7 +127,7 @@ def test_sparse_indicators_are_read():
         ),
         (np.ones(4), (CLASSES,), "at least two classes"),
         (np.ones(4), (CLASSES, LABELS), "at least two classes"),
-        ([0.0, 1.0, np.nan, 2.0], (NUMBERS,), "contains NaN"),
+        ([0.0, 1.0, np.nan, 2.0], (NUMBERS,), r"`y` has no number \(nan\) in 1 of 4"),
         (np.ones((4, 2, 2)), (NUMBERS,), "dim"),
         (np.ones(3), (NUMBERS,), "3 values for 4 samples"),
         (None, (NUMBERS,), "requires y to be passed"),

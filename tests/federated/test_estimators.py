@@ -325,7 +325,8 @@ def test_clients_may_join_and_stay_away_in_partial_fit(cls):
     ("kwargs", "said"),
     [
         ({"clients": np.zeros(7)}, "`clients` has 7 values for 120 samples"),
-        ({"clients": np.full(120, np.nan)}, "clients contains NaN"),
+        ({"clients": np.full(120, np.nan)}, r"`clients` has no client \(nan\) in 120 of 120 rows"),
+        ({"clients": ["a", 1] * 60}, "`clients` must hold values of one kind"),
         ({"eval_set": (Modalities(a=np.ones((2, 5))), [0, 1])}, "lacks modality 'b'"),
         ({"eval_set": (blobs()[0], np.full(120, 9))}, "not among the classes"),
     ],

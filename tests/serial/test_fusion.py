@@ -135,6 +135,7 @@ def test_budget_is_respected_on_the_tuning_scores(three_classes, three_stages):
     assert errors[-1] < errors[0]
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.LimitWarning")  # finer than 3 / n
 @pytest.mark.parametrize("limit", [0.0, 0.02, 0.1])
 def test_given_far_and_frr_are_kept_on_the_tuning_scores(two_classes, stages, limit):
     data = two_classes
@@ -148,8 +149,8 @@ def test_given_far_and_frr_are_kept_on_the_tuning_scores(two_classes, stages, li
 
 def test_single_stage_too_meets_a_far(two_classes):
     data = two_classes
-    chain = SerialFusionClassifier(thresholds="far", max_far=0.01).fit(data.X["weak"], data.y)
-    assert chain.empirical_far_ <= 0.01
+    chain = SerialFusionClassifier(thresholds="far", max_far=0.04).fit(data.X["weak"], data.y)
+    assert chain.empirical_far_ <= 0.04
     assert chain.thresholds_[0, 0] > 0.5
 
 
