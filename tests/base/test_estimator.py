@@ -133,8 +133,8 @@ BAD_FITS = {
     "one class": (lambda X, y: (X, 0 * y, {}), "`y` must have at least two classes; got one"),
     "continuous": (lambda X, y: (X, y + 0.5, {}), "Unknown label type: continuous"),
     "several columns": (
-        lambda X, y: (X, np.column_stack([y, y]), {}),
-        r"`y` must be one column of class labels; got shape \(60, 2\)",
+        lambda X, y: (X, np.column_stack([y, y + 1]), {}),
+        r"`y` must be one column of class labels.*; got shape \(60, 2\).*MultiOutputClassifier",
     ),
     "short labels": (lambda X, y: (X, y[:7], {}), "`y` has 7 labels for 60 samples"),
     "no labels": (lambda X, y: (X, None, {}), "requires y to be passed"),

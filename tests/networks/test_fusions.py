@@ -94,3 +94,26 @@ def test_unknown_fusion_is_named():
         make_fusion("attention", DIMS, 5)
     with pytest.raises(TypeError, match="`fusion` must be one of"):
         make_fusion(3, DIMS, 5)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum"])
+@pytest.mark.parametrize("dims", [{"a": 3, "b": 3}, {"a": 4, "b": 2, "c": 3}])
+def test_terms_add_up_to_the_fused_logits_row_by_row(fusion, dims):
+    made = make_fusion(fusion, dims, 3).double()
+    generator = torch.Generator().manual_seed(0)
+    u = {m: torch.randn(6, d, generator=generator, dtype=torch.float64) for m, d in dims.items()}
+    torch.testing.assert_close(sum(made.terms(u).values()), made(u)[0])
+    present = {m: torch.tensor([True, True, True, k == 0, k == 1, True]) for k, m in enumerate(u)}
+    u = {m: v.masked_fill(~present[m][:, None], 0) for m, v in u.items()}
+    torch.testing.assert_close(sum(made.terms(u, present).values()), made(u, present)[0])
+    assert not made.terms(u, present)["b"][3].any()  # who is absent says nothing
+
+
+def test_weights_of_a_late_fusion_can_be_set_anew():
+    fusion = make_fusion("late", {"a": 2, "b": 2}, 3)
+    u = {m: torch.ones(1, 2) for m in ("a", "b")}
+    fusion.set_weights({"a": 3.0, "b": 1.0})
+    parts = fusion.terms(u)
+    torch.testing.assert_close(fusion(u)[0], 0.75 * parts["a"] + 0.25 * parts["b"])
+    fusion.set_weights(None)
+    torch.testing.assert_close(fusion(u)[0], (parts["a"] + parts["b"]) / 2)
