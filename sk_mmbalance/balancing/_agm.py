@@ -75,12 +75,12 @@ class AGM(Modulation):
     scaled; "auto" has none. With one modality this is plain training. ``history_`` gets
     ``face__factor`` and ``face__lead``.
 
-    The paper does not tell of the clipping; the released code clips whenever the gradient of a
-    head exceeds 1.
+    The released code clips whenever the gradient of a head exceeds 1, this whenever the norm of all
+    exceeds `clip_norm`.
 
     References
     ----------
-    .. [1] Li, Li, Hu, Lei, Li, Zhang, "Boosting Multi-modal Model Performance with Adaptive
+    .. [1] Li, Li, Hu, Lei, Li, Zhou, "Boosting Multi-modal Model Performance with Adaptive
        Gradient Modulation", ICCV 2023.
 
     Examples

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .._sklearn import Interval
+from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
 from ._base import Balancing
 from ._evidence import rows_having
@@ -27,9 +27,12 @@ class ModalityDropout(Balancing):
     Parameters
     ----------
     rate : float or dict of str to float, default=0.3
-        Probability with which a row loses a modality that it has, drawn in every step for each row
-        and modality by itself; or one for each modality by its name, and 0 for those that are not
-        named. A row that would lose all keeps one of them, any with equal chance.
+        Probability with which a row loses a modality that it has, drawn for each modality by
+        itself; or one for each modality by its name, and 0 for those that are not named. A row that
+        would lose all keeps one of them, any with equal chance.
+    unit : {"row", "batch"}, default="row"
+        What is drawn for in every step: each row by itself, or all rows of the batch together, so
+        that a weight of 2 is a row that stands twice.
     start_epoch, stop_epoch : int, default=0, None
         First epoch with dropout, and the first without again; None goes on to the end.
 
@@ -60,11 +63,13 @@ class ModalityDropout(Balancing):
     """
 
     rate: Any = 0.3
+    unit: str = "row"
     start_epoch: int = 0
     stop_epoch: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "rate": [Interval(Real, 0, 1, closed="both"), dict],
+        "unit": [StrOptions({"row", "batch"})],
         "start_epoch": [Interval(Integral, 0, None, closed="left")],
         "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
     }
@@ -100,8 +105,9 @@ class ModalityDropout(Balancing):
             )
         place = (net.seed, len(net.history), net.batch_number)
         generator = torch.Generator(having.device).manual_seed(mix_seeds(*place))
-        chances = torch.rand(having.shape, generator=generator, device=having.device)
-        ties = torch.rand(having.shape, generator=generator, device=having.device)
+        shape = (len(having) if self.unit == "row" else 1, len(names))
+        chances = torch.rand(shape, generator=generator, device=having.device)
+        ties = torch.rand(shape, generator=generator, device=having.device)
         kept = survivors(having, chances, torch.tensor(rates, device=having.device), ties)
         left = {name: kept[:, k] for k, name in enumerate(names)}
         with net.autocast():
@@ -127,14 +133,14 @@ def survivors(having: Tensor, chances: Tensor, rates: Tensor, ties: Tensor) -> T
     ----------
     having : Tensor of bool of shape (batch, n_modalities)
         Which modalities a row has.
-    chances : Tensor of shape (batch, n_modalities)
+    chances : Tensor of shape (batch or 1, n_modalities)
         Uniform in [0, 1): below the rate, a modality is dropped.
     rates : Tensor of shape (n_modalities,)
         Probability of each modality.
-    ties : Tensor of shape (batch, n_modalities)
+    ties : Tensor of shape (batch or 1, n_modalities)
         Of a row that would lose all, the modality with the largest stays.
     """
     kept = having & (chances >= rates)
-    last = ties.masked_fill(~having, -1).argmax(dim=1, keepdim=True)
+    last = torch.where(having, ties, -1).argmax(dim=1, keepdim=True)
     only = torch.zeros_like(having).scatter_(1, last, True) & having
     return torch.where(kept.any(dim=1, keepdim=True), kept, only)

@@ -35,6 +35,16 @@ def test_shares_are_as_the_rate_says(rate):
     np.testing.assert_allclose(kept.float().mean(dim=0), expected, atol=0.015)
 
 
+def test_rows_of_a_batch_can_draw_together():
+    having = torch.tensor([[True, True], [True, True], [False, True]])
+    chances, ties = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.9, 0.1]])
+    kept = _modality_dropout.survivors(having, chances, torch.tensor([0.3, 0.3]), ties)
+    assert kept.tolist() == [[True, False], [True, False], [False, True]]
+    X, y = blobs(n=60)
+    shares = fit(ModalityDropout(unit="batch"), X, y, batch_size=200).history_["face__dropped"]
+    assert set(shares) <= {0.0, 1.0}
+
+
 @pytest.mark.parametrize("off", [ModalityDropout(rate=0), ModalityDropout(rate={"face": 0.0})])
 @pytest.mark.parametrize("fusion", ["concat", "transformer"])
 def test_rate_zero_is_its_control(off, fusion):
