@@ -15,7 +15,9 @@ from sk_mmbalance.networks import (
     criterion_settings,
     loss_of_a_constant,
     mean_criterion,
+    mean_where,
     unimodal_losses,
+    weighted_mean_loss,
 )
 
 RNG = np.random.default_rng(0)
@@ -152,3 +154,24 @@ def test_scale_is_the_loss_of_the_constant_prediction():
     # 1, and 0 for the constant column
     assert loss_of_a_constant(z, None, "squared_error") == pytest.approx(0.5)
     assert loss_of_a_constant(z, np.array([0.0, 1.0, 0.0]), "squared_error") == 1.0  # nothing lost
+
+
+def test_credit_is_the_probability_of_the_truth_and_doubt_the_entropy_by_hand():
+    loss = ClassLoss(reduction="none")
+    logits = torch.tensor([[np.log(3), 0.0], [0.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(
+        loss.credit(logits, torch.tensor([0, 1])), torch.tensor([0.75, 0.5], dtype=torch.float64)
+    )
+    by_hand = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    torch.testing.assert_close(
+        loss.doubt(logits), torch.tensor([by_hand, np.log(2)], dtype=torch.float64)
+    )
+
+
+def test_means_differ_in_who_stands_in_the_denominator():
+    losses = torch.tensor([1.0, 2.0, float("inf"), 4.0])
+    here = torch.tensor([True, True, False, True])
+    weight = torch.tensor([1.0, 2.0, 5.0, 1.0])
+    assert weighted_mean_loss(losses, weight, here).item() == (1 + 4 + 4) / 9
+    assert mean_where(losses, weight, here).item() == (1 + 4 + 4) / 4
+    assert mean_where(losses, None, here).item() == pytest.approx(7 / 3)
