@@ -48,7 +48,8 @@ FEDERATED = {
 }
 
 CLASSIFIERS = {
-    "ARM": ARMClassifier(loss="log_loss"),  # the squared loss gives no probabilities
+    "ARM": ARMClassifier(),
+    "ARM, log-loss": ARMClassifier(loss="log_loss"),
     "best single modality": UnimodalClassifier(cv=2),
     "late fusion": LateFusionClassifier(),
     "late fusion, learnt weights": LateFusionClassifier(weights="cv", cv=2),

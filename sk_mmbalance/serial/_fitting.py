@@ -52,7 +52,8 @@ def out_of_fold_scores(
     """
 
     def progress(results: Any, total: int) -> Any:
-        return tqdm(results, total=total, desc="stages x folds", disable=not verbose)
+        # a bar that shows nothing would still start a thread that stays
+        return tqdm(results, total=total, desc="stages x folds") if verbose else results
 
     experts = [stage.expert for stage in placed]
     return cross_fit(experts, rows, splits, n_jobs, progress=progress).known()

@@ -153,7 +153,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     A class that a stage did not meet in training keeps its prior probability there.
 
     Thresholds of two stages (and mostly of three) are the best on the grid. For more, thresholds
-    are improved one at a time from several starting points, which may end in a local optimum.
+    are improved one at a time from several starting points (from about twelve stages on only from
+    "never defer" and "always defer"), which may end in a local optimum.
 
     No full text or code of [1]_ was available to us: the two-threshold rule is the standard one,
     and the independence model behind ``predicted_far_`` is a reconstruction.

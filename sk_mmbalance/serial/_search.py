@@ -87,7 +87,8 @@ def find_thresholds(
 
     Exhaustive (and then `exact`) up to some thousand scans, which covers two stages always and
     three mostly. Beyond that: exhaustive on a thinned grid, then coordinate descent on the full
-    one from there, from "never defer" and from "always defer" (`quick`: without the first).
+    one from there, from "never defer" and from "always defer" (`quick`, or more than about eleven
+    stages, whose thinnest grid still has too many combinations: without the first).
     """
     grid = make_grid(chain, n_grid, free_cut)
     if not grid.stages:
@@ -98,7 +99,9 @@ def find_thresholds(
     policy, n_free = chain.policy, len(grid.stages)
     starts = [Thresholds((end,) * n_free) for end in (policy.never(), policy.always())]
     if not quick:
-        starts.insert(0, search.exhaustive(grid.coarser(_MAX_COARSE_SCANS)).thresholds)
+        coarse = grid.coarser(_MAX_COARSE_SCANS)
+        if coarse.n_scans <= _MAX_COARSE_SCANS:  # two candidates a stage are too many beyond eleven
+            starts.insert(0, search.exhaustive(coarse).thresholds)
     found = [search.descend(start, grid) for start in starts]
     return min(found, key=lambda each: each.key)
 

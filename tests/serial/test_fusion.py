@@ -578,3 +578,13 @@ def test_label_of_refused_rows_is_of_the_classes_kind():
     names = np.array(["no", "yes"])[np.arange(60) % 2]
     with pytest.raises(ValueError, match=r"`reject_label` must be of the classes' kind \(str\)"):
         SerialFusionClassifier(reject_below=0.9, reject_label=-1).fit(X, names)
+
+
+def test_silent_fit_shows_no_bar_and_so_starts_no_thread(two_classes, stages, monkeypatch):
+    def bar(*_, **__):
+        raise AssertionError("a bar, be it disabled, starts a thread that stays")
+
+    monkeypatch.setattr("tqdm.auto.tqdm.__init__", bar)
+    SerialFusionClassifier(stages).fit(two_classes.X, two_classes.y)
+    with pytest.raises(AssertionError, match="a bar"):
+        SerialFusionClassifier(stages, verbose=1).fit(two_classes.X, two_classes.y)

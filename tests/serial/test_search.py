@@ -146,3 +146,24 @@ def test_ties_keep_the_cheaper_chain():
     criterion = make_criterion("cost", same.codes, same.weights, 3, price=0.0)
     found = find_thresholds(same, criterion, n_grid=20, free_cut=False)
     assert found.key[2] == same.costs[0]
+
+
+def test_work_does_not_double_with_every_stage(monkeypatch):
+    """Beyond eleven stages no grid is searched exhaustively, be it the thinnest."""
+    scans = []
+    for n_stages in (12, 24):
+        chain = make_chain(n_stages, 2, n=20)
+        made = make_criterion("cost", chain.codes, chain.weights, 2, price=0.001)
+        best = type(made).best
+        counted = []
+
+        def count_best(self, sums, best=best, counted=counted):
+            counted.append(1)
+            return best(self, sums)
+
+        monkeypatch.setattr(type(made), "best", count_best)
+        find_thresholds(chain, made, n_grid=4, free_cut=False)
+        monkeypatch.undo()
+        scans.append(len(counted))
+    assert scans[1] < 10 * scans[0]
+    assert scans[1] < 2000

@@ -77,6 +77,11 @@ class ARMClassifier(ARMClassifierBase):
         Costs of the weak and of the strong side; None stands for (1, 10).
     kappa : float, default=0.01
         Price of a unit of cost, in units of error, when the serial thresholds are tuned.
+    temperature : "cv", float or None, default="cv"
+        What scores of the squared losses are divided by to be log-odds in `predict_proba`. "cv"
+        fits it to scores of rows held out by `cv`, one for each side and one for their mean;
+        None makes no probabilities and saves the cross-validation. The scores of the log-loss
+        are log-odds as they are. `predict` does not depend on it.
     unlabeled_label : label, default=None
         What marks an unlabelled row in `y` (NaN and -1 are common; it is never guessed). It must
         not be a class. None: all rows are labelled.
@@ -90,11 +95,11 @@ class ARMClassifier(ARMClassifierBase):
     max_iter : int, default=10000
         Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak="auto"`` and for the thresholds of ``predict_with="serial"``. A number of
-        folds is stratified, keeps groups together if `groups` are given to `fit`, and is lowered
-        to the size of the largest class. A class that a fold does not train on is not predicted
-        there. Splits of your own count the rows as you gave them, repeated ones as often as they
-        come.
+        Folds for ``weak="auto"``, for the thresholds of ``predict_with="serial"`` and for
+        ``temperature="cv"``. A number of folds is stratified, keeps groups together if `groups`
+        are given to `fit`, and is lowered to the size of the largest class. A class that a fold
+        does not train on is not predicted there. Splits of your own count the rows as you gave
+        them, repeated ones as often as they come.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
@@ -134,6 +139,8 @@ class ARMClassifier(ARMClassifierBase):
         Labelled rows, labelled rows with the strong side, rows with both sides.
     deferral_ : DeferralRule or None
         Thresholds of the serial mode.
+    temperatures_ : dict of str to float
+        Fitted temperatures of "weak", "strong" and "both"; empty where none were fitted.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
@@ -199,6 +206,7 @@ class ARMClassifier(ARMClassifierBase):
         predict_with="auto",
         costs=None,
         kappa=0.01,
+        temperature="cv",
         unlabeled_label=None,
         solver="auto",
         solver_options=None,
@@ -225,6 +233,7 @@ class ARMClassifier(ARMClassifierBase):
         self.predict_with = predict_with
         self.costs = costs
         self.kappa = kappa
+        self.temperature = temperature
         self.unlabeled_label = unlabeled_label
         self.solver = solver
         self.solver_options = solver_options
@@ -263,9 +272,7 @@ class ARMClassifier(ARMClassifierBase):
             "weak_reg": float(self.weak_reg),
         }
         fitted, assembly, found = self._solve(rows, values)
-        fitted["deferral_"] = None
-        if self.predict_with == "serial":
-            fitted["deferral_"] = self._tune_serial(assembly, rows, values, costs)
+        fitted |= self._from_held_out(assembly, rows, values, costs)
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 
-from ..._sklearn import StrOptions
+from ..._sklearn import Interval, StrOptions
 from ...base import ClassTarget, ModalityClassifier, TrainingRows
 from ._assembly import Assembly
 from ._base import ARMBase
@@ -18,14 +20,16 @@ from ._fold import FoldFit
 from ._losses import code_targets
 from ._prediction import MODES
 from ._rows import ARMRows
+from ._temperature import HeldOutScores, fit_temperatures
 
 
 def _has_probabilities(estimator: Any) -> bool:
-    if estimator.loss == "log_loss":
+    if estimator.loss == "log_loss" or estimator.temperature is not None:
         return True
     raise AttributeError(
-        f"`loss`='{estimator.loss}' gives scores, not probabilities. Use `loss`='log_loss', or "
-        f"wrap the estimator in CalibratedClassifierCV."
+        f"`loss`='{estimator.loss}' gives scores, and `temperature`=None makes no probabilities of "
+        "them. Use `temperature`='cv' or `loss`='log_loss', or wrap the estimator in "
+        "CalibratedClassifierCV."
     )
 
 
@@ -37,10 +41,16 @@ def _classes(given: TrainingRows) -> np.ndarray:
 class ARMClassifierBase(ARMBase, ModalityClassifier):
     """Labels, weights, thresholds and predictions of the ARM-style classifiers."""
 
+    temperature: Any
+    deferral_: DeferralRule | None
+    temperatures_: dict[str, float]
+    _no_temperature: str
+
     _classifier_constraints: dict = {
         "loss": [StrOptions({"squared", "squared_hinge", "log_loss"})],
         "predict_with": [StrOptions(set(MODES))],
         "class_weight": [StrOptions({"balanced"}), dict, None],
+        "temperature": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither"), None],
     }
 
     def _read_rows(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> ARMRows:
@@ -84,14 +94,65 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         # accuracy; scikit-learn's own checks its input for longer than a small fit takes
         return float(np.average(predicted_codes(scores) == truth, weights=weights))
 
-    def _tune_serial(
+    def _from_held_out(
         self,
         assembly: Assembly,
         rows: ARMRows,
         values: dict[str, float],
         costs: tuple[float, float],
-    ) -> DeferralRule:
-        """Thresholds of the serial mode, on scores of rows that were held out."""
+    ) -> dict[str, Any]:
+        """What is fitted on scores of rows that were held out: serial thresholds, temperatures."""
+        fitted: dict[str, Any] = {"deferral_": None, "temperatures_": {}, "_no_temperature": ""}
+        held = None
+        if self.predict_with == "serial":
+            usable = self._usable_for_serial(assembly, rows)
+            held = self._held_out(assembly, rows, values, auto="auto")
+            fitted["deferral_"] = self._tune_serial(held, usable, rows, costs)
+        if self.loss == "log_loss" or self.temperature != "cv":
+            return fitted
+        try:
+            held = held or self._held_out(assembly, rows, values, auto="own")
+        except ValueError as error:  # too few rows: `predict_proba` says so, the rest is there
+            fitted["_no_temperature"] = str(error)
+            return fitted
+        fitted["temperatures_"] = fit_temperatures(
+            held,
+            weak_seen=assembly.weak_seen & (assembly.weak.shape[1] > 0),
+            strong_seen=assembly.strong_seen,
+            codes=rows.truth,
+            weights=rows.weights,
+        )
+        return fitted
+
+    def _held_out(
+        self, assembly: Assembly, rows: ARMRows, values: dict[str, float], auto: str
+    ) -> HeldOutScores:
+        """Scores of both sides in the rows that the folds of `cv` hold out."""
+        if not assembly.weak.shape[1]:
+            values = {**values, "alpha": 0.0, "coupling": 0.0}
+        weak_scores = np.full_like(rows.targets, np.nan)
+        strong_scores = np.full_like(rows.targets, np.nan)
+        held = np.zeros(len(rows.counted), dtype=bool)
+        known = held.copy()
+        for train, test in rows.splits(self.cv, rows.counted, with_rest=True):
+            fold = FoldFit(
+                assembly,
+                rows,
+                train,
+                alpha=values["alpha"],
+                coupling=values["coupling"],
+                make_engine=partial(self._engine, auto=auto),
+                strengths_of=self._strengths,
+            )
+            strong, weak = fold.sides(**values)
+            weak_scores[test] = weak.scores(assembly.weak[test] + assembly.weak_mean)
+            strong_scores[test] = strong.scores(assembly.strong[test] + assembly.strong_mean)
+            held[test] = True
+            known[test] = np.isin(rows.truth[test], rows.truth[train[rows.counted[train]]])
+        return HeldOutScores(weak_scores, strong_scores, held, known)
+
+    def _usable_for_serial(self, assembly: Assembly, rows: ARMRows) -> np.ndarray:
+        """Rows that the thresholds of the serial mode are tuned on."""
         if not assembly.weak.shape[1]:
             raise ValueError(
                 "`predict_with`='serial' needs a weak and a strong side; `X` has one modality. "
@@ -103,27 +164,20 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
                 "`predict_with`='serial' needs labelled rows with both sides to tune its "
                 "thresholds on; there are none. Use `predict_with`='auto'."
             )
-        weak_scores = np.full_like(rows.targets, np.nan)
-        strong_scores = np.full_like(rows.targets, np.nan)
-        held = np.zeros(len(usable), dtype=bool)
-        for train, test in rows.splits(self.cv, rows.counted, with_rest=True):
-            fold = FoldFit(
-                assembly,
-                rows,
-                train,
-                alpha=values["alpha"],
-                coupling=values["coupling"],
-                make_engine=self._engine,
-                strengths_of=self._strengths,
-            )
-            strong, weak = fold.sides(**values)
-            weak_scores[test] = weak.scores(assembly.weak[test] + assembly.weak_mean)
-            strong_scores[test] = strong.scores(assembly.strong[test] + assembly.strong_mean)
-            held[test] = True
-        usable &= held
+        return usable
+
+    def _tune_serial(
+        self,
+        held: HeldOutScores,
+        usable: np.ndarray,
+        rows: ARMRows,
+        costs: tuple[float, float],
+    ) -> DeferralRule:
+        """Thresholds of the serial mode, on scores of rows that were held out."""
+        usable = usable & held.held
         return tune_deferral(
-            weak_scores[usable],
-            strong_scores[usable],
+            held.weak[usable],
+            held.strong[usable],
             rows.truth[usable],
             costs=costs,
             kappa=self.kappa,
@@ -164,7 +218,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities; only with ``loss="log_loss"``.
+        """Class probabilities: with ``loss="log_loss"``, or by `temperature`.
 
         Parameters
         ----------
@@ -175,8 +229,13 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `fit` could fit no temperature to the scores that rows of `X` get.
         """
-        scores, _, _ = self._combined_scores(X)
+        scores = self._log_odds(X)
         if len(self.classes_) == 2:
             return expit(np.hstack([-scores, scores]))
         return softmax(scores, axis=1)
@@ -194,8 +253,42 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `fit` could fit no temperature to the scores that rows of `X` get.
         """
-        scores, _, _ = self._combined_scores(X)
+        scores = self._log_odds(X)
         if len(self.classes_) == 2:
             return log_expit(np.hstack([-scores, scores]))
         return log_softmax(scores, axis=1)
+
+    def _log_odds(self, X: Any) -> np.ndarray:
+        """Scores over their temperatures."""
+        scores, used_weak, used_strong = self._combined_scores(X)
+        if self.loss == "log_loss":
+            return scores
+        if self.temperature != "cv":
+            return scores / self.temperature
+        rule = self.deferral_ if self.predict_with == "serial" else None
+        if rule is not None and rule.final == "strong":
+            used_weak = used_weak & ~used_strong  # the weak score decided nothing there
+        sources = np.where(used_weak & used_strong, "both", np.where(used_weak, "weak", "strong"))
+        found = self.temperatures_
+        for source in np.unique(sources).tolist():
+            if source not in found:
+                raise ValueError(self._says_no_temperature(source))
+        return scores / np.array([found[source] for source in sources])[:, None]
+
+    def _says_no_temperature(self, source: str) -> str:
+        cause = self._no_temperature or (
+            f"`fit` held out no labelled row with the {source} side"
+            if self.temperatures_
+            else "`fit` ran with another `temperature` or `loss`"
+        )
+        return (
+            f"`temperature`='cv' has none for these scores: {cause.rstrip('.')}. Fit with more "
+            "labelled rows, with `cv` as splits of your own, with `temperature` as a number, or "
+            "with `loss`='log_loss'."
+        )

@@ -67,14 +67,14 @@ class ARMClassifierCV(ARMClassifierBase):
     scoring : str or callable, default=None
         None is accuracy (weighted by `sample_weight`); else a scorer of scikit-learn.
     cv : int, splitter or iterable, default=5
-        Used for the choice, for ``weak="auto"`` and for the serial thresholds, as in
-        `ARMClassifier`. Where there is one candidate only, nothing is cross-validated for the
-        choice.
+        Used for the choice, for ``weak="auto"``, for the serial thresholds and for the
+        temperatures, as in `ARMClassifier`. Where there is one candidate only, nothing is
+        cross-validated for the choice.
     n_jobs : int, default=None
         Folds in parallel.
     modalities, missing, loss, penalty, weak_reg_scale, l1_ratio, fit_intercept, class_weight, \
-    predict_with, costs, kappa, unlabeled_label, solver, solver_options, tol, max_iter, \
-    warm_start, verbose
+    predict_with, costs, kappa, temperature, unlabeled_label, solver, solver_options, tol, \
+    max_iter, warm_start, verbose
         As in `ARMClassifier`. The path uses the first-order solvers unless `solver` names one
         of cvxpy.
 
@@ -94,7 +94,7 @@ class ARMClassifierCV(ARMClassifierBase):
     classes_, weak_modalities_, strong_modalities_, coef_weak_, coef_strong_, coef_, \
     intercept_weak_, intercept_strong_, feature_importances_, support_mask_, subspace_, rank_, \
     objective_, dual_gap_, converged_, n_iter_, solver_, solver_status_, lam_w_max_, \
-    n_labeled_, n_strong_, n_paired_, deferral_
+    n_labeled_, n_strong_, n_paired_, deferral_, temperatures_
         Of the model fitted to all rows with the chosen strengths.
 
     References
@@ -150,6 +150,7 @@ class ARMClassifierCV(ARMClassifierBase):
         predict_with="auto",
         costs=None,
         kappa=0.01,
+        temperature="cv",
         unlabeled_label=None,
         scoring=None,
         solver="auto",
@@ -178,6 +179,7 @@ class ARMClassifierCV(ARMClassifierBase):
         self.predict_with = predict_with
         self.costs = costs
         self.kappa = kappa
+        self.temperature = temperature
         self.unlabeled_label = unlabeled_label
         self.scoring = scoring
         self.solver = solver
@@ -231,9 +233,8 @@ class ARMClassifierCV(ARMClassifierBase):
         best = candidates[chosen["best_index_"]]
         fitted, found = self._solve_assembled(assembly, rows, best)
         fitted |= described | chosen
-        fitted |= {"best_params_": best, "deferral_": None}
-        if self.predict_with == "serial":
-            fitted["deferral_"] = self._tune_serial(assembly, rows, best, costs)
+        fitted |= self._from_held_out(assembly, rows, best, costs)
+        fitted["best_params_"] = best
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
         return self
@@ -350,7 +351,9 @@ class ARMClassifierCV(ARMClassifierBase):
                 strong_seen=assembly.strong_seen[test],
             )
             return self._score_of(combined, rows.truth[test], rows.weights[test])
-        shell = ARMClassifier(loss=self.loss, missing=self.missing, predict_with=mode)
+        shell = ARMClassifier(
+            loss=self.loss, missing=self.missing, predict_with=mode, temperature=None
+        )
         shell._set_fitted({**described, "_strong_side": strong, "_weak_side": weak}, rows.checked)
         part = rows.checked.rows(test)
         truth = described["classes_"][rows.truth[test]]

@@ -109,11 +109,12 @@ def test_single_candidate_is_not_cross_validated(make_rows):
 
     cv = StratifiedKFold(3)
     cv.split = never
-    arm = ARMClassifierCV(
-        weak="face", couplings=[0.1], strong_regs=[0.1], weak_regs=[0.1], cv=cv, solver="schur"
-    ).fit(X, y)
+    one = {"strong_regs": [0.1], "cv": cv, "temperature": None}
+    arm = ARMClassifierCV(weak="face", couplings=[0.1], weak_regs=[0.1], solver="schur", **one).fit(
+        X, y
+    )
     assert arm.best_score_ is None
-    flat = ARMClassifierCV(strong_regs=[0.1], cv=cv).fit(X["face"], y)
+    flat = ARMClassifierCV(**one).fit(X["face"], y)
     assert flat.best_params_["strong_reg"] == 0.1
 
 

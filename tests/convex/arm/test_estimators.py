@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold, cross_val_score
@@ -122,18 +123,19 @@ def test_auto_uses_what_each_row_has(make_rows):
         arm.set_params(predict_with="auto").predict({"face": face[:5], "finger": face[:5, :5]})
 
 
-def test_probabilities_only_where_the_loss_gives_them(make_rows):
+def test_log_loss_needs_no_temperature_and_none_saves_it(make_rows):
     X, y = make_rows()
     log = ARMClassifier(weak="face", loss="log_loss", solver="fista").fit(X, y)
     chance = log.predict_proba(X)
-    np.testing.assert_allclose(chance.sum(axis=1), 1)
+    assert log.temperatures_ == {}
+    np.testing.assert_array_equal(chance, softmax(log.decision_function(X), axis=1))
     np.testing.assert_allclose(np.log(chance), log.predict_log_proba(X))
     assert np.array_equal(log.classes_[chance.argmax(axis=1)], log.predict(X))
-    squared = ARMClassifier(weak="face", **OWN).fit(X, y)
+    squared = ARMClassifier(weak="face", temperature=None, **OWN).fit(X, y)
     assert not hasattr(squared, "predict_proba")
     with pytest.raises(AttributeError) as error:
         squared.predict_proba(X)
-    assert "CalibratedClassifierCV" in str(error.value.__cause__)
+    assert "`temperature`='cv'" in str(error.value.__cause__)
     calibrated = CalibratedClassifierCV(squared, cv=3).fit(X, y)
     assert calibrated.predict_proba(X).shape == (len(y), 3)
 
