@@ -275,9 +275,10 @@ def test_groups_stay_on_one_side_of_the_validation_split():
     seen = {}
     original = clf._split
 
-    def spy(codes, weight, groups, seed):
-        seen["train"], seen["valid"] = original(codes, weight, groups, seed)
-        return seen["train"], seen["valid"]
+    def spy(rows, seed):
+        train, valid = original(rows, seed)
+        seen["train"], seen["valid"] = train.given, valid.given
+        return train, valid
 
     clf._split = spy
     clf.fit(X, y, groups=groups)
@@ -456,7 +457,7 @@ def test_what_was_held_out_is_held_out_again():
     original = clf._split
 
     def spy(*args):
-        seen.append(original(*args)[1])
+        seen.append(original(*args)[1].given)
         return original(*args)
 
     clf._split = spy

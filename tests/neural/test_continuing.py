@@ -156,12 +156,19 @@ def test_a_loaded_network_holds_out_the_rows_that_were_held_out_before(tmp_path)
     loaded = MultimodalClassifier(**params).load_weights(tmp_path / "net.safetensors")
     assert loaded._seed == clf._seed
     assert loaded.net_.seed == clf.net_.seed
+    held_out = []
     for one in (clf, loaded):
+        original = one._split
+
+        def spy(rows, seed, original=original):
+            parts = original(rows, seed)
+            held_out.append(parts[1].given)
+            return parts
+
+        one._split = spy
         one.fit(X, y)
     assert clf.history_["valid_loss"][0] == loaded.history_["valid_loss"][0]
-    weight = np.ones(90)
-    split = [one._split(y, weight, None, one._seed) for one in (clf, loaded)]
-    assert np.array_equal(split[0][1], split[1][1])
+    assert np.array_equal(*held_out)
 
 
 def test_weights_replace_no_estimator_of_other_modalities_or_classes(tmp_path):
@@ -174,7 +181,7 @@ def test_weights_replace_no_estimator_of_other_modalities_or_classes(tmp_path):
     ]
     for other in others:
         known = other.modality_names_, other.classes_
-        with pytest.raises(ValueError, match="`file` holds weights for modalities"):
+        with pytest.raises(ValueError, match=r"weights for .* but this estimator was fitted"):
             other.load_weights(tmp_path / "net.safetensors")
         assert known == (other.modality_names_, other.classes_) or known[1] is other.classes_
     again = clone(clf).fit(X, y).load_weights(tmp_path / "net.safetensors")
@@ -191,7 +198,7 @@ def test_whoever_interrupts_the_remembering_finds_the_old_fit_whole(monkeypatch)
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(MultimodalClassifier, "_of_modalities", interrupted)
+    monkeypatch.setattr(MultimodalClassifier, "_said_of_fusion", interrupted)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(Modalities(other=X["face"]), y % 2)
     assert vars(clf).keys() == state.keys()

@@ -12,10 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from sk_mmbalance import MultimodalClassifier, balancing
+from sk_mmbalance.base import ClassTarget
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
 from sk_mmbalance.networks import ModalityRows, RowBatches, to_rows
-from sk_mmbalance.neural import net as net_file
+from sk_mmbalance.neural import _net as net_file
 from sk_mmbalance.neural._training import TrainingPlan
 
 from .conftest import blobs
@@ -34,7 +35,9 @@ def untrained_net(X, y, **params):
     checked = check_modalities(X)
     torch.manual_seed(0)
     module = clf._make_module(checked.spec.shapes, len(np.unique(y)), torch.float64)
-    return clf._make_net(module, CPU, TrainingPlan(7, 3, clf.batch_size), False)
+    plan = TrainingPlan(7, 3, clf.batch_size)
+    criterion = criterion_settings(ClassTarget(np.unique(y)))
+    return clf._make_net(module, CPU, plan, False, criterion)
 
 
 class PlainSkorch(NeuralNet):
