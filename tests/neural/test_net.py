@@ -15,7 +15,7 @@ from sk_mmbalance import MultimodalClassifier, balancing
 from sk_mmbalance.base import ClassTarget
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
-from sk_mmbalance.networks import ModalityRows, RowBatches, to_rows
+from sk_mmbalance.networks import ModalityRows, RowBatches, criterion_settings, to_rows
 from sk_mmbalance.neural import _net as net_file
 from sk_mmbalance.neural._training import TrainingPlan
 
