@@ -398,7 +398,9 @@ class MultimodalNet(FollowingNet):
 
     def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
         """Fused and unimodal logits of all rows, in main memory."""
-        parts = [self.evaluate(batch, unimodal) for batch in self.get_iterator(rows)]
+        batches = self.get_iterator(rows)
+        # embeddings that nobody asked for would keep the memory that the next batch can use
+        parts = [self.evaluate(batch, unimodal)._replace(embeddings=None) for batch in batches]
         logits = torch.cat([part.logits for part in parts]).cpu()
         names = parts[0].unimodal
         return MultimodalOutput(
