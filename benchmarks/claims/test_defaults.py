@@ -5,6 +5,7 @@ import pytest
 from _protocols import read, summary
 
 from sk_mmbalance import MultimodalClassifier
+from sk_mmbalance.balancing import Balancing
 
 SETS = ["mfeat", "avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
 
@@ -22,7 +23,8 @@ def loss():
 
 def test_default_weight_of_the_modalities_losses_has_the_least_held_out_loss(loss):
     mean = np.exp(np.log(loss).mean(axis=1))
-    assert mean.idxmin() == MultimodalClassifier().unimodal_weight
+    assert MultimodalClassifier().unimodal_weight == "auto"
+    assert mean.idxmin() == Balancing().control()["unimodal_weight"]
     assert mean.min() < 0.75 * mean[0.0]
 
 
