@@ -12,10 +12,7 @@ from ..modalities import CheckedModalities
 from ._column import read_column
 from ._folds import Fold, cut_folds, is_number, numbers_rows_itself
 from ._hold_out import hold_out
-from ._target import ClassTarget, Target
-
-#: Largest share of tested rows whose class their fold may lack.
-_MOST_UNSEEN = 0.5
+from ._target import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +132,7 @@ class TrainingRows:
         the rows as the user gave them; those of weight 0 are left out, repeats stay.
         """
         if is_number(cv) or not numbers_rows_itself(cv):
-            folds = cut_folds(cv, len(self), self._strata(), self.groups)
-            return self._with_classes_to_train_on(folds)
+            return cut_folds(cv, len(self), self._strata(), self.groups)
         position = np.full(self.n_given, -1)
         position[self.given] = np.arange(len(self))
         folds = []
@@ -150,7 +146,7 @@ class TrainingRows:
                 "`cv` has no split with a row to train on and one to test on among the rows of "
                 "positive `sample_weight`."
             )
-        return self._with_classes_to_train_on(folds)
+        return folds
 
     def hold_out(self, fraction: Any, seed: int) -> Fold:
         """Rows to train on and a share of the rows to hold out, drawn by `seed`.
@@ -163,29 +159,6 @@ class TrainingRows:
         strata = self._strata()
         strata = np.zeros(len(self), dtype=np.intp) if strata is None else strata
         return hold_out(strata, self.groups, float(fraction), seed)
-
-    def _with_classes_to_train_on(self, folds: list[Fold]) -> list[Fold]:
-        """The folds, unless most rows are tested by models that never saw their class.
-
-        A rare class that a fold lacks gets its prior there, see `_folds`. Where that befalls most
-        rows, out-of-fold scores say nothing, and what is built on them is ruined.
-        """
-        if not isinstance(self.target, ClassTarget):
-            return folds
-        unseen, tested, classes = 0, 0, set()
-        for train, test in folds:
-            truth = self.y[test][self.y[test] >= 0]
-            strange = truth[~np.isin(truth, self.y[train])]
-            unseen, tested = unseen + len(strange), tested + len(truth)
-            classes.update(self.target.labels(np.unique(strange)).tolist())
-        if unseen <= _MOST_UNSEEN * tested:
-            return folds
-        cause = "`cv`" if self.groups is None else "`cv` and `groups`"
-        raise ValueError(
-            f"{cause} cut folds in which {unseen} of {tested} tested rows are of a class that the "
-            f"fold does not train on: {sorted(classes)}. Pass a splitter that spreads classes, as "
-            "StratifiedKFold(shuffle=True), or groups that hold several classes each."
-        )
 
     def _strata(self) -> np.ndarray | None:
         return self.target.strata(self.y)

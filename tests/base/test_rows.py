@@ -160,17 +160,3 @@ def test_fitted_state_is_set_in_one_step_and_what_was_there_before_goes():
     reader._become_fitted(spec, classes_=np.arange(3))
     assert "classes_" not in before  # a new state, not the old one changed
     assert reader.modality_names_ == ["a", "b"]
-
-
-def test_folds_that_train_on_no_class_that_they_test_are_refused():
-    X, _ = data()
-    y = np.repeat([0, 1, 2], 8)
-    with pytest.raises(
-        ValueError, match=r"`cv` cut folds in which 24 of 24 tested rows .*StratifiedK"
-    ):
-        read(X, y).folds(KFold(3))
-    with pytest.raises(ValueError, match="`cv` and `groups` cut folds in which 24 of 24"):
-        read(X, y, None, y).folds(3)
-    assert len(read(X, y).folds(3)) == 3
-    rare = np.r_[np.zeros(22, int), 1, 2]  # classes of one row get their prior where they lack
-    assert len(read(X, rare).folds(3)) == 3
