@@ -35,7 +35,8 @@ class EpochLog:
         self.names = names
         self.criterion = criterion
         self._sums: dict[str, Tensor] = {}
-        self._loss: list[Tensor] = []
+        self._losses: list[Tensor] = []
+        self._sizes: list[int] = []
         self._kept: list[tuple[Tensor, dict[str, Tensor], Batch, dict[str, Tensor]]] = []
         self.n_batches = 0
         self.n_rows = 0
@@ -58,10 +59,11 @@ class EpochLog:
 
     def add_loss(self, loss: Tensor, n_rows: int) -> None:
         """Keep a step's loss alone."""
-        self._loss.append(loss.detach() * n_rows)
+        self._losses.append(loss.detach())
+        self._sizes.append(n_rows)
         self.n_batches += 1
         self.n_rows += n_rows
-        if len(self._loss) == _FLUSH_EVERY:
+        if len(self._losses) == _FLUSH_EVERY:
             self._flush()
 
     def wants_modalities(self, n_batches: int, batch_size: int) -> bool:
@@ -70,9 +72,10 @@ class EpochLog:
         return self.n_batches % stride == 0
 
     def _flush(self) -> None:
-        if self._loss:
-            self._add_up("loss", torch.stack(self._loss).sum())
-            self._loss.clear()
+        if self._losses:
+            losses = torch.stack(self._losses)
+            self._add_up("loss", (losses * losses.new_tensor(self._sizes)).sum())
+            self._losses, self._sizes = [], []
         if not self._kept:
             return
         codes = torch.cat([batch[1] for _, _, batch, _ in self._kept])

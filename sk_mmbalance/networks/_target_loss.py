@@ -209,9 +209,12 @@ def mean_criterion(
     criterion: Any, outputs: Tensor, y: Tensor, weight: Tensor | None, mask: Tensor | None = None
 ) -> Tensor:
     """Weighted mean of a criterion that gives a loss per row."""
-    plain = weight is None and mask is None
-    if plain and isinstance(criterion, nn.CrossEntropyLoss) and criterion.weight is None:
-        # the same number in one kernel instead of three
+    if (
+        weight is None
+        and mask is None
+        and isinstance(criterion, nn.CrossEntropyLoss)
+        and criterion.weight is None
+    ):  # the same number in one kernel instead of three
         return F.cross_entropy(outputs, y, label_smoothing=criterion.label_smoothing)
     return weighted_mean_loss(criterion(outputs, y), weight, mask)
 

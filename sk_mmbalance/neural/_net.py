@@ -19,6 +19,8 @@ import copy
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -143,7 +145,8 @@ class MultimodalNet(FollowingNet):
             own = unimodal_losses(
                 self.criterion_, y_pred.unimodal, y_true, weight, X.get("present")
             )
-            loss = loss + self.unimodal_weight * sum(own.values())
+            both = reduce(add, own.values())  # not `sum`, which begins with one more step: 0 + ...
+            loss = loss + (both if self.unimodal_weight == 1 else self.unimodal_weight * both)
         for method in self._hooks["loss"]:
             loss = method.loss(self, y_pred, (X, y_true), loss)
         return loss
@@ -392,9 +395,13 @@ class MultimodalNet(FollowingNet):
     def evaluate(self, batch: Batch, unimodal: bool = True) -> MultimodalOutput:
         """Fused and unimodal logits of a batch, without gradient."""
         self.check_is_fitted()
-        self._set_training(False)
+        self._stop_training()
         with torch.inference_mode():
             return self.infer(batch[0], unimodal=unimodal)
+
+    def _stop_training(self) -> None:
+        if self.module_.training:  # a walk through all submodules is not free
+            self._set_training(False)
 
     def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
         """Fused and unimodal logits of all rows, in main memory."""
@@ -410,7 +417,7 @@ class MultimodalNet(FollowingNet):
     def embed_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
         """Embeddings of all rows, in main memory."""
         self.check_is_fitted()
-        self._set_training(False)
+        self._stop_training()
         module = self.network
         with torch.inference_mode():
             parts = [
