@@ -242,8 +242,9 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         return inside and (self._takes_parts or epoch < net.whole_rows_until)
 
 
-#: The moments of a training that a method may plug into.
+#: The moments of a training that a method may plug into, and what a step asks it.
 HOOKS = (
+    "needs_own_logits",
     "on_train_begin",
     "on_epoch_begin",
     "on_epoch_end",

@@ -32,11 +32,15 @@ class FollowingNet(NeuralNet):
         closure = inspect.signature(type(self.optimizer_).step).parameters.get("closure")
         self.needs_closure_ = closure is not None and closure.default is inspect.Parameter.empty
         start_momentum(self.optimizer_)
+        self._grows = hasattr(self._fusion(), "generation")
         self._synced_generation = self._generation()
         return self
 
+    def _fusion(self) -> Any:
+        return getattr(self.network, "fusion", None)
+
     def _generation(self) -> int:
-        return getattr(getattr(self.network, "fusion", None), "generation", 0)
+        return self._fusion().generation if self._grows else 0
 
     def sync_optimizer(self) -> None:
         """Make the optimiser hold the parameters at hand, no more and no fewer.

@@ -130,7 +130,7 @@ class MultimodalNet(FollowingNet):
     def trains_modalities(self) -> bool:
         """Whether the loss needs the modalities' own logits."""
         return bool(self.unimodal_weight) or any(
-            method.needs_own_logits(self) for method in self.methods
+            method.needs_own_logits(self) for method in self._hooks["needs_own_logits"]
         )
 
     def get_loss(
@@ -158,7 +158,7 @@ class MultimodalNet(FollowingNet):
             output = self.infer(X, unimodal=self.measuring or bool(self.unimodal_weight))
             loss = self.get_loss(output, y, X=X, training=True)
             loss.backward()
-            return {"loss": loss, "y_pred": output}
+            return {"loss": loss, "y_pred": MultimodalOutput(output.logits, output.unimodal)}
         cut_by = X.get("cut_by")
         for method in self._acting("gradients", X):
             step = method.gradients(self, batch)
@@ -173,7 +173,8 @@ class MultimodalNet(FollowingNet):
         loss.backward()
         for method in self._acting("after_backward", X):
             method.after_backward(self, batch, output)
-        return {"loss": loss, "y_pred": output}
+        # embeddings are let go before the optimiser steps: the next batch takes their memory
+        return {"loss": loss, "y_pred": MultimodalOutput(output.logits, output.unimodal)}
 
     def _acting(self, hook: str, X: dict[str, Any]) -> list[Any]:
         """Methods that take part in a moment of this batch."""
@@ -439,7 +440,10 @@ class MultimodalNet(FollowingNet):
     @property
     def network(self) -> Any:
         """The network itself, also when it is compiled."""
-        return getattr(self.module_, "_orig_mod", self.module_)
+        module = self.module_
+        if isinstance(module, MultimodalModule):  # spares every step a failing look-up
+            return module
+        return getattr(module, "_orig_mod", module)
 
     # -- stopping --------------------------------------------------------------------------
 
