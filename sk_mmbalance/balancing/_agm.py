@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .._sklearn import Interval
 from ..networks import Batch, LateFusion, MultimodalOutput, Presence
-from ._evidence import credits_of, rows_having
+from ._evidence import coalition, credits_of, rows_having
 from ._modulation import Modulation
 from ._protocol import Net
 
@@ -284,18 +284,10 @@ def shapley(
 
 
 def _coalition(
-    fusion: nn.Module, embeddings: Mapping[str, Tensor], names: tuple[str, ...], present: Presence
+    fusion: nn.Module, embeddings: dict[str, Tensor], names: tuple[str, ...], present: Presence
 ) -> Tensor:
-    """Fused logits of some modalities alone; 0 in rows that have none of them."""
-    chosen, here, some = {m: embeddings[m] for m in names}, None, None
-    if present is not None:
-        here = {m: present[m] for m in names}
-        some = torch.stack(list(here.values())).any(dim=0)
-        # such a row passes for one with an embedding of zeros, and what comes out is dropped
-        here[names[0]] = here[names[0]] | ~some
     training = fusion.training
     fusion.eval()  # draws nothing, and leaves statistics of batches alone
-    fused = fusion(chosen, here)
+    logits = coalition(fusion, embeddings, names, present)
     fusion.train(training)
-    logits = fused[0] if isinstance(fused, tuple) else fused
-    return logits if some is None else torch.where(some[:, None], logits, 0)
+    return logits

@@ -135,6 +135,15 @@ class Balancing(PublishedFormMixin, BaseEstimator):
                 "Use 'adamw', 'adam' or 'sgd'."
             )
 
+    def _refuse_no_logits(self, net: Net) -> None:
+        fusion = net.network.fusion
+        if not (net.network.has_own_logits or hasattr(fusion, "terms")):
+            raise ValueError(
+                f"`balancing` {type(self).__name__}() needs logits of each modality, and `fusion` "
+                f"{type(fusion).__name__} is no sum of such. Set `unimodal_weight` above 0 (own "
+                "classifiers), or use the fusion 'concat', 'sum' or 'late'."
+            )
+
     # -- the network -----------------------------------------------------------------------
 
     def make_fusion(

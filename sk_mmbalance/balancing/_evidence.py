@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from ..networks import Batch, MultimodalOutput
+from ..networks import Batch, LabelLoss, MultimodalOutput, Presence
 from ._protocol import Net
 
 
@@ -35,11 +36,94 @@ def own_logits(net: Net, output: MultimodalOutput, batch: Batch, kind: str) -> d
     return {name: z.float() for name, z in shares.items()} if net.amp else shares
 
 
+def logits_to_train(net: Net, output: MultimodalOutput, batch: Batch) -> dict[str, Tensor]:
+    """Logits of each modality, with gradient: its own classifier's where one is trained.
+
+    Else its part of the fused classifier, where that is a sum (see `Balancing._refuse_no_logits`).
+    """
+    if net.network.has_own_logits:
+        return output.unimodal
+    with net.autocast():
+        parts = net.network.share(output.embeddings or {}, batch[0].get("present"))
+    return {name: z.float() for name, z in parts.items()} if net.amp else parts
+
+
+def heads_of(network: Any, embeddings: dict[str, Tensor], present: Presence) -> dict[str, Tensor]:
+    """Own logits from embeddings; the fusion is asked only where there are no heads."""
+    if network.heads is not None:
+        return {name: network.heads[name](u) for name, u in embeddings.items()}
+    return network.fuse(embeddings, present).unimodal
+
+
 def credits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
     """How right each modality is on each row, of shape (batch, n_modalities)."""
+    return _of_each(criterion.credit, outputs, y)
+
+
+def hits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
+    """Whether each modality is right on each row, of shape (batch, n_modalities)."""
+    return _of_each(criterion.hits, outputs, y) > 0
+
+
+def _of_each(figure: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
     repeated = y.repeat(len(outputs), *[1] * (y.ndim - 1))
-    together = criterion.credit(torch.cat(list(outputs.values())), repeated)
+    together = figure(torch.cat(list(outputs.values())), repeated)
     return together.view(len(outputs), len(y)).t()
+
+
+def log_probabilities(criterion: Any, outputs: Tensor) -> Tensor:
+    """Logarithms of probabilities, of shape (..., n_targets, n_states).
+
+    One class a row is one target, with a state for each class; of several labels each is a target
+    with two states.
+    """
+    if isinstance(criterion, LabelLoss):
+        return F.logsigmoid(torch.stack([outputs, -outputs], dim=-1))
+    return F.log_softmax(outputs, dim=-1).unsqueeze(-2)
+
+
+def coalition(
+    fusion: nn.Module, embeddings: dict[str, Tensor], names: Any, present: Presence
+) -> Tensor:
+    """Fused logits of some modalities alone; 0 in rows that have none of them."""
+    names = list(names)
+    chosen, here, some = {m: embeddings[m] for m in names}, None, None
+    if present is not None:
+        here = {m: present[m] for m in names}
+        some = torch.stack(list(here.values())).any(dim=0)
+        # such a row passes for one with an embedding of zeros, and what comes out is dropped
+        here[names[0]] = here[names[0]] | ~some
+    fused = fusion(chosen, here)
+    logits = fused[0] if isinstance(fused, tuple) else fused
+    return logits if some is None else torch.where(some[:, None], logits, 0)
+
+
+def mean_over(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
+    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here`; 0 where there are none."""
+    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
+    total = share.sum()
+    return (share * torch.where(here, losses, 0)).sum() / torch.where(total > 0, total, 1)
+
+
+def row_means(values: Tensor, present: Tensor | None, weight: Tensor | None) -> Tensor:
+    """Weighted means of columns over the rows that are present in each; 0 where none is.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, n_modalities)
+        Of each row and modality.
+    present : Tensor of bool of shape (batch, n_modalities), or None
+        Which modalities a row has.
+    weight : Tensor of shape (batch,), or None
+        Weights of the rows.
+    """
+    if present is None and weight is None:
+        return values.mean(dim=0)
+    share = torch.ones_like(values) if weight is None else weight[:, None].expand_as(values)
+    share = share if present is None else torch.where(present, share, 0)
+    total = share.sum(dim=0)
+    values = values if present is None else torch.where(present, values, 0)
+    return (share * values).sum(dim=0) / torch.where(total > 0, total, 1)
 
 
 def rows_having(batch: Batch, names: list[str]) -> Tensor | None:

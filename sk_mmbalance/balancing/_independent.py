@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..networks import Batch, MultimodalOutput, mean_criterion
 from ._base import Balancing
+from ._evidence import mean_over
 from ._protocol import Net
 
 
@@ -62,10 +63,3 @@ class Independent(Balancing):
             else:
                 losses.append(mean_over(net.criterion_(z, y), weight, present[name]))
         return torch.stack(losses).sum()
-
-
-def mean_over(losses: Tensor, weight: Tensor | None, here: Tensor) -> Tensor:
-    """``sum_i w_i l_i / sum_i w_i`` over the rows in `here`; 0 where there are none."""
-    share = here.to(losses.dtype) if weight is None else torch.where(here, weight, 0)
-    total = share.sum()
-    return (share * torch.where(here, losses, 0)).sum() / torch.where(total > 0, total, 1)

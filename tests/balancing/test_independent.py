@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sk_mmbalance import MultimodalClassifier, MultimodalRegressor
-from sk_mmbalance.balancing import Independent, _independent
+from sk_mmbalance.balancing import Independent, _evidence
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
 
@@ -22,9 +22,9 @@ def same(a, b):
 def test_mean_is_over_the_rows_that_have_the_modality():
     losses = torch.tensor([1.0, 2.0, 1e30])
     here = torch.tensor([True, True, False])
-    assert _independent.mean_over(losses, None, here).item() == 1.5
-    assert _independent.mean_over(losses, torch.tensor([1.0, 3, 9]), here).item() == 1.75
-    assert _independent.mean_over(losses, None, torch.zeros(3, dtype=torch.bool)).item() == 0
+    assert _evidence.mean_over(losses, None, here).item() == 1.5
+    assert _evidence.mean_over(losses, torch.tensor([1.0, 3, 9]), here).item() == 1.75
+    assert _evidence.mean_over(losses, None, torch.zeros(3, dtype=torch.bool)).item() == 0
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
