@@ -8,6 +8,7 @@ from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
+from ._lfm import LFM
 from ._mbsd import MBSD
 from ._mla import MLA
 from ._mmcosine import MMCosine
@@ -22,6 +23,7 @@ from ._umt import UMT
 
 __all__ = [
     "AGM",
+    "LFM",
     "MBSD",
     "MLA",
     "OGM",
