@@ -6,6 +6,7 @@ A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 from ._agm import AGM
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
+from ._cml import CML
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
 from ._lfm import LFM
@@ -23,6 +24,7 @@ from ._umt import UMT
 
 __all__ = [
     "AGM",
+    "CML",
     "LFM",
     "MBSD",
     "MLA",

@@ -23,6 +23,7 @@ from sk_mmbalance import (
 )
 from sk_mmbalance.balancing import (
     AGM,
+    CML,
     LFM,
     MBSD,
     MLA,
@@ -45,6 +46,7 @@ from .conftest import FAST, blobs, fit, same_weights, with_missing
 
 VALUES = {
     "AGM": AGM(),
+    "CML": CML(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "Independent": Independent(),
     "LFM": LFM(),
