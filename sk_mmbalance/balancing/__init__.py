@@ -4,6 +4,7 @@ A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 """
 
 from ._agm import AGM
+from ._amco import AMCo
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._cml import CML
@@ -31,6 +32,7 @@ __all__ = [
     "OGM",
     "PMR",
     "UMT",
+    "AMCo",
     "Balancing",
     "DataRemixing",
     "Independent",

@@ -30,6 +30,7 @@ from sk_mmbalance.balancing import (
     OGM,
     PMR,
     UMT,
+    AMCo,
     Balancing,
     DataRemixing,
     Independent,
@@ -46,6 +47,7 @@ from .conftest import FAST, blobs, fit, same_weights, with_missing
 
 VALUES = {
     "AGM": AGM(),
+    "AMCo": AMCo(ramp_epochs=2),
     "CML": CML(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "Independent": Independent(),
