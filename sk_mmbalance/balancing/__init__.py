@@ -19,6 +19,7 @@ from ._modality_dropout import ModalityDropout
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
 from ._pmr import PMR
+from ._recon_boost import ReconBoost
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
@@ -40,5 +41,6 @@ __all__ = [
     "MMPareto",
     "ModalityDropout",
     "NegativeLearning",
+    "ReconBoost",
     "SustainedBoosting",
 ]

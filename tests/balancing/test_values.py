@@ -38,6 +38,7 @@ from sk_mmbalance.balancing import (
     MMPareto,
     ModalityDropout,
     NegativeLearning,
+    ReconBoost,
     SustainedBoosting,
 )
 from sk_mmbalance.modalities import check_modalities
@@ -60,6 +61,7 @@ VALUES = {
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
     "PMR": PMR(),
+    "ReconBoost": ReconBoost(),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
 }
