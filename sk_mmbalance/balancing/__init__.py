@@ -8,6 +8,7 @@ from ._amco import AMCo
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._cml import CML
+from ._gradient_blending import GradientBlending
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
 from ._lfm import LFM
@@ -36,6 +37,7 @@ __all__ = [
     "AMCo",
     "Balancing",
     "DataRemixing",
+    "GradientBlending",
     "Independent",
     "MMCosine",
     "MMPareto",

@@ -74,7 +74,12 @@ class Net(Protocol):
         """Batches of rows; in their order, of the size for prediction, unless for training."""
 
     def train_like(
-        self, module: MultimodalModule, rows: ModalityRows, valid: Any, epochs: int
+        self,
+        module: MultimodalModule,
+        rows: ModalityRows,
+        valid: Any,
+        epochs: int,
+        stops_early: bool = True,
     ) -> None:
         """Train another network by itself: same optimiser, batches, seed and stopping."""
 

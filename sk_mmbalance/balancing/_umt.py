@@ -24,6 +24,7 @@ from ..networks import (
     weighted_mean_loss,
 )
 from ._base import Balancing
+from ._parts_of_rows import rows_with
 from ._protocol import Net
 
 
@@ -131,8 +132,8 @@ class UMT(Balancing):
         state: Any = net.running(self)
         if not state.trained.any():
             for k, name in enumerate(net.network.names):
-                theirs = _having(rows, name)
-                watched = None if valid is None else _having(valid, name)
+                theirs = rows_with(rows, name)
+                watched = None if valid is None else rows_with(valid, name)
                 if len(theirs):
                     watched = watched if watched is None or len(watched) else None
                     net.train_like(state.networks[name], theirs, watched, self.teacher_epochs)
@@ -191,12 +192,6 @@ def divergences(teacher: Tensor, fused: Tensor, temperature: float) -> Tensor:
     told = F.log_softmax(teacher / temperature, dim=1)
     said = F.log_softmax(fused / temperature, dim=1)
     return temperature**2 * (told.exp() * (told - said)).sum(dim=1)
-
-
-def _having(rows: ModalityRows, name: str) -> ModalityRows:
-    """The rows that have a modality, with it alone."""
-    alone = replace(rows.only(name), extras={})
-    return alone if rows.present is None else alone.take(rows.present[name].nonzero()[:, 0])
 
 
 @torch.no_grad()

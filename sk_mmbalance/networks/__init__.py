@@ -11,6 +11,7 @@ from ._fusions import (
     FUSIONS,
     ConcatFusion,
     Embeddings,
+    FiLMFusion,
     Fused,
     LateFusion,
     Presence,
@@ -20,7 +21,7 @@ from ._fusions import (
 )
 from ._keys import ByModality, safe_key
 from ._module import MultimodalModule, MultimodalOutput
-from ._rows import Batch, ModalityRows, RowBatches, mix_seeds, to_device, to_rows
+from ._rows import Batch, ModalityRows, RowBatches, SparseInput, mix_seeds, to_device, to_rows
 from ._target_loss import (
     NUMBER_LOSSES,
     ClassLoss,
@@ -49,6 +50,7 @@ __all__ = [
     "ConcatFusion",
     "Embeddings",
     "EpochLog",
+    "FiLMFusion",
     "Fused",
     "LabelLoss",
     "LateFusion",
@@ -59,6 +61,7 @@ __all__ = [
     "Presence",
     "RowBatches",
     "SharedHead",
+    "SparseInput",
     "TargetLoss",
     "choose_device",
     "choose_dtype",

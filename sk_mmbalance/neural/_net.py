@@ -253,11 +253,17 @@ class MultimodalNet(FollowingNet):
         self.sums[key] = self.sums[key] + value if key in self.sums else value
 
     def train_like(
-        self, module: MultimodalModule, rows: ModalityRows, valid: Any, epochs: int
+        self,
+        module: MultimodalModule,
+        rows: ModalityRows,
+        valid: Any,
+        epochs: int,
+        stops_early: bool = True,
     ) -> None:
         """Train another network by itself: same optimiser, batches, seed and stopping."""
         settings = self.get_params(deep=False)
-        kept = [(name, cb) for name, cb in self._named_callbacks() if name in _OF_THE_ESTIMATOR]
+        wanted = _OF_THE_ESTIMATOR if stops_early else _OF_THE_ESTIMATOR[1:]
+        kept = [(name, cb) for name, cb in self._named_callbacks() if name in wanted]
         settings |= {
             "module": module,
             "callbacks": copy.deepcopy(kept),
