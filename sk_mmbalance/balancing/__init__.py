@@ -9,6 +9,7 @@ from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._cml import CML
 from ._gradient_blending import GradientBlending
+from ._greedy import Greedy
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
 from ._lfm import LFM
@@ -38,6 +39,7 @@ __all__ = [
     "Balancing",
     "DataRemixing",
     "GradientBlending",
+    "Greedy",
     "Independent",
     "MMCosine",
     "MMPareto",

@@ -236,19 +236,33 @@ class FiLMFusion(nn.Module):
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Modulate each embedding by the others, then classify."""
+        gates = self.gates(embeddings, present)
+        return self.concat(self.modulated(embeddings, gates, present), present)[0], None
+
+    def gates(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
+        """Scale and shift of each embedding, side by side, from what the others say."""
         said = {m: _keep(self.context[m](u), present, m) for m, u in embeddings.items()}
         total = _total(list(said.values()))
         count: Any = len(said)
         if present is not None:
             count = _total([present[m].to(total.dtype) for m in said])[:, None]
-        modulated = {}
-        for m, u in embeddings.items():
+        gates = {}
+        for m in embeddings:
             here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
             others = count - here
             others = max(others, 1) if present is None else others.clamp_min(1)
-            scale, shift = self.film[m]((total - said[m]) / others).chunk(2, dim=1)
+            gates[m] = self.film[m]((total - said[m]) / others)
+        return gates
+
+    def modulated(
+        self, embeddings: Embeddings, gates: Mapping[str, Tensor], present: Presence = None
+    ) -> dict[str, Tensor]:
+        """Embeddings, scaled and shifted."""
+        modulated = {}
+        for m, u in embeddings.items():
+            scale, shift = gates[m].chunk(2, dim=1)
             modulated[m] = _keep(torch.relu((1 + scale) * u + shift), present, m)
-        return self.concat(modulated, present)[0], None
+        return modulated
 
 
 class TransformerFusion(nn.Module):
