@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sk_mmbalance import MultimodalRegressor
 from sk_mmbalance.balancing import AMCo
 from sk_mmbalance.networks import ClassLoss, LabelLoss
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, with_missing
 
 amco = formulae(AMCo)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -95,11 +94,6 @@ def test_control_masks_all_alike():
     assert (masked == 0.5).all(axis=None)
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    assert same_weights(fit(AMCo(ramp_epochs=1), X, y), fit(None, X, y))
-
-
 @pytest.mark.parametrize("fusion", ["concat", "late", "gated", "transformer"])
 @pytest.mark.parametrize("own_logits", ["heads", "share"])
 def test_every_fusion_and_rows_that_lack_modalities(fusion, own_logits):
@@ -109,16 +103,3 @@ def test_every_fusion_and_rows_that_lack_modalities(fusion, own_logits):
     clf = fit(value, holes, y, missing="mask", fusion=fusion)
     assert clf.history_.filter(like="__masked").iloc[-1].gt(0).any()
     assert np.isfinite(clf.predict_proba(holes)).all()
-
-
-def test_labels_are_learnt_and_numbers_refused():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(AMCo(), X, labels).predict(X).shape == (60, 2)
-    with pytest.raises(ValueError, match=r"AMCo\(\) works with classes and labels"):
-        MultimodalRegressor(**FAST, balancing=AMCo()).fit(X, y.astype(float))
-
-
-def test_published_form():
-    value = AMCo.published()
-    assert (value.max_share, value.own_logits) == (1.0, "share")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from sk_mmbalance import MultimodalClassifier, MultimodalRegressor
+from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import CML
 from sk_mmbalance.networks import ClassLoss, LabelLoss
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, with_missing
 
 cml = formulae(CML)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -105,11 +105,6 @@ def test_strength_zero_is_joint_training_and_the_control_has_no_penalty(params):
     assert same_weights(clf, control.fit(X, y))
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    assert same_weights(fit(CML(), X, y), fit(None, X, y, unimodal_weight=0))
-
-
 FUSIONS = ["concat", "sum", "late", "gated", "film", "transformer"]
 
 
@@ -143,15 +138,3 @@ def test_confidence_falls_with_fewer_modalities_where_that_is_asked_for():
     ]
     ends = [history.filter(like="__confidence_rise").iloc[-1].mean() for history in rises]
     assert ends[1] < 0.5 * ends[0]
-
-
-def test_labels_are_learnt_and_numbers_refused():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(CML(), X, labels).predict(X).shape == (60, 2)
-    with pytest.raises(ValueError, match=r"CML\(\) works with classes and labels"):
-        MultimodalRegressor(**FAST, balancing=CML()).fit(X, y.astype(float))
-
-
-def test_published_form():
-    assert CML.published().reduction == "sum"

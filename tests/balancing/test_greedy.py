@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from sk_mmbalance import MultimodalRegressor
 from sk_mmbalance.balancing import Balancing, Greedy
 from sk_mmbalance.networks import unimodal_losses
 
@@ -151,11 +150,6 @@ def test_no_threshold_is_the_same_loss_alone(optimizer):
     assert not same_weights(ours, fit(Greedy(threshold=0.0), holes, y, **params))
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    assert same_weights(fit(Greedy(), X, y), fit(None, X, y, fusion="film", unimodal_weight=0))
-
-
 def test_three_modalities_and_rows_that_lack_some():
     X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
     holes, _ = with_missing(X)
@@ -169,14 +163,6 @@ def test_other_fusions_are_refused(fusion):
     X, y = blobs(n=60)
     with pytest.raises(ValueError, match=rf"Greedy\(\) needs `fusion` .*got '{fusion}'"):
         fit(Greedy(), X, y, fusion=fusion)
-
-
-def test_labels_and_numbers_are_learnt():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(Greedy(), X, labels).predict(X).shape == (60, 2)
-    reg = MultimodalRegressor(**FAST, balancing=Greedy()).fit(X, y.astype(float))
-    assert np.isfinite(reg.history_.filter(like="__speed")).all(axis=None)
 
 
 def test_published_side_is_descent_without_momentum():

@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sk_mmbalance import MultimodalRegressor
 from sk_mmbalance.balancing import LFM
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, with_missing
 
 lfm = formulae(LFM)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -86,12 +85,6 @@ def test_strength_zero_is_its_control(params):
     assert same_weights(fit(LFM(align_weight=0), X, y, **params), fit(None, X, y, **control))
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    plain = fit(None, X, y, fusion="late", unimodal_weight=0)
-    assert same_weights(fit(LFM(), X, y), plain)
-
-
 def test_loss_is_the_weighted_mean():
     X, y = blobs(n=48)
     value = LFM(align_weight=0.3)
@@ -143,14 +136,6 @@ def test_a_fusion_that_is_no_sum_needs_classifiers():
     X, y = blobs(n=60)
     with pytest.raises(ValueError, match=r"LFM\(\) needs logits of each modality"):
         fit(LFM(), X, y, fusion="gated")
-
-
-def test_labels_are_learnt_and_numbers_refused():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(LFM(), X, labels).predict(X).shape == (60, 2)
-    with pytest.raises(ValueError, match=r"LFM\(\) works with classes and labels"):
-        MultimodalRegressor(**FAST, balancing=LFM()).fit(X, y.astype(float))
 
 
 def test_published_form():

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sk_mmbalance import MultimodalRegressor
 from sk_mmbalance.balancing import MBSD
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, with_missing
 
 mbsd = formulae(MBSD)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -105,11 +104,6 @@ def test_strength_zero_is_its_control(params):
     assert same_weights(fit(off, X, y, **params), fit(None, X, y, **params))
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    assert same_weights(fit(MBSD(), X, y), fit(None, X, y))
-
-
 @pytest.mark.parametrize("fusion", ["concat", "late", "film"])
 def test_three_modalities_and_rows_that_lack_some(fusion):
     X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
@@ -126,11 +120,3 @@ def test_parts_of_the_fusion_stand_in_for_classifiers_or_it_is_refused():
     assert not same_weights(clf, fit(None, X, y, fusion="concat", unimodal_weight=0))
     with pytest.raises(ValueError, match=r"MBSD\(\) needs logits .* FiLMFusion is no sum"):
         fit(MBSD(), X, y, fusion="film", unimodal_weight=0)
-
-
-def test_labels_are_learnt_and_numbers_refused():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(MBSD(), X, labels).history_["face__taught"].iloc[-1] > 0
-    with pytest.raises(ValueError, match=r"MBSD\(\) works with classes and labels"):
-        MultimodalRegressor(**FAST, balancing=MBSD()).fit(X, y.astype(float))

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sk_mmbalance import MultimodalRegressor
 from sk_mmbalance.balancing import Independent, ReconBoost
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, with_missing
 
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
 B = torch.tensor([[0.0, 0, 1], [0, 0.5, 0]], dtype=torch.float64)
@@ -124,23 +123,6 @@ def test_control_has_the_same_rounds_with_all_rows_alike():
     assert not same_weights(fit(ReconBoost(residual_weight=0.9), X, y), fit(control, X, y))
 
 
-def test_one_modality_is_plain_training():
-    X, y = blobs(n=60, dims={"face": (5,)})
-    plain = fit(None, X, y, fusion="late", unimodal_weight=0)
-    assert same_weights(fit(ReconBoost(), X, y), plain)
-
-
-def test_three_modalities_and_rows_that_lack_some():
-    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    clf = fit(ReconBoost(), holes, y, missing="mask", max_epochs=6)
-    weights = clf.history_.filter(like="__row_weight")
-    assert weights.notna().sum().tolist() == [1, 1, 1]
-    assert weights.min().ge(0.8).all()
-    assert weights.max().lt(1).all()
-    assert np.isfinite(clf.predict_proba(holes)).all()
-
-
 @pytest.mark.parametrize("fusion", ["concat", "film"])
 def test_other_fusions_are_refused(fusion):
     X, y = blobs(n=60)
@@ -152,14 +134,6 @@ def test_optimizers_that_move_everything_are_refused():
     X, y = blobs(n=60)
     with pytest.raises(ValueError, match=r"ReconBoost\(\) cannot be had with `optimizer` LBFGS"):
         fit(ReconBoost(), X, y, optimizer=torch.optim.LBFGS, weight_decay=0)
-
-
-def test_labels_and_numbers_are_learnt():
-    X, y = blobs(n=60)
-    labels = np.stack([y == 0, y < 2], axis=1).astype(int)
-    assert fit(ReconBoost(), X, labels).predict(X).shape == (60, 2)
-    reg = MultimodalRegressor(**FAST, balancing=ReconBoost()).fit(X, y.astype(float))
-    assert reg.history_["face__row_weight"].iloc[0] < 1
 
 
 def test_published_form():

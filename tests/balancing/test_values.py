@@ -17,6 +17,7 @@ from sk_mmbalance import (
     FedAvgClassifier,
     Modalities,
     MultimodalClassifier,
+    MultimodalRegressor,
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
     balancing,
@@ -204,6 +205,36 @@ def test_control_is_parameters_of_the_estimator(value):
     control = clone(clf).set_params(**value.control()).fit(X, y)
     assert set(value.control()) <= set(clf.get_params(deep=False))
     assert control.score(X, y) > 0.4
+
+
+@every_value
+def test_one_modality_is_plain_training(value):
+    if isinstance(value, MLA | MMCosine | SustainedBoosting | DataRemixing):
+        pytest.skip("the fusion or the losses are the method's own")
+    X, y = blobs(n=60, dims={"face": (5,)})
+    clf = fit(value, X, y)
+    fusion, weight = type(clf.net_.network.fusion), clf.net_.unimodal_weight
+    assert same_weights(clf, fit(None, X, y, fusion=fusion, unimodal_weight=weight))
+
+
+@every_value
+def test_three_modalities_are_balanced_where_rows_lack_some(value):
+    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
+    holes, _ = with_missing(X)
+    clf = fit(value, holes, y, missing="mask")
+    assert np.isfinite(clf.predict_proba(holes)).all()
+    assert np.isfinite(clf.history_["train_loss"]).all()
+
+
+@every_value
+def test_numbers_are_learnt_or_refused(value):
+    X, y = blobs(n=60)
+    reg, refused = MultimodalRegressor(**FAST, balancing=value), ""
+    try:
+        assert np.isfinite(reg.fit(X, y.astype(float)).predict(X)).all()
+    except ValueError as error:
+        refused = str(error)
+    assert not refused or "`y` holds numbers" in refused
 
 
 # -- presets -----------------------------------------------------------------------------------
