@@ -53,14 +53,15 @@ class AMCo(Balancing):
 
     Notes
     -----
-    One mask is drawn for a batch. Masked features are not made up for by a scale, and nothing is
-    masked in prediction. Rows that lack a modality are left out where dependence is told; a
-    modality of which a batch has no row has none. Of several labels each has two states; numbers
-    have no softmax. Any fusion will do; with one modality this is plain training. ``history_`` gets
-    ``face__dependence`` and ``face__masked``, the mean share of masked features. Only code of a
-    benchmark is published. It masks logits, adds a layer to their sum, and grows the share per
-    batch instead of per epoch, so that it masks whole modalities in every other batch of most
-    epochs; `published` has its largest share alone.
+    One mask is drawn for a batch; the first batch of an epoch goes by the last of the epoch before.
+    Masked features are not made up for by a scale, and nothing is masked in prediction. Rows that
+    lack a modality are left out where dependence is told; a modality of which a batch has no row
+    has none. Of several labels each has two states; numbers have no softmax. Any fusion will do;
+    with one modality this is plain training. ``history_`` gets ``face__dependence`` and
+    ``face__masked``, the mean share of masked features. Only code of a benchmark is published. It
+    masks logits, adds a layer to their sum, and grows the share per batch instead of per epoch, so
+    that it masks whole modalities in every other batch of most epochs; `published` has its largest
+    share alone.
 
     References
     ----------

@@ -25,6 +25,7 @@ from ..networks import (
 )
 from ._base import Balancing
 from ._evidence import log_probabilities, logits_to_train, mean_over, rows_having
+from ._parts_of_rows import hold_out_by_content
 from ._protocol import Net
 
 #: What a weight goes between: "decay" from the first to the second in the time of training.
@@ -58,13 +59,15 @@ class LFM(Balancing):
     align_weight : float in [0, 1), "decay" or "learned", default="decay"
         The weight :math:`\alpha`: constant; falling from 0.8 to 0.2 over `max_epochs`, in a line;
         or learnt after each epoch, from 0.95 on and between 0.05 and 0.95, by the gradient of the
-        loss of held-out rows after a step (`early_stopping` or ``X_val`` holds them out; in calls
-        without them, such as `partial_fit`, it stays).
+        loss of held-out rows after a step.
     align : {"jensen-shannon", "code"}, default="jensen-shannon"
         "code" is what the released code computes for A, with the divergences the other way round:
         of the mean from each modality, which has no upper bound.
     align_lr : float, default=10.0
         How fast the weight is learnt, relative to the learning rate.
+    validation_fraction : float, default=0.1
+        Part of the rows of each class that is held out to learn the weight, by the content of the
+        rows, where the estimator holds out none (in `partial_fit`, say).
     start_epoch, stop_epoch : int, default=0, None
         First epoch with the method, and the first without again; None goes on to the end.
 
@@ -97,6 +100,7 @@ class LFM(Balancing):
     align_weight: Any = "decay"
     align: str = "jensen-shannon"
     align_lr: float = 10.0
+    validation_fraction: float = 0.1
     start_epoch: int = 0
     stop_epoch: Any = None
 
@@ -104,6 +108,7 @@ class LFM(Balancing):
         "align_weight": [Interval(Real, 0, 1, closed="left"), StrOptions({"decay", "learned"})],
         "align": [StrOptions({"jensen-shannon", "code"})],
         "align_lr": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "start_epoch": [Interval(Integral, 0, None, closed="left")],
         "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
     }
@@ -165,8 +170,11 @@ class LFM(Balancing):
 
     def on_train_begin(self, net: Net, rows: ModalityRows, valid: Any) -> ModalityRows:
         """Remember what the weight is learnt from, while training lasts."""
-        if self.align_weight == "learned" and valid is not None:
-            self._rows = (rows, valid)
+        if self.align_weight == "learned" and len(net.network.names) > 1:
+            if valid is None:
+                rows, valid = hold_out_by_content(net, rows, self.validation_fraction)
+            if len(valid):
+                self._rows = (rows, valid)
         return rows
 
     def on_train_end(self, net: Net) -> None:

@@ -117,9 +117,17 @@ def test_weight_is_learnt_from_held_out_rows(fusion):
     # a weight that is learnt at no pace is one that is constant: looking draws and moves nothing
     still = fit(LFM(align_weight="learned", align_lr=0.0), X, y, **params)
     assert same_weights(still, fit(LFM(align_weight=0.95), X, y, **params))
-    for _ in range(2):  # rows are held out by `fit` alone, and the weight stays
-        clf.partial_fit(X, y)
-    assert clf.history_["align_weight"].iloc[-2:].nunique() == 1
+    assert clf.partial_fit(X, y).history_["align_weight"].nunique() == 5
+
+
+def test_weight_is_learnt_where_the_estimator_holds_no_row_out():
+    X, y = blobs(n=90)
+    value = LFM(align_weight="learned", validation_fraction=0.2)
+    clf = fit(value, X, y, max_epochs=2)
+    assert clf.history_["align_weight"].iloc[1] < 0.95
+    assert same_weights(clf, fit(value, X, y, max_epochs=1, warm_start=True).fit(X, y))
+    few = fit(value, *blobs(n=9), max_epochs=2)
+    assert few.history_["align_weight"].tolist() == pytest.approx([0.95, 0.95])
 
 
 @pytest.mark.parametrize("fusion", ["late", "sum", "gated"])
