@@ -8,7 +8,7 @@ from sk_mmbalance import MultimodalClassifier
 
 from ..neural.conftest import blobs, with_missing
 
-__all__ = ["FAST", "blobs", "fit", "formulae", "same_weights", "with_missing"]
+__all__ = ["FAST", "blobs", "fit", "formulae", "same_weights", "whole", "with_missing"]
 
 FAST = {
     "hidden_layer_sizes": (4,),
@@ -30,6 +30,11 @@ def fit(balancing, X, y, sample_weight=None, **params):
     """A classifier fitted with a method."""
     clf = MultimodalClassifier(**{**FAST, "balancing": balancing, **params})
     return clf.fit(X, y, sample_weight=sample_weight)
+
+
+def whole(X, y):
+    """All rows as one batch."""
+    return {"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y)
 
 
 def same_weights(a, b):

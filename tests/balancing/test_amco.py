@@ -7,7 +7,7 @@ import torch
 from sk_mmbalance.balancing import AMCo
 from sk_mmbalance.networks import ClassLoss, LabelLoss
 
-from .conftest import blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, whole
 
 amco = formulae(AMCo)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -70,7 +70,7 @@ def test_heads_see_what_is_masked_from_the_fusion():
     X, y = blobs(n=60)
     value = AMCo(masked="all", max_share=1.0, ramp_epochs=1)
     net = fit(value, X, y, max_epochs=2, n_iter_no_change=9).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     masked, plain = value.forward(net, batch, True), net.infer(batch[0])
     assert torch.equal(masked.unimodal["face"], plain.unimodal["face"])
     assert torch.equal(masked.embeddings["face"], plain.embeddings["face"])
@@ -92,14 +92,3 @@ def test_control_masks_all_alike():
     assert control.get_params() == AMCo(max_share=1.0, ramp_epochs=1, masked="all").get_params()
     masked = fit(control, X, y).history_.filter(like="__masked").iloc[1:]
     assert (masked == 0.5).all(axis=None)
-
-
-@pytest.mark.parametrize("fusion", ["concat", "late", "gated", "transformer"])
-@pytest.mark.parametrize("own_logits", ["heads", "share"])
-def test_every_fusion_and_rows_that_lack_modalities(fusion, own_logits):
-    X, y = blobs(n=60, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    value = AMCo(own_logits=own_logits, threshold=0.35, ramp_epochs=1)
-    clf = fit(value, holes, y, missing="mask", fusion=fusion)
-    assert clf.history_.filter(like="__masked").iloc[-1].gt(0).any()
-    assert np.isfinite(clf.predict_proba(holes)).all()

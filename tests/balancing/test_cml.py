@@ -10,7 +10,7 @@ from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import CML
 from sk_mmbalance.networks import ClassLoss, LabelLoss
 
-from .conftest import blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, whole
 
 cml = formulae(CML)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -83,7 +83,7 @@ def test_loss_is_the_formula():
     X, y = blobs(n=48)
     value = CML(rank_weight=0.3, partial_weight=0.5, removal="each")
     net = fit(value, X, y, max_epochs=1, lr=1e-300).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     output = net.infer(batch[0])
     expected = torch.zeros(())
     for name in X:
@@ -103,20 +103,6 @@ def test_strength_zero_is_joint_training_and_the_control_has_no_penalty(params):
     clf = fit(CML(rank_weight=0), X, y, **params)
     control = MultimodalClassifier(**clf.get_params(deep=False)).set_params(**CML().control())
     assert same_weights(clf, control.fit(X, y))
-
-
-FUSIONS = ["concat", "sum", "late", "gated", "film", "transformer"]
-
-
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_fusion_and_rows_that_lack_modalities(fusion):
-    X, y = blobs(n=60, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    clf = fit(CML(start_epoch=1), holes, y, missing="mask", fusion=fusion, max_epochs=2)
-    rises = clf.history_.filter(like="__confidence_rise")
-    assert rises.iloc[0].isna().all()
-    assert rises.iloc[1].ge(0).any()
-    assert np.isfinite(clf.predict_proba(holes)).all()
 
 
 def test_a_row_takes_part_in_removals_of_what_it_has():

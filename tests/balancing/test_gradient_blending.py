@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from sk_mmbalance import MultimodalClassifier
 from sk_mmbalance.balancing import GradientBlending
 
-from .conftest import FAST, blobs, fit, formulae, same_weights, with_missing
+from .conftest import FAST, blobs, fit, formulae, same_weights, whole, with_missing
 
 blending = formulae(GradientBlending)
 TRAIN = torch.tensor([[1.5, 1.7, 1.2], [0.9, 1.5, 0.5]], dtype=torch.float64)
@@ -50,7 +50,7 @@ def test_loss_is_the_weighted_mean_of_the_branches():
     X, y = blobs(n=48)
     weights = {"face": 0.2, "voice": 0.5, "fused": 0.3}
     net = fit(GradientBlending(weights=weights), X, y, max_epochs=1, lr=1e-300).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     output = net.infer(batch[0])
     expected = 0.3 * cross_entropy(output.logits, batch[1])
     for name in X:

@@ -150,21 +150,6 @@ def test_no_threshold_is_the_same_loss_alone(optimizer):
     assert not same_weights(ours, fit(Greedy(threshold=0.0), holes, y, **params))
 
 
-def test_three_modalities_and_rows_that_lack_some():
-    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    clf = fit(Greedy(threshold=0.0), holes, y, missing="mask")
-    assert clf.history_.filter(like="__held").iloc[-1].sum() > 0
-    assert np.isfinite(clf.predict_proba(holes)).all()
-
-
-@pytest.mark.parametrize("fusion", ["concat", "late", "gated"])
-def test_other_fusions_are_refused(fusion):
-    X, y = blobs(n=60)
-    with pytest.raises(ValueError, match=rf"Greedy\(\) needs `fusion` .*got '{fusion}'"):
-        fit(Greedy(), X, y, fusion=fusion)
-
-
 def test_published_side_is_descent_without_momentum():
     X, y = blobs(n=60)
     optimizer = Greedy.published_estimator(**FAST).fit(X, y).net_.optimizer_

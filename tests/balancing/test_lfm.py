@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from sk_mmbalance.balancing import LFM
 
-from .conftest import blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, whole
 
 lfm = formulae(LFM)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -89,7 +89,7 @@ def test_loss_is_the_weighted_mean():
     X, y = blobs(n=48)
     value = LFM(align_weight=0.3)
     net = fit(value, X, y, max_epochs=1, lr=1e-300).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     output = net.infer(batch[0])
     log_p = torch.stack([output.unimodal[m].log_softmax(dim=1) for m in X], dim=1)[:, :, None]
     expected = 0.7 * cross_entropy(output.logits, batch[1]) + 0.3 * lfm.divergence(log_p).mean()
@@ -128,16 +128,6 @@ def test_weight_is_learnt_where_the_estimator_holds_no_row_out():
     assert same_weights(clf, fit(value, X, y, max_epochs=1, warm_start=True).fit(X, y))
     few = fit(value, *blobs(n=9), max_epochs=2)
     assert few.history_["align_weight"].tolist() == pytest.approx([0.95, 0.95])
-
-
-@pytest.mark.parametrize("fusion", ["late", "sum", "gated"])
-def test_rows_may_lack_modalities(fusion):
-    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    weight = 1.0 if fusion == "gated" else 0.0
-    clf = fit(LFM(), holes, y, missing="mask", fusion=fusion, unimodal_weight=weight)
-    assert clf.history_["alignment"].gt(0).all()
-    assert np.isfinite(clf.predict_proba(holes)).all()
 
 
 def test_a_fusion_that_is_no_sum_needs_classifiers():

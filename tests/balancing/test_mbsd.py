@@ -6,7 +6,7 @@ import torch
 
 from sk_mmbalance.balancing import MBSD
 
-from .conftest import blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, whole
 
 mbsd = formulae(MBSD)
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_pairs_are_those_of_the_row():
 def loss_of(value, X, y, **params):
     """What the method adds to the loss of a first batch, and the gradients of that."""
     net = fit(value, X, y, max_epochs=1, lr=1e-300, **params).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     output = net.infer(batch[0])
     added = value.loss(net, output, batch, torch.zeros(()))
     return added, output
@@ -102,16 +102,6 @@ def test_strength_zero_is_its_control(params):
     off = MBSD(similarity_weight=0, distill_weight=0)
     assert off.control() == {"balancing": None, "fusion": "concat", "unimodal_weight": 1.0}
     assert same_weights(fit(off, X, y, **params), fit(None, X, y, **params))
-
-
-@pytest.mark.parametrize("fusion", ["concat", "late", "film"])
-def test_three_modalities_and_rows_that_lack_some(fusion):
-    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
-    holes, _ = with_missing(X)
-    clf = fit(MBSD(start_epoch=1), holes, y, missing="mask", fusion=fusion)
-    taught = clf.history_.filter(like="__taught")
-    assert taught.isna().all(axis=1).tolist() == [True, False, False]
-    assert taught.iloc[1:].gt(0).any(axis=None)
 
 
 def test_parts_of_the_fusion_stand_in_for_classifiers_or_it_is_refused():

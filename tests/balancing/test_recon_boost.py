@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from sk_mmbalance.balancing import Independent, ReconBoost
 
-from .conftest import blobs, fit, formulae, same_weights, with_missing
+from .conftest import blobs, fit, formulae, same_weights, whole, with_missing
 
 A = torch.tensor([[2.0, 0, 0], [0, 1, 0]], dtype=torch.float64)
 B = torch.tensor([[0.0, 0, 1], [0, 0.5, 0]], dtype=torch.float64)
@@ -67,7 +67,7 @@ def test_a_stage_has_the_loss_of_the_formula():
     X, y = blobs(n=48)
     value = ReconBoost(residual_weight=0.7)
     net = fit(value, X, y, max_epochs=1, lr=1e-300).net_
-    batch = ({"inputs": {m: torch.from_numpy(X[m]) for m in X}}, torch.from_numpy(y))
+    batch = whole(X, y)
     output = net.infer(batch[0])
     known = output.unimodal["voice"].detach().softmax(dim=1)[range(48), y]
     losses = cross_entropy(output.unimodal["face"], batch[1], reduction="none")
@@ -121,13 +121,6 @@ def test_control_has_the_same_rounds_with_all_rows_alike():
     control = ReconBoost(stage_epochs=2, residual_weight=0.9).control()["balancing"]
     assert control.get_params() == ReconBoost(stage_epochs=2, residual_weight=0).get_params()
     assert not same_weights(fit(ReconBoost(residual_weight=0.9), X, y), fit(control, X, y))
-
-
-@pytest.mark.parametrize("fusion", ["concat", "film"])
-def test_other_fusions_are_refused(fusion):
-    X, y = blobs(n=60)
-    with pytest.raises(ValueError, match=rf"ReconBoost\(\) needs `fusion` .*got '{fusion}'"):
-        fit(ReconBoost(), X, y, fusion=fusion)
 
 
 def test_optimizers_that_move_everything_are_refused():

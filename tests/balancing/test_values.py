@@ -1,6 +1,7 @@
 """What holds of every balancing method, found by itself among the public names."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ from sk_mmbalance.balancing import (
     SustainedBoosting,
 )
 from sk_mmbalance.modalities import check_modalities
+from sk_mmbalance.networks import FUSIONS
 
 from .._checks import assert_all_checks_pass
 from .conftest import FAST, blobs, fit, same_weights, with_missing
@@ -218,12 +220,29 @@ def test_one_modality_is_plain_training(value):
 
 
 @every_value
-def test_three_modalities_are_balanced_where_rows_lack_some(value):
-    X, y = blobs(n=90, dims={"a": (4,), "b": (3,), "c": (2,)})
+@pytest.mark.parametrize("fusion", sorted(FUSIONS))
+def test_every_fusion_of_rows_that_lack_modalities_is_balanced_or_refused(value, fusion):
+    X, y = blobs(n=48, dims={"a": (4,), "b": (3,), "c": (2,)})
     holes, _ = with_missing(X)
-    clf = fit(value, holes, y, missing="mask")
-    assert np.isfinite(clf.predict_proba(holes)).all()
-    assert np.isfinite(clf.history_["train_loss"]).all()
+    try:
+        clf = fit(value, holes, y, missing="mask", fusion=fusion, max_epochs=2)
+    except ValueError as error:
+        refused = str(error)
+    else:
+        assert np.isfinite(clf.predict_proba(holes)).all()
+        return
+    assert re.match(rf"`balancing` {type(value).__name__}\(\) needs ", refused)
+    assert "usion" in refused
+
+
+@every_value
+def test_outside_its_window_a_method_does_nothing(value):
+    if "stop_epoch" not in value.get_params() or isinstance(value, Greedy):
+        pytest.skip("has no window, or has losses besides")
+    X, y = blobs(n=60)
+    clf = fit(clone(value).set_params(start_epoch=0, stop_epoch=0), X, y)
+    fusion, weight = type(clf.net_.network.fusion), clf.net_.unimodal_weight
+    assert same_weights(clf, fit(None, X, y, fusion=fusion, unimodal_weight=weight))
 
 
 @every_value
