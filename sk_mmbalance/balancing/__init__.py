@@ -6,6 +6,7 @@ A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 from ._agm import AGM
 from ._base import Balancing
 from ._base import hooks_of as hooks_of  # for the nets, not public
+from ._dgl import DGL
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
 from ._mla import MLA
@@ -21,6 +22,7 @@ from ._umt import UMT
 
 __all__ = [
     "AGM",
+    "DGL",
     "MLA",
     "OGM",
     "PMR",

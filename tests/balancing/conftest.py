@@ -1,12 +1,14 @@
 """Small data for the methods, and nets to look at."""
 
+import sys
+
 import torch
 
 from sk_mmbalance import MultimodalClassifier
 
 from ..neural.conftest import blobs, with_missing
 
-__all__ = ["FAST", "blobs", "fit", "same_weights", "with_missing"]
+__all__ = ["FAST", "blobs", "fit", "formulae", "same_weights", "with_missing"]
 
 FAST = {
     "hidden_layer_sizes": (4,),
@@ -17,6 +19,11 @@ FAST = {
     "early_stopping": False,
     "random_state": 0,
 }
+
+
+def formulae(method):
+    """The file of a method, in which its formulae stand beside it as functions."""
+    return sys.modules[method.__module__]
 
 
 def fit(balancing, X, y, sample_weight=None, **params):

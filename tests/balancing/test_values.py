@@ -23,6 +23,7 @@ from sk_mmbalance import (
 )
 from sk_mmbalance.balancing import (
     AGM,
+    DGL,
     MLA,
     OGM,
     PMR,
@@ -43,6 +44,7 @@ from .conftest import FAST, blobs, fit, same_weights, with_missing
 
 VALUES = {
     "AGM": AGM(),
+    "DGL": DGL(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "Independent": Independent(),
     "MLA": MLA(),
