@@ -15,6 +15,7 @@ from ._mmpareto import MMPareto
 from ._modality_dropout import ModalityDropout
 from ._negative_learning import NegativeLearning
 from ._ogm import OGM
+from ._opm import OPM
 from ._pmr import PMR
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
@@ -25,6 +26,7 @@ __all__ = [
     "DGL",
     "MLA",
     "OGM",
+    "OPM",
     "PMR",
     "UMT",
     "Balancing",

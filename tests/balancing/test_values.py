@@ -26,6 +26,7 @@ from sk_mmbalance.balancing import (
     DGL,
     MLA,
     OGM,
+    OPM,
     PMR,
     UMT,
     Balancing,
@@ -53,6 +54,7 @@ VALUES = {
     "ModalityDropout": ModalityDropout(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
+    "OPM": OPM(start_epoch=1, drop_probability=1.0),
     "PMR": PMR(),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
@@ -62,6 +64,7 @@ VALUES = {
 FOR_TWINS = {
     **VALUES,
     "ModalityDropout": ModalityDropout(unit="batch"),  # twins would lose different modalities
+    "OPM": OPM(start_epoch=1, unit="batch"),
 }
 
 every_value = pytest.mark.parametrize(
