@@ -17,6 +17,7 @@ from ._negative_learning import NegativeLearning
 from ._ogm import OGM
 from ._opm import OPM
 from ._pmr import PMR
+from ._priority import Priority
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
@@ -36,5 +37,6 @@ __all__ = [
     "MMPareto",
     "ModalityDropout",
     "NegativeLearning",
+    "Priority",
     "SustainedBoosting",
 ]

@@ -36,6 +36,7 @@ from sk_mmbalance.balancing import (
     MMPareto,
     ModalityDropout,
     NegativeLearning,
+    Priority,
     SustainedBoosting,
 )
 from sk_mmbalance.modalities import check_modalities
@@ -56,6 +57,7 @@ VALUES = {
     "OGM": OGM(),
     "OPM": OPM(start_epoch=1, drop_probability=1.0),
     "PMR": PMR(),
+    "Priority": Priority(start_epoch=1),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
 }
