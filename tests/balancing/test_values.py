@@ -24,6 +24,7 @@ from sk_mmbalance import (
 from sk_mmbalance.balancing import (
     AGM,
     DGL,
+    MIDAS,
     MLA,
     OGM,
     OPM,
@@ -49,6 +50,7 @@ VALUES = {
     "DGL": DGL(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "Independent": Independent(),
+    "MIDAS": MIDAS(),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
     "MMPareto": MMPareto(),
@@ -65,6 +67,7 @@ VALUES = {
 #: In the form in which rows that stand twice fare as one of weight 2, where there is another.
 FOR_TWINS = {
     **VALUES,
+    "MIDAS": MIDAS(pairs="all"),
     "ModalityDropout": ModalityDropout(unit="batch"),  # twins would lose different modalities
     "OPM": OPM(start_epoch=1, unit="batch"),
 }
