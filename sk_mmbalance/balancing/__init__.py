@@ -9,6 +9,7 @@ from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._dgl import DGL
 from ._heads import GrowingHeads as GrowingHeads
 from ._independent import Independent
+from ._mcr import MCR
 from ._midas import MIDAS
 from ._mla import MLA
 from ._mmcosine import MMCosine
@@ -26,6 +27,7 @@ from ._umt import UMT
 __all__ = [
     "AGM",
     "DGL",
+    "MCR",
     "MIDAS",
     "MLA",
     "OGM",

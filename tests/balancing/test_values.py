@@ -24,6 +24,7 @@ from sk_mmbalance import (
 from sk_mmbalance.balancing import (
     AGM,
     DGL,
+    MCR,
     MIDAS,
     MLA,
     OGM,
@@ -50,6 +51,7 @@ VALUES = {
     "DGL": DGL(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "Independent": Independent(),
+    "MCR": MCR(),
     "MIDAS": MIDAS(),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
@@ -67,6 +69,7 @@ VALUES = {
 #: In the form in which rows that stand twice fare as one of weight 2, where there is another.
 FOR_TWINS = {
     **VALUES,
+    "MCR": MCR(n_permutations="all"),  # partners are drawn row by row
     "MIDAS": MIDAS(pairs="all"),
     "ModalityDropout": ModalityDropout(unit="batch"),  # twins would lose different modalities
     "OPM": OPM(start_epoch=1, unit="batch"),

@@ -1,0 +1,195 @@
+"""`MCR`: encoders compete for the say in the fused prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .._sklearn import Interval, StrOptions
+from ..base import CLASSES, LABELS
+from ..networks import (
+    Batch,
+    LateFusion,
+    MultimodalOutput,
+    Presence,
+    mix_seeds,
+    weighted_mean,
+    weighted_mean_loss,
+)
+from ._base import Balancing
+from ._independent import mean_over
+from ._pairs import pairs_of_rows
+from ._passes import wide
+from ._protocol import Net
+
+#: What a rival's say is worth to an encoder.
+STRATEGIES = {"greedy": -1.0, "independent": 0.0, "collaborative": 1.0}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MCR(Balancing):
+    r"""Multimodal competition regulariser.
+
+    The say :math:`J_m` of a modality is how much the fused prediction changes, by the
+    Jensen-Shannon divergence, when its embedding is that of another row. Each encoder is a player
+    that is rewarded by :math:`\lambda` times its own say and, as the strategy has it, fined or
+    rewarded for that of its rivals.
+
+    Parameters
+    ----------
+    competition_weight : float, default=0.1
+        Weight :math:`\lambda`. Of 1 no good is known.
+    strategy : {"greedy", "independent", "collaborative"}, default="greedy"
+        Whether a player is fined for the say of its rivals (their mean), indifferent, or rewarded.
+    n_permutations : int or "all", default=1
+        How many other rows each row's embedding is exchanged with; "all" are those of the batch,
+        each with its weight.
+    start_epoch, stop_epoch : int, default=0, None
+        First epoch with competition, and the first without again; None goes on to the end.
+
+    Notes
+    -----
+    Of the fusions "concat", "sum" and "late", a player has its encoder and its part of the fusion;
+    of others the encoder alone. An embedding is exchanged only with one of a row that has the
+    modality too. ``train_loss`` leaves the regulariser out: the players' aims have no sum. Targets
+    are classes or labels, of any number of modalities; with one this is plain training.
+    ``history_`` gets ``face__say``. The authors start from trained encoders (hence their
+    ``unimodal_weight=0.01``, in `published_estimator`) and add a contrastive loss of embeddings and
+    a bottleneck, which are left out here. Their released code computes the regulariser and does not
+    use it.
+
+    References
+    ----------
+    .. [1] Kontras, Strypsteen, Chatzichristos, Liang, Blaschko, De Vos, "Balancing Multimodal
+       Training Through Game-Theoretic Regularization", NeurIPS 2025, arXiv 2411.07335.
+
+    Examples
+    --------
+    >>> from sk_mmbalance import MultimodalClassifier
+    >>> from sk_mmbalance.balancing import MCR
+    >>> from sk_mmbalance.datasets import load_digits_views
+    >>> X, y = load_digits_views(return_X_y=True)
+    >>> clf = MultimodalClassifier(balancing=MCR(), max_epochs=5, random_state=0)
+    >>> bool(clf.fit(X[:900], y[:900]).score(X[900:], y[900:]) > 0.7)
+    True
+    """
+
+    competition_weight: float = 0.1
+    strategy: str = "greedy"
+    n_permutations: Any = 1
+    start_epoch: int = 0
+    stop_epoch: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "competition_weight": [Interval(Real, 0, None, closed="left")],
+        "strategy": [StrOptions(set(STRATEGIES))],
+        "n_permutations": [Interval(Integral, 1, None, closed="left"), StrOptions({"all"})],
+        "start_epoch": [Interval(Integral, 0, None, closed="left")],
+        "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
+    }
+    _published: ClassVar[Mapping[str, Any]] = {"n_permutations": 32}
+    _published_side: ClassVar[Mapping[str, Any]] = {"unimodal_weight": 0.01}
+    _unimodal_weight: ClassVar[float] = 0.5
+    _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+
+    def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
+        """Add the players' aims, without changing the value."""
+        names, (X, y) = net.network.names, batch
+        if len(names) == 1 or not self.competition_weight or not self.acts(net):
+            return loss
+        parts, predict = parts_of(net, output)
+        everyone = torch.ones(len(y), dtype=torch.bool, device=y.device)
+        says = {}
+        for k, name in enumerate(names):
+            turned = with_rates(parts, rates_of(name, names, STRATEGIES[self.strategy]))
+            here = X["present"][name] if "present" in X else everyone
+            found = [
+                self._say(predict, turned, name, here, batch, generator)
+                for generator in self._generators(net, k, y.device)
+            ]
+            says[name] = torch.stack(found).mean()
+        total = torch.stack(list(says.values())).sum()
+        net.note({f"{name}__say": say.detach() for name, say in says.items()})
+        return loss + self.competition_weight * (total - total.detach())
+
+    def _generators(self, net: Net, k: int, device: Any) -> list[Any]:
+        if self.n_permutations == "all":
+            return [None]
+        place = (net.seed, len(net.history), net.batch_number, k)
+        seeds = [mix_seeds(*place, n) for n in range(self.n_permutations)]
+        return [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def _say(
+        self,
+        predict: Callable[..., Tensor],
+        parts: dict[str, Tensor],
+        name: str,
+        here: Tensor,
+        batch: Batch,
+        generator: Any,
+    ) -> Tensor:
+        """Mean change of the prediction over the rows; none in those without a partner."""
+        (X, y), dtype = batch, parts[name].dtype
+        present, weight = X.get("present"), X.get("weight")
+        i, j, of_pair = pairs_of_rows(here, weight, generator)
+        has = None if present is None else {m: p[i] for m, p in present.items()}
+        as_it_is = predict({m: c[i] for m, c in parts.items()}, has)
+        moved = predict({m: c[j] if m == name else c[i] for m, c in parts.items()}, has)
+        changes = jensen_shannon(*(log_chances(z, y.ndim) for z in (as_it_is, moved)))
+        having = weighted_mean_loss(here.to(dtype), weight)  # the rest adds nothing to the mean
+        return having * mean_over(changes, of_pair.to(dtype), here[i] & here[j])
+
+
+def rates_of(name: str, names: list[str], reward: float) -> dict[str, float]:
+    """By what the gradient of a modality's say is multiplied, in each player's part."""
+    return {m: -1.0 if m == name else -reward / (len(names) - 1) for m in names}
+
+
+def with_rates(parts: Mapping[str, Tensor], rates: Mapping[str, float]) -> dict[str, Tensor]:
+    """The same values, whose gradients are multiplied by a rate."""
+    return {m: rates[m] * c + (1 - rates[m]) * c.detach() for m, c in parts.items()}
+
+
+def parts_of(net: Net, output: MultimodalOutput) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
+    """What belongs to each player, and how a prediction is made of it."""
+    fusion: Any = net.network.fusion
+    embeddings = output.embeddings or {}
+    if not hasattr(fusion, "terms"):
+        fixed = {key: p.detach() for key, p in fusion.named_parameters()}
+
+        def fused(parts: dict[str, Tensor], present: Presence) -> Tensor:
+            training = fusion.training
+            fusion.eval()  # draws nothing, and leaves statistics of batches alone
+            with net.autocast():
+                made = torch.func.functional_call(fusion, fixed, (parts, present))
+            fusion.train(training)
+            return wide(net, {"": made[0] if isinstance(made, tuple) else made})[""]
+
+        return embeddings, fused
+    with net.autocast():
+        terms = wide(net, fusion.terms(embeddings))
+    if isinstance(fusion, LateFusion):
+        return terms, lambda parts, present: weighted_mean(parts, fusion.weights, present)
+    return terms, lambda parts, present: torch.stack(list(parts.values())).sum(dim=0)
+
+
+def log_chances(logits: Tensor, target_ndim: int) -> Tensor:
+    """Log-probabilities along the last axis: of the classes, or of each label being 1 and 0."""
+    if target_ndim == 1:
+        return F.log_softmax(logits, dim=1)
+    return torch.stack([F.logsigmoid(logits), F.logsigmoid(-logits)], dim=2)
+
+
+def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Divergence of two predictions row by row, at most ln 2; of several labels the mean."""
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    each = log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)
+    total = each.sum(dim=-1) / 2
+    return total if total.ndim == 1 else total.mean(dim=1)
