@@ -20,6 +20,7 @@ from ._ogm import OGM
 from ._opm import OPM
 from ._pmr import PMR
 from ._priority import Priority
+from ._relearning import Relearning
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
@@ -42,5 +43,6 @@ __all__ = [
     "ModalityDropout",
     "NegativeLearning",
     "Priority",
+    "Relearning",
     "SustainedBoosting",
 ]

@@ -39,6 +39,7 @@ from sk_mmbalance.balancing import (
     ModalityDropout,
     NegativeLearning,
     Priority,
+    Relearning,
     SustainedBoosting,
 )
 from sk_mmbalance.modalities import check_modalities
@@ -62,6 +63,7 @@ VALUES = {
     "OPM": OPM(start_epoch=1, drop_probability=1.0),
     "PMR": PMR(),
     "Priority": Priority(start_epoch=1),
+    "Relearning": Relearning(every=1, n_resets=1),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
 }
