@@ -24,6 +24,7 @@ from ._relearning import Relearning
 from ._remixing import DataRemixing
 from ._sustained_boosting import SustainedBoosting
 from ._umt import UMT
+from ._valuation import Valuation
 
 __all__ = [
     "AGM",
@@ -45,4 +46,5 @@ __all__ = [
     "Priority",
     "Relearning",
     "SustainedBoosting",
+    "Valuation",
 ]

@@ -41,6 +41,7 @@ from sk_mmbalance.balancing import (
     Priority,
     Relearning,
     SustainedBoosting,
+    Valuation,
 )
 from sk_mmbalance.modalities import check_modalities
 
@@ -66,6 +67,7 @@ VALUES = {
     "Relearning": Relearning(every=1, n_resets=1),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
+    "Valuation": Valuation(start_epoch=1),
 }
 
 #: In the form in which rows that stand twice fare as one of weight 2, where there is another.
@@ -75,6 +77,7 @@ FOR_TWINS = {
     "MIDAS": MIDAS(pairs="all"),
     "ModalityDropout": ModalityDropout(unit="batch"),  # twins would lose different modalities
     "OPM": OPM(start_epoch=1, unit="batch"),
+    "Valuation": Valuation(start_epoch=1, max_copies=1),  # copies that fit into one batch
 }
 
 every_value = pytest.mark.parametrize(
@@ -382,7 +385,7 @@ CHECKED = pytest.mark.parametrize(
 
 def quick(cls, value):
     """An estimator that is checked in a moment."""
-    batch = {}
+    batch = {"batch_size": 256} if isinstance(value, Valuation) else {}  # for the copies, too
     return cls(**{**QUICK, **batch}, lr=0.02, balancing=value)
 
 
