@@ -64,6 +64,10 @@ class DGL(Balancing):
     _other_unimodal_weights: ClassVar[str] = "positive"
     _fixed: ClassVar[frozenset[str]] = frozenset({"own_logits"})
 
+    def check_net(self, net: Net) -> None:
+        """Refuse an optimiser that searches along one loss."""
+        self._refuse_closure(net)
+
     def wants_heads(self, wanted: bool) -> bool:
         """Heads, unless the fusion is asked with the other modalities masked."""
         return wanted and self.own_logits == "heads"

@@ -99,6 +99,10 @@ class MCR(Balancing):
     _unimodal_weight: ClassVar[float] = 0.5
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
 
+    def check_net(self, net: Net) -> None:
+        """Refuse an optimiser that searches along one loss."""
+        self._refuse_closure(net)
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the players' aims, without changing the value."""
         names, (X, y) = net.network.names, batch

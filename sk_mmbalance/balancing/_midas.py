@@ -148,7 +148,7 @@ class MIDAS(Balancing):
         generator = torch.Generator(y.device).manual_seed(seed) if self.pairs == "random" else None
         everyone = torch.ones_like(y, dtype=torch.bool)
         i, j, weight = pairs_of_rows(everyone, X.get("weight"), generator)
-        other = torch.tensor(swapped, device=y.device)
+        other = flags(swapped, y)
         with torch.no_grad():
             having = rows_having(batch, names)
             having = everyone[:, None].expand(-1, len(names)) if having is None else having
@@ -191,6 +191,11 @@ def mixed_rows(
     return mixed, torch.stack(looks).mean(dim=0)
 
 
+def flags(swapped: Sequence[bool], like: Tensor) -> Tensor:
+    """What is said in Python, on the device, without waiting for it."""
+    return torch.stack([torch.full((), s, dtype=torch.bool, device=like.device) for s in swapped])
+
+
 def credit_shares(credits: Tensor) -> Tensor:
     """Share of every modality in the credits of a mixed row, of shape (n_pairs, n_modalities)."""
     total = credits.sum(dim=1, keepdim=True)
@@ -210,8 +215,8 @@ def fused_shares(log_p: Tensor, shares: Tensor, swapped: Sequence[bool]) -> Tens
         Which modalities are from the second row; one at least, and not all.
     """
     one, two = list(swapped).index(False), list(swapped).index(True)
-    p = log_p[:, [one, two]].softmax(dim=1)
-    other = torch.tensor(swapped, device=log_p.device)
+    p = torch.stack([log_p[:, one], log_p[:, two]], dim=1).softmax(dim=1)
+    other = flags(swapped, log_p)
     of_other = torch.where(other, shares, 0).sum(dim=1, keepdim=True)
     of_row = torch.where(other, of_other, shares.sum(dim=1, keepdim=True) - of_other)
     parts = shares / torch.where(of_row > 0, of_row, 1)

@@ -135,8 +135,7 @@ class OPM(Balancing):
                 chances = chances.mean().expand_as(chances)
             having = torch.ones_like(credits, dtype=torch.bool) if having is None else having
             kept = self._kept(having, chances, seed)
-            sizes = chances.new_tensor([embeddings[name].shape[1] for name in names])
-            larger = 1 / (1 - (sizes @ chances) / sizes.sum()) if self.rescale else None
+            larger = 1 / (1 - dropped_share(chances, embeddings)) if self.rescale else None
             lost = (having & ~kept).sum(dim=0) / having.sum(dim=0).clamp_min(1)
         left = {name: kept[:, k] for k, name in enumerate(names)}
         fewer = {m: u.masked_fill(~left[m][:, None], 0) for m, u in embeddings.items()}
@@ -153,6 +152,13 @@ class OPM(Balancing):
         uniform, ties = torch.rand((2, *shape), generator=generator, device=having.device)
         # the least ahead stays, any of those with equal chances
         return survivors(having, uniform, chances, 1 - chances + 1e-4 * ties)
+
+
+def dropped_share(chances: Tensor, embeddings: Mapping[str, Tensor]) -> Tensor:
+    """Share of all embeddings, by their sizes, that is dropped on average."""
+    sizes = [u.shape[1] for u in embeddings.values()]
+    parts = [q * (size / sum(sizes)) for q, size in zip(chances, sizes, strict=True)]
+    return torch.stack(parts).sum()
 
 
 def drop_chances(scores: Tensor, base: float, gain: float) -> Tensor:

@@ -117,6 +117,10 @@ class Relearning(Balancing):
                 f"{kind}. Set diagnosis='head'."
             )
 
+    def check_net(self, net: Net) -> None:
+        """Refuse an optimiser that cannot forget single weights."""
+        self._refuse_closure(net)
+
     def make_state(self, module: Any, dims: Mapping[str, int], n_classes: int) -> nn.Module | None:
         """The encoders as they were made."""
         first = ByModality({m: copy.deepcopy(module.backbones[m]) for m in module.names})

@@ -150,3 +150,9 @@ def test_control_and_published_form():
     assert (control.balancing, control.unimodal_weight) == (None, 1.0)
     clf = DGL.published_estimator(max_epochs=1)
     assert (clf.balancing.own_logits, clf.optimizer, clf.unimodal_weight) == ("share", "sgd", 4.0)
+
+
+def test_lbfgs_is_refused():
+    X, y = blobs(n=60)
+    with pytest.raises(ValueError, match=r"DGL\(\) cannot be had with `optimizer` LBFGS"):
+        fit(DGL(), X, y, optimizer=torch.optim.LBFGS, weight_decay=0)

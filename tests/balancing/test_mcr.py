@@ -184,3 +184,9 @@ def test_published_form_and_its_side():
     clf = MCR.published_estimator()
     assert clf.balancing.n_permutations == 32
     assert clf.unimodal_weight == 0.01
+
+
+def test_lbfgs_is_refused():
+    X, y = blobs(n=60)
+    with pytest.raises(ValueError, match=r"MCR\(\) cannot be had with `optimizer` LBFGS"):
+        fit(MCR(), X, y, optimizer=torch.optim.LBFGS, weight_decay=0)

@@ -222,3 +222,9 @@ def test_training_goes_on_by_partial_fit():
         clf.partial_fit(X, y, classes=[0, 1, 2])
     assert clf.history_["face__reset"].notna().all()
     assert clf.n_iter_ == 4
+
+
+def test_lbfgs_is_refused():
+    X, y = blobs(n=60)
+    with pytest.raises(ValueError, match=r"Relearning\(\) cannot be had with `optimizer` LBFGS"):
+        fit(Relearning(), X, y, optimizer=torch.optim.LBFGS, weight_decay=0)
