@@ -14,18 +14,10 @@ from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES, LABELS
-from ..networks import (
-    Batch,
-    LateFusion,
-    MultimodalOutput,
-    Presence,
-    mix_seeds,
-    weighted_mean,
-    weighted_mean_loss,
-)
+from ..networks import Batch, LateFusion, MultimodalOutput, Presence, mix_seeds, weighted_mean
 from ._base import Balancing
-from ._independent import mean_over
-from ._pairs import pairs_of_rows
+from ._evidence import rows_having
+from ._pairs import Pairs, all_pairs, random_pairs
 from ._passes import wide
 from ._protocol import Net
 
@@ -105,60 +97,87 @@ class MCR(Balancing):
 
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the players' aims, without changing the value."""
-        names, (X, y) = net.network.names, batch
+        names = net.network.names
         if len(names) == 1 or not self.competition_weight or not self.acts(net):
             return loss
-        parts, predict = parts_of(net, output)
-        everyone = torch.ones(len(y), dtype=torch.bool, device=y.device)
-        says = {}
-        for k, name in enumerate(names):
-            turned = with_rates(parts, rates_of(name, names, STRATEGIES[self.strategy]))
-            here = X["present"][name] if "present" in X else everyone
-            found = [
-                self._say(predict, turned, name, here, batch, generator)
-                for generator in self._generators(net, k, y.device)
-            ]
-            says[name] = torch.stack(found).mean()
-        total = torch.stack(list(says.values())).sum()
-        net.note({f"{name}__say": say.detach() for name, say in says.items()})
+        says = self._says(net, output, batch)
+        total = says.sum()
+        net.note({f"{name}__say": say for name, say in zip(names, says.detach(), strict=True)})
         return loss + self.competition_weight * (total - total.detach())
 
-    def _generators(self, net: Net, k: int, device: Any) -> list[Any]:
+    def _says(self, net: Net, output: MultimodalOutput, batch: Batch) -> Tensor:
+        """Mean change of the prediction by each modality; rows without a partner have none."""
+        names, (X, y) = net.network.names, batch
+        having, weight = rows_having(batch, names), X.get("weight")
+        pairs: list[tuple[int, Any, Any]] = [
+            (k, here, each)
+            for k, here in enumerate([None] * len(names) if having is None else having.unbind(1))
+            for each in self._pairs(net, k, y, weight, here)
+        ]
+        parts, predict = parts_of(net, output)
+        turned = turned_parts(parts, STRATEGIES[self.strategy])
+        as_it_is, moved = {}, {}
+        for m, (name, c) in enumerate(turned.items()):  # all in one pass of the fusion
+            as_it_is[name] = torch.cat([c[k][each.first] for k, _, each in pairs])
+            moved[name] = torch.cat(
+                [c[k][each.second if k == m else each.first] for k, _, each in pairs]
+            )
+        present = None
+        if "present" in X:
+            present = {
+                m: torch.cat([p[e.first] for _, _, e in pairs]) for m, p in X["present"].items()
+            }
+        changes = jensen_shannon(
+            *(log_chances(predict(each, present), y.ndim) for each in (as_it_is, moved))
+        ).view(len(names), -1)
+        if having is None and weight is None:
+            return changes.mean(dim=1)
+        of_pair = torch.ones_like(changes)
+        if weight is not None:
+            of_pair = torch.cat([e.weight for _, _, e in pairs]).to(changes).view_as(changes)
+        if having is None:
+            return (of_pair * changes).sum(dim=1) / of_pair.sum(dim=1)
+        told = torch.cat([here[e.first] & here[e.second] for _, here, e in pairs])
+        of_pair = torch.where(told.view_as(changes), of_pair, 0)
+        total = of_pair.sum(dim=1)
+        shares = row_shares(having.to(changes.dtype), weight)
+        return shares * (of_pair * changes).sum(dim=1) / torch.where(total > 0, total, 1)
+
+    def _pairs(self, net: Net, k: int, y: Tensor, weight: Any, here: Any) -> list[Pairs]:
         if self.n_permutations == "all":
-            return [None]
+            return [all_pairs(len(y), y.device, weight)]
         place = (net.seed, len(net.history), net.batch_number, k)
-        seeds = [mix_seeds(*place, n) for n in range(self.n_permutations)]
-        return [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def _say(
-        self,
-        predict: Callable[..., Tensor],
-        parts: dict[str, Tensor],
-        name: str,
-        here: Tensor,
-        batch: Batch,
-        generator: Any,
-    ) -> Tensor:
-        """Mean change of the prediction over the rows; none in those without a partner."""
-        (X, y), dtype = batch, parts[name].dtype
-        present, weight = X.get("present"), X.get("weight")
-        i, j, of_pair = pairs_of_rows(here, weight, generator)
-        has = None if present is None else {m: p[i] for m, p in present.items()}
-        as_it_is = predict({m: c[i] for m, c in parts.items()}, has)
-        moved = predict({m: c[j] if m == name else c[i] for m, c in parts.items()}, has)
-        changes = jensen_shannon(*(log_chances(z, y.ndim) for z in (as_it_is, moved)))
-        having = weighted_mean_loss(here.to(dtype), weight)  # the rest adds nothing to the mean
-        return having * mean_over(changes, of_pair.to(dtype), here[i] & here[j])
+        generator = torch.Generator(y.device).manual_seed(mix_seeds(*place))
+        return [random_pairs(len(y), generator, weight, here) for _ in range(self.n_permutations)]
 
 
-def rates_of(name: str, names: list[str], reward: float) -> dict[str, float]:
-    """By what the gradient of a modality's say is multiplied, in each player's part."""
-    return {m: -1.0 if m == name else -reward / (len(names) - 1) for m in names}
+def turned_parts(parts: Mapping[str, Tensor], reward: float) -> dict[str, Tensor]:
+    """What belongs to each player, once for each say: the same values, with other gradients.
+
+    Parameters
+    ----------
+    parts : mapping of str to Tensor of shape (batch, size_m)
+        What belongs to each player.
+    reward : float
+        What the mean say of the rivals is worth to a player, compared with its own.
+
+    Returns
+    -------
+    dict of str to Tensor of shape (n_modalities, batch, size_m)
+        ``[k]`` is for the say of modality k: gradients are multiplied by -1 in its own part, and
+        by ``-reward / (n_modalities - 1)`` in those of its rivals.
+    """
+    n, turned = len(parts), {}
+    for k, (name, c) in enumerate(parts.items()):
+        rates = c.new_full((n, 1, 1), -reward / (n - 1))
+        rates[k].fill_(-1)
+        turned[name] = torch.lerp(c.detach(), c, rates)
+    return turned
 
 
-def with_rates(parts: Mapping[str, Tensor], rates: Mapping[str, float]) -> dict[str, Tensor]:
-    """The same values, whose gradients are multiplied by a rate."""
-    return {m: rates[m] * c + (1 - rates[m]) * c.detach() for m, c in parts.items()}
+def row_shares(having: Tensor, weight: Tensor | None) -> Tensor:
+    """Share of the rows, by their weights, that have each modality."""
+    return having.mean(dim=0) if weight is None else (weight @ having) / weight.sum()
 
 
 def parts_of(net: Net, output: MultimodalOutput) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:

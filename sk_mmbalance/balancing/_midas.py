@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,8 +16,7 @@ from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, mix_seeds, unimodal_losses, weighted_mean_loss
 from ._base import Balancing
 from ._evidence import credits_of, rows_having
-from ._independent import mean_over
-from ._pairs import pairs_of_rows
+from ._pairs import all_pairs, random_pairs
 from ._passes import fuse
 from ._protocol import Net
 
@@ -143,34 +141,33 @@ class MIDAS(Balancing):
         """Mean over all pairs, those without a loss too."""
         names, (X, y) = net.network.names, batch
         seed = mix_seeds(net.seed, len(net.history), net.batch_number)
-        kind = int(np.random.default_rng(seed).integers(1, 2 ** len(names) - 1))
-        swapped = [bool(kind >> k & 1) for k in range(len(names))]
-        generator = torch.Generator(y.device).manual_seed(seed) if self.pairs == "random" else None
-        everyone = torch.ones_like(y, dtype=torch.bool)
-        i, j, weight = pairs_of_rows(everyone, X.get("weight"), generator)
-        other = flags(swapped, y)
+        swapped = drawn_subset(seed, len(names))
+        if self.pairs == "random":
+            generator = torch.Generator(y.device).manual_seed(seed)
+            i, j, weight = random_pairs(len(y), generator, X.get("weight"))
+        else:
+            i, j, weight = all_pairs(len(y), y.device, X.get("weight"))
+        other, having, here = flags(swapped, y), rows_having(batch, names), None
         with torch.no_grad():
-            having = rows_having(batch, names)
-            having = everyone[:, None].expand(-1, len(names)) if having is None else having
             own = {name: z.detach() for name, z in output.unimodal.items()}
-            credits = torch.where(having, credits_of(net.criterion_, own, y), 0)
+            credits = credits_of(net.criterion_, own, y)
+            told = y[i] != y[j]
+            if having is not None:
+                credits = torch.where(having, credits, 0)
+                there = torch.where(other, having[j], having[i])
+                told = told & (there & other).any(dim=1) & (there & ~other).any(dim=1)
+                # a pair that has nothing passes for one with embeddings of zeros, and has no loss
+                there[:, 0] |= ~there.any(dim=1)
+                here = {name: there[:, k] for k, name in enumerate(names)}
             shares = credit_shares(torch.where(other, credits[j], credits[i]))
-            there = torch.where(other, having[j], having[i])
-            told = (y[i] != y[j]) & (there & other).any(dim=1) & (there & ~other).any(dim=1)
         mixed, looks = mixed_rows(output.embeddings or {}, swapped, i, j)
-        # a pair that has nothing passes for one with an embedding of zeros, and has no loss
-        there[:, 0] |= ~there.any(dim=1)
-        here = {name: there[:, k] for k, name in enumerate(names)}
         logits = fuse(net, mixed, here, unimodal=False).logits
         truth = torch.where(other, y[j, None], y[i, None])
         log_p = F.log_softmax(logits, dim=1).gather(1, truth)
-        weight = weight.to(log_p.dtype)
         with torch.no_grad():
-            gaps = shares - fused_shares(log_p, shares, swapped)
-            means, gaps = (
-                torch.stack([mean_over(each[:, k], weight, told) for k in range(len(names))])
-                for each in (shares, gaps)
-            )
+            share = told.to(log_p.dtype) if weight is None else torch.where(told, weight, 0)
+            both = torch.stack([shares, shares - fused_shares(log_p, shares, swapped)])
+            means, gaps = (share @ both) / share.sum().clamp_min(torch.finfo(share.dtype).tiny)
             alpha = next_strengths(self._alpha(net), means, gaps, self.weak_step)
             self._alpha(net).copy_(alpha)
         net.note({f"{name}__credit_share": means[k] for k, name in enumerate(names)})
@@ -179,8 +176,14 @@ class MIDAS(Balancing):
         return weighted_mean_loss(losses, weight, told)
 
 
+def drawn_subset(seed: int, n_modalities: int) -> list[bool]:
+    """Which modalities come from the other row: one at least, and not all, by a number drawn."""
+    kind = 1 + seed % (2**n_modalities - 2)
+    return [bool(kind >> k & 1) for k in range(n_modalities)]
+
+
 def mixed_rows(
-    embeddings: Mapping[str, Tensor], swapped: Sequence[bool], i: Tensor, j: Tensor
+    embeddings: Mapping[str, Tensor], swapped: Sequence[bool], i: Any, j: Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Embeddings of rows i with those swapped of rows j, and how alike are the swapped ones."""
     mixed, looks = {}, []

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
 
-def pairs_of_rows(
-    here: Tensor, weight: Tensor | None, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor, Tensor]:
+class Pairs(NamedTuple):
     """Two rows of each pair, and the weight of the pair.
 
-    Parameters
+    Attributes
     ----------
-    here : Tensor of bool of shape (batch,)
-        Rows that may be in a pair; others are paired with themselves.
-    weight : Tensor of shape (batch,), or None
-        Weights of the rows.
-    generator : Generator, or None
-        Draws one partner for every row, in a random circle, so that none of several rows is its
-        own; the pair has the weight of its first row. None makes all pairs there are, and their
-        weights are products.
-
-    Returns
-    -------
-    first, second : Tensor of int64 of shape (n_pairs,)
+    first : Tensor of int64 of shape (n_pairs,), or slice
+        Numbers of rows; a slice where they are all rows in their order.
+    second : Tensor of int64 of shape (n_pairs,)
         Numbers of rows.
-    weight : Tensor of shape (n_pairs,)
-        Weight of the pair.
+    weight : Tensor of shape (n_pairs,), or None
+        None where all weights are 1.
     """
-    n, device = len(here), here.device
-    weight = torch.ones(n, device=device) if weight is None else weight
-    every = torch.arange(n, device=device)
-    if generator is None:
-        first, second = every.repeat_interleave(n), every.repeat(n)
-        return first, second, weight[first] * weight[second]
+
+    first: Any
+    second: Tensor
+    weight: Tensor | None
+
+
+def random_pairs(
+    n: int, generator: torch.Generator, weight: Tensor | None = None, here: Tensor | None = None
+) -> Pairs:
+    """One partner for every row, with the weight of the row.
+
+    Rows stand in a random circle, so that none of several is its own partner. Those that are not in
+    `here`, of shape (n,), stand outside, and are their own.
+    """
+    device = generator.device
     keys = torch.rand(n, generator=generator, device=device)
-    order = torch.where(here, keys, 2.0).argsort()  # rows that may be in a pair stand first
-    count = here.sum()
-    place = torch.where(every < count, (every + 1) % count.clamp_min(1), every)
+    if here is None:
+        order = keys.argsort()
+        next_in_circle = order.roll(-1)
+    else:
+        order = torch.where(here, keys, 2.0).argsort()  # the circle comes first
+        every, count = torch.arange(n, device=device), here.sum()
+        place = torch.where(every < count, (every + 1) % count.clamp_min(1), every)
+        next_in_circle = order[place]
     second = torch.empty_like(order)
-    second[order] = order[place]
-    return every, second, weight
+    second[order] = next_in_circle
+    return Pairs(slice(None), second, weight)
+
+
+def all_pairs(n: int, device: Any, weight: Tensor | None = None) -> Pairs:
+    """Every row with every row, itself too; weights are products."""
+    every = torch.arange(n, device=device)
+    first, second = every.repeat_interleave(n), every.repeat(n)
+    return Pairs(first, second, None if weight is None else weight[first] * weight[second])

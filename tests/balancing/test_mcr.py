@@ -29,9 +29,9 @@ def divergence(z, other):
 def test_says_and_greedy_gradients_by_hand():
     a, b = A.clone().requires_grad_(), B.clone().requires_grad_()
     says = []
-    for name in "ab":
-        rates = of.rates_of(name, ["a", "b"], of.STRATEGIES["greedy"])
-        parts = of.with_rates({"a": a, "b": b}, rates)
+    turned = of.turned_parts({"a": a, "b": b}, of.STRATEGIES["greedy"])
+    for k, name in enumerate("ab"):
+        parts = {m: c[k] for m, c in turned.items()}
         moved = {m: c.flip(0) if m == name else c for m, c in parts.items()}
         says.append(divergence(parts["a"] + parts["b"], moved["a"] + moved["b"]).mean())
     assert rounded(says) == [0.174690, 0.035484]

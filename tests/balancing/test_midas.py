@@ -80,18 +80,27 @@ def test_embeddings_are_those_of_the_rows_they_are_from():
 def test_partners_are_drawn_among_those_that_may_have_one():
     here = torch.tensor([True, False, True, True, False, True])
     generator = torch.Generator().manual_seed(0)
-    i, j, weight = of.pairs_of_rows(here, None, generator)
-    assert i.tolist() == list(range(6))
-    assert weight.tolist() == [1] * 6
+    weight = torch.arange(6.0)
+    i, j, of_pair = of.random_pairs(6, generator, weight, here)
+    assert torch.equal(weight[i], of_pair)
     assert [j[1].item(), j[4].item()] == [1, 4]
-    others = j[here].tolist()
-    assert sorted(others) == [0, 2, 3, 5]
-    assert all(a != b for a, b in zip([0, 2, 3, 5], others, strict=True))
-    alone = of.pairs_of_rows(torch.tensor([False, True]), None, generator)[1]
-    assert alone.tolist() == [0, 1]
-    i, j, weight = of.pairs_of_rows(here[:2], torch.tensor([2.0, 3.0]), None)
+    assert sorted(j[here].tolist()) == [0, 2, 3, 5]
+    assert not (j[here] == torch.tensor([0, 2, 3, 5])).any()
+    j = of.random_pairs(6, generator).second
+    assert sorted(j.tolist()) == list(range(6))
+    assert not (j == torch.arange(6)).any()
+    for alone in (None, torch.tensor([True])):
+        assert of.random_pairs(1, generator, None, alone).second.tolist() == [0]
+    i, j, of_pair = of.all_pairs(2, "cpu", torch.tensor([2.0, 3.0]))
     assert (i.tolist(), j.tolist()) == ([0, 0, 1, 1], [0, 1, 0, 1])
-    assert weight.tolist() == [4, 6, 6, 9]
+    assert of_pair.tolist() == [4, 6, 6, 9]
+
+
+def test_every_proper_subset_is_drawn():
+    drawn = {tuple(of.drawn_subset(seed, 3)) for seed in range(60)}
+    assert len(drawn) == 6
+    assert not {(True,) * 3, (False,) * 3} & drawn
+    assert {tuple(of.drawn_subset(seed, 2)) for seed in range(9)} == {(True, False), (False, True)}
 
 
 @pytest.mark.parametrize("fusion", ["concat", "transformer"])
