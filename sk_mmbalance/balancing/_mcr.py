@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES, LABELS
@@ -23,6 +24,9 @@ from ._protocol import Net
 
 #: What a rival's say is worth to an encoder.
 STRATEGIES = {"greedy": -1.0, "independent": 0.0, "collaborative": 1.0}
+
+#: Divides cosines in the contrastive loss, as published.
+CONTRAST_TEMPERATURE = 0.5
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -43,6 +47,9 @@ class MCR(Balancing):
     n_permutations : int or "all", default=1
         How many other rows each row's embedding is exchanged with; "all" are those of the batch,
         each with its weight.
+    contrastive_weight : float, default=0.0
+        Weight of a supervised contrastive loss between the modalities' embeddings (published: 1),
+        which draws together those of one class; for embeddings of one size, and classes.
     start_epoch, stop_epoch : int, default=0, None
         First epoch with competition, and the first without again; None goes on to the end.
 
@@ -53,9 +60,8 @@ class MCR(Balancing):
     modality too. ``train_loss`` leaves the regulariser out: the players' aims have no sum. Targets
     are classes or labels, of any number of modalities; with one this is plain training.
     ``history_`` gets ``face__say``. The authors start from trained encoders (hence their
-    ``unimodal_weight=0.01``, in `published_estimator`) and add a contrastive loss of embeddings and
-    a bottleneck, which are left out here. Their released code computes the regulariser and does not
-    use it.
+    ``unimodal_weight=0.01``, in `published_estimator`); their bottleneck, which they found to hurt
+    others, is left out. Their released code computes the regulariser and does not use it.
 
     References
     ----------
@@ -76,6 +82,7 @@ class MCR(Balancing):
     competition_weight: float = 0.1
     strategy: str = "greedy"
     n_permutations: Any = 1
+    contrastive_weight: float = 0.0
     start_epoch: int = 0
     stop_epoch: Any = None
 
@@ -83,13 +90,38 @@ class MCR(Balancing):
         "competition_weight": [Interval(Real, 0, None, closed="left")],
         "strategy": [StrOptions(set(STRATEGIES))],
         "n_permutations": [Interval(Integral, 1, None, closed="left"), StrOptions({"all"})],
+        "contrastive_weight": [Interval(Real, 0, None, closed="left")],
         "start_epoch": [Interval(Integral, 0, None, closed="left")],
         "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
     }
-    _published: ClassVar[Mapping[str, Any]] = {"n_permutations": 32}
+    _published: ClassVar[Mapping[str, Any]] = {"n_permutations": 32, "contrastive_weight": 1.0}
     _published_side: ClassVar[Mapping[str, Any]] = {"unimodal_weight": 0.01}
     _unimodal_weight: ClassVar[float] = 0.5
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+
+    def control(self) -> dict[str, Any]:
+        """No competition; what is contrasted stays."""
+        value = MCR(**{**self.get_params(), "competition_weight": 0.0})
+        return {**super().control(), "balancing": value if self.contrastive_weight else None}
+
+    def check_target(self, kind: str) -> None:
+        """Refuse to contrast what has several labels."""
+        super().check_target(kind)
+        if self.contrastive_weight and kind != CLASSES:
+            raise ValueError(
+                f"`balancing` MCR(contrastive_weight={self.contrastive_weight}) needs one class a "
+                f"row, and `y` holds {kind}. Set contrastive_weight=0.0."
+            )
+
+    def make_state(self, module: Any, dims: Mapping[str, int], n_classes: int) -> nn.Module | None:
+        """Nothing; but embeddings that are contrasted must have one size."""
+        if self.contrastive_weight and len(set(dims.values())) > 1:
+            raise ValueError(
+                f"`balancing` MCR(contrastive_weight={self.contrastive_weight}) compares "
+                f"embeddings, and theirs are of sizes {dict(dims)}. Use `backbones` with outputs "
+                "of one size, or contrastive_weight=0.0."
+            )
+        return None
 
     def check_net(self, net: Net) -> None:
         """Refuse an optimiser that searches along one loss."""
@@ -98,12 +130,25 @@ class MCR(Balancing):
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the players' aims, without changing the value."""
         names = net.network.names
-        if len(names) == 1 or not self.competition_weight or not self.acts(net):
+        if len(names) == 1 or not self.acts(net):
+            return loss
+        if self.contrastive_weight:
+            loss = loss + self.contrastive_weight * self._contrast(output, batch)
+        if not self.competition_weight:
             return loss
         says = self._says(net, output, batch)
         total = says.sum()
         net.note({f"{name}__say": say for name, say in zip(names, says.detach(), strict=True)})
         return loss + self.competition_weight * (total - total.detach())
+
+    def _contrast(self, output: MultimodalOutput, batch: Batch) -> Tensor:
+        """Mean over the ordered pairs of modalities."""
+        (X, y), embeddings = batch, output.embeddings or {}
+        present, losses = X.get("present"), []
+        for m, k in permutations(embeddings, 2):
+            here = None if present is None else (present[m], present[k])
+            losses.append(contrastive_loss(embeddings[m], embeddings[k], y, X.get("weight"), here))
+        return torch.stack(losses).mean()
 
     def _says(self, net: Net, output: MultimodalOutput, batch: Batch) -> Tensor:
         """Mean change of the prediction by each modality; rows without a partner have none."""
@@ -216,3 +261,40 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     each = log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)
     total = each.sum(dim=-1) / 2
     return total if total.ndim == 1 else total.mean(dim=1)
+
+
+def contrastive_loss(
+    u: Tensor,
+    v: Tensor,
+    y: Tensor,
+    weight: Tensor | None = None,
+    here: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """How little the embeddings of one modality point to those of the same class in another.
+
+    Parameters
+    ----------
+    u, v : Tensor of shape (batch, size)
+        Embeddings; a row of `u` chooses among those of `v`, by their cosine.
+    y : Tensor of shape (batch,)
+        Classes.
+    weight : Tensor of shape (batch,), default=None
+        Weights of the rows, which choose and are chosen by them.
+    here : pair of Tensor of bool of shape (batch,), default=None
+        Rows that have the first modality, and the second. A row that does not choose, or has none
+        of its class to choose, adds nothing to the mean.
+    """
+    weight = torch.ones_like(u[:, 0]) if weight is None else weight
+    choosing, chosen = (
+        (weight, weight) if here is None else (torch.where(h, weight, 0) for h in here)
+    )
+    likeness = F.normalize(u, dim=1) @ F.normalize(v, dim=1).t() / CONTRAST_TEMPERATURE
+    likeness = likeness.to(weight.dtype)
+    # rows that cannot be chosen have no weight in the sum: their logarithm is as low as can be
+    total = torch.logsumexp(
+        likeness + chosen.clamp_min(torch.finfo(chosen.dtype).tiny).log(), dim=1
+    )
+    same = (y[:, None] == y[None, :]) * chosen
+    count = same.sum(dim=1)
+    mean = (same * likeness).sum(dim=1) / torch.where(count > 0, count, 1)
+    return (choosing * torch.where(count > 0, total - mean, 0)).sum() / weight.sum()

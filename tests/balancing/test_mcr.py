@@ -118,6 +118,57 @@ def test_gradients_are_those_of_each_players_aim(fusion, strategy, holes):
             torch.testing.assert_close(g, h, rtol=1e-8, atol=1e-12)
 
 
+def naive_contrast(u, v, y, weight, here, other):
+    losses, total = [], 0.0
+    for i in range(len(y)):
+        total += weight[i]
+        partners = [j for j in range(len(y)) if other[j]]
+        same = [j for j in partners if y[j] == y[i]]
+        if not here[i] or not same:
+            continue
+        like = {j: 2 * torch.cosine_similarity(u[i], v[j], dim=0).item() for j in partners}
+        whole = math.log(sum(weight[j] * math.exp(like[j]) for j in partners))
+        each = sum(weight[j] * (whole - like[j]) for j in same) / sum(weight[j] for j in same)
+        losses.append(weight[i] * each)
+    return sum(losses) / total
+
+
+def test_contrastive_loss_equals_a_naive_loop():
+    rng = np.random.default_rng(0)
+    u, v = (torch.from_numpy(rng.normal(size=(9, 4))) for _ in range(2))
+    y = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 3])
+    ones, weight = torch.ones(9).double(), torch.from_numpy(rng.uniform(0.5, 2, 9))
+    here, other = torch.arange(9) != 1, torch.arange(9) < 8  # class 3 has none to choose
+    everyone = torch.ones(9) > 0
+    found = of.contrastive_loss(u, v, y).item()
+    assert found == pytest.approx(naive_contrast(u, v, y, ones.tolist(), everyone, everyone))
+    found = of.contrastive_loss(u, v, y, weight, (here, other)).item()
+    assert found == pytest.approx(naive_contrast(u, v, y, weight.tolist(), here, other))
+    doubled = torch.tensor([*range(9), 4])
+    twice = of.contrastive_loss(u[doubled], v[doubled], y[doubled]).item()
+    ones[4] = 2
+    assert twice == pytest.approx(of.contrastive_loss(u, v, y, ones).item())
+
+
+def test_contrast_draws_classes_together_and_stays_in_the_control():
+    X, y = blobs(n=60)
+    value = MCR(contrastive_weight=1.0, n_permutations="all")
+    control = value.control()["balancing"]
+    assert (control.competition_weight, control.contrastive_weight) == (0, 1)
+    plain = fit(None, X, y, unimodal_weight=0.5)
+    assert not same_weights(fit(control, X, y), plain)
+    holes, _ = with_missing(X)
+    clf = fit(value, holes, y, missing="mask", max_epochs=20)
+    u, v = (torch.from_numpy(clf.embed(X)[m]) for m in X)
+    was, before = (torch.from_numpy(plain.embed(X)[m]) for m in X)
+    loss = of.contrastive_loss(u, v, torch.from_numpy(y))
+    assert loss < of.contrastive_loss(was, before, torch.from_numpy(y))
+    with pytest.raises(ValueError, match=r"contrastive_weight=1.0.* needs one class a row"):
+        fit(value, X, np.stack([y == 0, y < 2], axis=1).astype(int))
+    with pytest.raises(ValueError, match="compares embeddings, and theirs are of sizes"):
+        fit(value, X, y, backbones={"face": torch.nn.Linear(5, 7).double()})
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_strength_zero_is_its_control(optimizer):
     X, y = blobs(n=60)
@@ -182,7 +233,7 @@ def test_rows_may_lack_modalities_and_targets_be_labels():
 
 def test_published_form_and_its_side():
     clf = MCR.published_estimator()
-    assert clf.balancing.n_permutations == 32
+    assert (clf.balancing.n_permutations, clf.balancing.contrastive_weight) == (32, 1.0)
     assert clf.unimodal_weight == 0.01
 
 

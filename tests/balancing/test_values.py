@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
+from skorch.callbacks import Callback
 
 from sk_mmbalance import (
     DataRemixingClassifier,
@@ -202,6 +203,22 @@ def test_remixing_composes_with_every_other_method(value):
     assert clf.history_["remixed"].tolist() == [False, False, True, False]
     early = fit(value, X, y, max_epochs=2, **({"remix_after": 9}))
     assert same_weights(early, fit(value, X, y, max_epochs=2))
+
+
+@every_value
+def test_early_stopping_goes_back_to_the_best_epoch(value):
+    X, y = blobs(n=90)
+    states = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            states.append({k: v.clone() for k, v in net.module_.state_dict().items()})
+
+    params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 8, "lr": 0.1}
+    clf = fit(value, X, y, callbacks=[Keep()], **params)
+    best, now = states[clf.history_["valid_loss"].argmin()], clf.net_.module_.state_dict()
+    assert best.keys() == now.keys()
+    assert all(torch.equal(best[key], now[key]) for key in now)
 
 
 @every_value
