@@ -197,8 +197,9 @@ class NetBuilding:
             "verbose": 0,
             **optimizer_settings(self.optimizer, self.weight_decay),
             **checked_net_params(self.net_params),
-            **parameter_groups(self.modality_lr, self.lr),
         }
+        lr = settings.get("optimizer__lr", settings["lr"])  # `net_params` may say otherwise
+        settings |= parameter_groups(self.modality_lr, lr)
         net = MultimodalNet(module.to(device), **settings).initialize()
         self._check_methods(net)
         return net

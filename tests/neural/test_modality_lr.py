@@ -99,6 +99,13 @@ def test_schedules_and_continued_training_keep_the_factor():
         clf.partial_fit(X, y)
 
 
+@pytest.mark.parametrize("key", ["lr", "optimizer__lr"])
+def test_factor_is_on_the_rate_that_net_params_say(key):
+    X, y = blobs(n=40)
+    clf = fit(X, y, modality_lr={"voice": 0.5}, net_params={key: 0.01}, max_epochs=1)
+    assert rates(clf) == pytest.approx([0.005, 0.01])
+
+
 def test_warm_start_equals_one_longer_fit():
     X, y = blobs(n=60)
     steps = fit(X, y, modality_lr={"voice": 0.5}, warm_start=True, max_epochs=2).fit(X, y)
