@@ -159,6 +159,10 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         """Whether modalities get heads beside the fusion, where the estimator `wanted` them."""
         return wanted
 
+    def gives_own_logits(self, module: Any) -> bool:
+        """Whether `forward` gives logits of modalities that have no classifiers, for a loss."""
+        return False
+
     def make_state(self, module: Any, dims: Mapping[str, int], n_classes: int) -> nn.Module | None:
         """What the method keeps from step to step; `module` is the network as it was made."""
         return None

@@ -91,3 +91,6 @@ class Net(Protocol):
 
     def add_up(self, key: str, value: Tensor) -> None:
         """Add to a sum of this epoch."""
+
+    def restart_patience(self) -> None:
+        """Let early stopping count its epochs without improvement from now on."""

@@ -16,6 +16,7 @@ from ._fusions import (
     LateFusion,
     Presence,
     SharedHead,
+    fused_alone,
     make_fusion,
     weighted_mean,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "choose_dtype",
     "criterion_settings",
     "entropy",
+    "fused_alone",
     "log_proba",
     "loss_of_a_constant",
     "make_backbones",

@@ -336,6 +336,19 @@ def make_fusion(choice: Any, dims: Mapping[str, int], n_classes: int, **options:
     return choice(dims, n_classes, **{k: v for k, v in options.items() if k in taken})
 
 
+def fused_alone(fusion: nn.Module, embeddings: Embeddings) -> dict[str, Tensor]:
+    """Logits that a fusion makes of each embedding by itself, the others masked.
+
+    Gradients reach the embeddings and not the fusion, whose weights are held fixed.
+    """
+    fixed = {key: p.detach() for key, p in fusion.named_parameters()}
+    logits = {}
+    for name, u in embeddings.items():
+        fused = torch.func.functional_call(fusion, fixed, ({name: u}, None))
+        logits[name] = fused[0] if isinstance(fused, tuple) else fused
+    return logits
+
+
 def weighted_mean(
     logits: Mapping[str, Tensor], weights: Mapping[str, float], present: Presence
 ) -> Tensor:

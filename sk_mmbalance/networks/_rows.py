@@ -184,9 +184,27 @@ class RowBatches:
         self.device = device
         self.seed = seed
         self.epoch = 0
+        self._visits: tuple[Tensor, dict[str, Tensor]] | None = None
+
+    def visit(self, numbers: Tensor | None, present: dict[str, Tensor] | None = None) -> None:
+        """Say which rows the coming epochs visit, and with what; None is every row once.
+
+        Parameters
+        ----------
+        numbers : Tensor of int64 of shape (n_visits,), or None
+            Numbers of the rows; one that stands twice is visited twice.
+        present : dict of str to Tensor of bool of shape (n_visits,)
+            Which modalities each visit sees.
+        """
+        self._visits = None if numbers is None else (numbers, present or {})
+
+    @property
+    def n_visits(self) -> int:
+        """Rows of an epoch, as often as they are visited."""
+        return len(self.rows) if self._visits is None else len(self._visits[0])
 
     def __len__(self) -> int:
-        return len(self.bounds(len(self.rows)))
+        return len(self.bounds(self.n_visits))
 
     def bounds(self, n_rows: int) -> list[tuple[int, int]]:
         """First and last row of every batch."""
@@ -200,12 +218,14 @@ class RowBatches:
         if self.seed is None:
             return None
         generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch))
-        return torch.randperm(len(self.rows), generator=generator)
+        return torch.randperm(self.n_visits, generator=generator)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.order()
-        bounds = self.bounds(len(self.rows))
-        if self.rows.resident:
+        bounds = self.bounds(self.n_visits)
+        if self._visits is not None:
+            yield from self._visited(order, *self._visits)
+        elif self.rows.resident:
             rows = self.rows if order is None else self.rows.take(order.to(self.device))
             for start, stop in bounds:
                 yield rows[start:stop]
@@ -213,6 +233,19 @@ class RowBatches:
             for start, stop in bounds:
                 chosen = slice(start, stop) if order is None else order[start:stop]
                 yield to_device(self.rows[chosen], self.device)
+
+    def _visited(
+        self, order: Tensor | None, numbers: Tensor, present: dict[str, Tensor]
+    ) -> Iterator[Batch]:
+        if order is not None:
+            order = order.to(numbers.device)
+            numbers = numbers[order]
+            present = {name: here[order] for name, here in present.items()}
+        gathered = self.rows.take(numbers) if self.rows.resident else None
+        for start, stop in self.bounds(len(numbers)):
+            batch = self.rows[numbers[start:stop]] if gathered is None else gathered[start:stop]
+            batch[0]["present"] = {name: here[start:stop] for name, here in present.items()}
+            yield to_device(batch, self.device) if gathered is None else batch
 
 
 def mix_seeds(*numbers: int) -> int:

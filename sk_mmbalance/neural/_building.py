@@ -20,6 +20,7 @@ from ..networks import (
     make_fusion,
     not_ours,
 )
+from ._modality_lr import check_factors, parameter_groups, set_rates
 from ._net import MultimodalNet
 from ._progress import EpochBar
 from ._training import TrainingPlan, checked_net_params, optimizer_settings, schedule_callback
@@ -38,6 +39,7 @@ class NetBuilding:
     remix_after: Any
     fusion_weights: Any
     lr: float
+    modality_lr: Any
     lr_schedule: Any
     optimizer: Any
     weight_decay: float
@@ -196,13 +198,20 @@ class NetBuilding:
             **optimizer_settings(self.optimizer, self.weight_decay),
             **checked_net_params(self.net_params),
         }
+        lr = settings.get("optimizer__lr", settings["lr"])  # `net_params` may say otherwise
+        settings |= parameter_groups(self.modality_lr, lr)
         net = MultimodalNet(module.to(device), **settings).initialize()
         self._check_methods(net)
         return net
 
+    def _check_modality_lr(self, names: list[str]) -> None:
+        """Refuse factors on the learning rate that these modalities cannot have."""
+        check_factors(self.modality_lr, names, self.optimizer, self.net_params)
+
     def _loss_weight(self, module: MultimodalModule) -> float:
-        """Weight of the modalities' own losses; 0 where they have no classifiers of their own."""
-        return self._side()[1] if module.has_own_logits else 0.0
+        """Weight of the modalities' own losses; 0 where there are no logits of their own."""
+        given = any(method.gives_own_logits(module) for method in self._methods())
+        return self._side()[1] if module.has_own_logits or given else 0.0
 
     def _make_callbacks(self, n_epochs: int, validating: bool) -> list[Any]:
         monitor = "valid_loss" if validating else "train_loss"
@@ -230,6 +239,7 @@ class NetBuilding:
                 group.pop("initial_lr", None)  # a schedule by name starts anew from `lr`
         net.set_params(lr=self.lr, batch_size=plan.batch_size, amp=self.amp)
         net.set_params(predict_batch_size=self.predict_batch_size)
+        set_rates(net.optimizer_, self.lr)
         net.unimodal_weight = self._loss_weight(net.network)
         fusion = net.network.fusion
         self._check_fusion_weights(net.network.names)

@@ -58,6 +58,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     batch_size: Any = "auto"
     predict_batch_size: Any = "auto"
     lr: float = 1e-3
+    modality_lr: Any = None
     lr_schedule: Any = None
     optimizer: Any = "adamw"
     weight_decay: float = 1e-4
@@ -88,6 +89,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "predict_batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "modality_lr": [dict, None],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES)), LRScheduler, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -307,6 +309,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     ) -> tuple[MultimodalNet, bool]:
         """Return the net after training, and whether Ctrl-C ended it."""
         device = choose_device(self.device)
+        self._check_modality_lr(list(rows.checked.names))
         for method in self._methods():
             method.check_training(list(rows.checked.names), valid is not None)
         if continued:

@@ -277,6 +277,12 @@ class MultimodalNet(FollowingNet):
         if other.initialize().train(rows, valid, epochs):
             raise KeyboardInterrupt
 
+    def restart_patience(self) -> None:
+        """Let early stopping count its epochs without improvement from now on."""
+        for _, callback in self.callbacks_:
+            if isinstance(callback, EarlyStopping):
+                callback.misses_ = 0
+
     def _named_callbacks(self) -> list[tuple[str, Any]]:
         return [cb for cb in self.callbacks or [] if isinstance(cb, tuple)]
 

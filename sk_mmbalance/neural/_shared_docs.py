@@ -53,6 +53,10 @@ predict_batch_size : int or "auto", default="auto"
     `batch_size`.
 lr : float, default=1e-3
     Learning rate.
+modality_lr : dict of str to float, default=None
+    Factors on the learning rate of single modalities' encoders, such as ``{"audio": 0.1}``: 1 for
+    those that are not named, and 0 leaves an encoder as it was made. Heads and fusion learn at
+    `lr`. A schedule and a later `lr` keep the factors.
 lr_schedule : {"cosine", "plateau"} or skorch.callbacks.LRScheduler, default=None
     "cosine" falls to zero over the epochs of one `fit`; "plateau" cuts the rate by 0.3 after
     five epochs without improvement.

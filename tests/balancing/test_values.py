@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
+from skorch.callbacks import Callback
 
 from sk_mmbalance import (
     DataRemixingClassifier,
@@ -26,10 +27,14 @@ from sk_mmbalance import (
 from sk_mmbalance.balancing import (
     AGM,
     CML,
+    DGL,
     LFM,
     MBSD,
+    MCR,
+    MIDAS,
     MLA,
     OGM,
+    OPM,
     PMR,
     UMT,
     AMCo,
@@ -42,8 +47,11 @@ from sk_mmbalance.balancing import (
     MMPareto,
     ModalityDropout,
     NegativeLearning,
+    Priority,
     ReconBoost,
+    Relearning,
     SustainedBoosting,
+    Valuation,
 )
 from sk_mmbalance.modalities import check_modalities
 from sk_mmbalance.networks import FUSIONS
@@ -55,22 +63,39 @@ VALUES = {
     "AGM": AGM(),
     "AMCo": AMCo(ramp_epochs=2),
     "CML": CML(),
+    "DGL": DGL(),
     "DataRemixing": DataRemixing(start_epoch=1),
     "GradientBlending": GradientBlending(every=1, validation_fraction=0.2),
     "Greedy": Greedy(),
     "Independent": Independent(),
     "LFM": LFM(),
     "MBSD": MBSD(),
+    "MCR": MCR(),
+    "MIDAS": MIDAS(),
     "MLA": MLA(),
     "MMCosine": MMCosine(),
     "MMPareto": MMPareto(),
     "ModalityDropout": ModalityDropout(),
     "NegativeLearning": NegativeLearning(),
     "OGM": OGM(),
+    "OPM": OPM(start_epoch=1, drop_probability=1.0),
     "PMR": PMR(),
     "ReconBoost": ReconBoost(),
+    "Priority": Priority(start_epoch=1),
+    "Relearning": Relearning(every=1, n_resets=1),
     "SustainedBoosting": SustainedBoosting(check_every=1),
     "UMT": UMT(),
+    "Valuation": Valuation(start_epoch=1),
+}
+
+#: In the form in which rows that stand twice fare as one of weight 2, where there is another.
+FOR_TWINS = {
+    **VALUES,
+    "MCR": MCR(n_permutations="all"),  # partners are drawn row by row
+    "MIDAS": MIDAS(pairs="all"),
+    "ModalityDropout": ModalityDropout(unit="batch"),  # twins would lose different modalities
+    "OPM": OPM(start_epoch=1, unit="batch"),
+    "Valuation": Valuation(start_epoch=1, max_copies=1),  # copies that fit into one batch
 }
 
 every_value = pytest.mark.parametrize(
@@ -161,11 +186,9 @@ def test_what_stands_in_absent_rows_changes_no_bit(value):
 def test_weight_two_equals_the_row_twice_in_one_batch(value):
     if isinstance(value, DataRemixing):
         pytest.skip("a row that stands twice may go to two batches")
-    value = clone(value)
+    value = clone(FOR_TWINS[type(value).__name__])
     if isinstance(value, OGM):
         value.set_params(noise=False)  # drawn anew for another batch
-    if isinstance(value, ModalityDropout):
-        value.set_params(unit="batch")  # drawn row by row, twins lose different modalities
     X, y = blobs(n=40)
     settings = {"batch_size": 200, "max_epochs": 3}
     weight = np.where(np.arange(40) % 3 == 0, 2.0, 1.0)
@@ -198,6 +221,22 @@ def test_remixing_composes_with_every_other_method(value):
     assert clf.history_["remixed"].tolist() == [False, False, True, False]
     early = fit(value, X, y, max_epochs=2, **({"remix_after": 9}))
     assert same_weights(early, fit(value, X, y, max_epochs=2))
+
+
+@every_value
+def test_early_stopping_goes_back_to_the_best_epoch(value):
+    X, y = blobs(n=90)
+    states = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            states.append({k: v.clone() for k, v in net.module_.state_dict().items()})
+
+    params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 8, "lr": 0.1}
+    clf = fit(value, X, y, callbacks=[Keep()], **params)
+    best, now = states[clf.history_["valid_loss"].argmin()], clf.net_.module_.state_dict()
+    assert best.keys() == now.keys()
+    assert all(torch.equal(best[key], now[key]) for key in now)
 
 
 @every_value
@@ -421,23 +460,24 @@ class Halves(MultimodalClassifier):
 PRESET = {"DataRemixing", "NegativeLearning", "SustainedBoosting"}  # checked as estimators
 CHECKED = pytest.mark.parametrize(
     "value",
-    [
-        # rows that stand twice may lose different modalities, where each row draws by itself
-        ModalityDropout(unit="batch") if name == "ModalityDropout" else value
-        for name, value in VALUES.items()
-        if name not in PRESET
-    ],
+    [value for name, value in FOR_TWINS.items() if name not in PRESET],
     ids=repr,
 )
+
+
+def quick(cls, value):
+    """An estimator that is checked in a moment."""
+    batch = {"batch_size": 256} if isinstance(value, Valuation) else {}  # for the copies, too
+    return cls(**{**QUICK, **batch}, lr=0.02, balancing=value)
 
 
 @pytest.mark.slow
 @CHECKED
 def test_all_checks_of_scikit_learn_pass(value):
-    assert_all_checks_pass(MultimodalClassifier(**QUICK, lr=0.02, balancing=value))
+    assert_all_checks_pass(quick(MultimodalClassifier, value))
 
 
 @pytest.mark.slow
 @CHECKED
 def test_all_checks_of_scikit_learn_pass_where_the_method_acts(value):
-    assert_all_checks_pass(Halves(**QUICK, lr=0.02, balancing=value))
+    assert_all_checks_pass(quick(Halves, value))

@@ -40,6 +40,7 @@ REFUSED = {
     "backbones": {"face": "mlp"},
     "fusion": "film",
     "unimodal_weight": 0.0,
+    "modality_lr": {"face": 0.1},
     "optimizer": "sgd",
     "weight_decay": 0.1,
     "net_params": {"criterion__label_smoothing": 0.1},
