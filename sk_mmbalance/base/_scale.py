@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 from scipy.sparse import issparse
@@ -30,6 +31,7 @@ def warn_if_unscaled(
     who: str = "networks",
     *,
     centred: bool = False,
+    leave_out: Collection[str] = (),
     stacklevel: int = 4,
 ) -> bool:
     """Warn of modalities with features far larger, or all far smaller, than 1.
@@ -45,6 +47,8 @@ def warn_if_unscaled(
         Who wants features of about 1, for the message.
     centred : bool, default=False
         Whether features are centred before they are used, so that only their spread matters.
+    leave_out : collection of str, default=()
+        Modalities whose scale does not matter.
     stacklevel : int, default=4
         Where the warning points: by default the line that called `fit`, from `fit` itself, which
         has a wrapper.
@@ -56,7 +60,7 @@ def warn_if_unscaled(
     """
     warned = False
     for name in checked.names:
-        if issparse(checked.arrays[name]):
+        if name in leave_out or issparse(checked.arrays[name]):
             continue
         present = np.flatnonzero(checked.present_in(name))
         rows = present[:: max(1, len(present) // _ROWS)]

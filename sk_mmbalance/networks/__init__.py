@@ -6,6 +6,7 @@ on it.
 
 from ._backbones import BACKBONES, make_backbones, not_ours
 from ._devices import choose_device, choose_dtype
+from ._encoding import empty_encodings, learn_encodings
 from ._epoch_log import EpochLog
 from ._fusions import (
     FUSIONS,
@@ -67,8 +68,10 @@ __all__ = [
     "choose_device",
     "choose_dtype",
     "criterion_settings",
+    "empty_encodings",
     "entropy",
     "fused_alone",
+    "learn_encodings",
     "log_proba",
     "loss_of_a_constant",
     "make_backbones",

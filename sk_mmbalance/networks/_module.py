@@ -70,6 +70,8 @@ class MultimodalModule(nn.Module):
         self.fusion = fusion
         self.heads = None if heads is None else ByModality(heads)
         self.running = nn.ModuleDict()
+        #: what turned rows into `inputs`, for modalities that are encoded (see `to_rows`)
+        self.encodings = ByModality({})
 
     @property
     def names(self) -> list[str]:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..modalities import CheckedModalities
+from ._encoding import encode
+from ._keys import ByModality
 
 #: One batch, in skorch's form: what the network sees, and the coded target of every row.
 Batch = tuple[dict[str, Any], Tensor]
@@ -27,9 +29,30 @@ class SparseInput:
         self.matrix = matrix
         self.dtype = dtype
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all rows."""
+        return self.matrix.shape
+
     def __getitem__(self, rows: Any) -> Tensor:
         rows = rows.numpy() if isinstance(rows, Tensor) else rows
         return torch.from_numpy(self.matrix[rows].toarray()).to(self.dtype)
+
+
+class EncodedInput:
+    """Rows that are encoded when a batch asks for them: they do not all fit into memory."""
+
+    def __init__(self, source: Any, encoding: nn.Module):
+        self.source = source
+        self.encoding = encoding
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all rows."""
+        return tuple(self.source.shape)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return encode(self.encoding, self.source[rows])
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,7 @@ class ModalityRows(Dataset):
 
     Attributes
     ----------
-    inputs : dict of str to Tensor of shape (n_samples, ...), or SparseInput
+    inputs : dict of str to Tensor of shape (n_samples, ...), SparseInput or EncodedInput
         The modalities.
     codes : Tensor of int64 of shape (n_samples,), or of floats of shape (n_samples, n_outputs)
         Coded target of every row: the position of a class in ``classes_``, or labels or numbers.
@@ -76,10 +99,7 @@ class ModalityRows(Dataset):
     @property
     def n_values(self) -> int:
         """Number of values of one row, over all modalities."""
-        shapes = [
-            (x.matrix if isinstance(x, SparseInput) else x).shape for x in self.inputs.values()
-        ]
-        return sum(math.prod(shape[1:]) for shape in shapes)
+        return sum(math.prod(x.shape[1:]) for x in self.inputs.values())
 
     def only(self, name: str) -> ModalityRows:
         """One modality; for rows that all have it."""
@@ -105,8 +125,12 @@ def to_rows(
     *,
     dtype: torch.dtype,
     device: torch.device,
+    encodings: ByModality | None = None,
 ) -> ModalityRows:
-    """Move read input to `device`, or leave it in main memory if it does not fit there."""
+    """Move read input to `device`, or leave it in main memory if it does not fit there.
+
+    Modalities that have one of the `encodings` are encoded.
+    """
     if dtype == torch.float32:
         checked.refuse_beyond(np.float32)
     n_bytes = sum(a.size for a in checked.arrays.values()) * dtype.itemsize
@@ -114,6 +138,9 @@ def to_rows(
     resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)
     home = device if resident else torch.device("cpu")
     inputs = {name: _tensor(checked.arrays[name], dtype, home) for name in checked.names}
+    for name in encodings or ():
+        x, encoding = inputs[name], encodings[name]  # type: ignore[index]
+        inputs[name] = encode(encoding, x) if resident else EncodedInput(x, encoding)
     if codes is None:
         codes = np.zeros(checked.n_samples, dtype=np.int64)
     present = None

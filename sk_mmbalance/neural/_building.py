@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 
 from ..balancing import Balancing, DataRemixing
+from ..modalities import CheckedModalities
 from ..networks import (
     LateFusion,
     MultimodalModule,
@@ -36,6 +38,7 @@ class NetBuilding:
     hidden_layer_sizes: Any
     dropout: float
     embedding_dim: int
+    encoding: Any
     remix_after: Any
     fusion_weights: Any
     lr: float
@@ -90,6 +93,37 @@ class NetBuilding:
         """Refuse a net that a method cannot be trained with, new or continued."""
         for method in net.methods:
             method.check_net(net)
+
+    # -- how rows are read -----------------------------------------------------------------
+
+    def _encoded(self, checked: CheckedModalities) -> list[str]:
+        """Modalities whose columns are encoded."""
+        chosen = [name for name, how in self._encoding_by_name(checked.names).items() if how]
+        for name in chosen:
+            array = checked.arrays[name]
+            if issparse(array) or array.ndim != 2:
+                raise ValueError(
+                    f"`encoding` 'normal_scores' is for columns of numbers, and modality {name!r} "
+                    f"is {'sparse' if issparse(array) else f'of shape {array.shape[1:]} a row'}. "
+                    "Name the modalities that have columns: encoding={'name': 'normal_scores'}."
+                )
+        return chosen
+
+    def _encoding_by_name(self, names: Sequence[str]) -> dict[str, str | None]:
+        if not isinstance(self.encoding, Mapping):
+            return dict.fromkeys(names, self.encoding)
+        unknown = sorted(set(self.encoding) - set(names), key=str)
+        if unknown:
+            raise ValueError(
+                f"`encoding` names {unknown}, which are no modalities of `X`: {list(names)}."
+            )
+        for name, choice in self.encoding.items():
+            if choice not in ("normal_scores", None):
+                raise ValueError(
+                    f"`encoding` of modality {name!r} must be 'normal_scores' or None; got "
+                    f"{choice!r}."
+                )
+        return {name: self.encoding.get(name) for name in names}
 
     # -- modules and nets ------------------------------------------------------------------
 

@@ -17,7 +17,14 @@ from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..balancing import Balancing
 from ..base import CLASSES, Target, TrainingRows, warn_if_unscaled
 from ..modalities import InputSpec
-from ..networks import ModalityRows, choose_device, choose_dtype, criterion_settings, to_rows
+from ..networks import (
+    ModalityRows,
+    choose_device,
+    choose_dtype,
+    criterion_settings,
+    learn_encodings,
+    to_rows,
+)
 from ._building import NetBuilding
 from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
@@ -31,8 +38,9 @@ from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
 from ._weights_file import load_weights, save_weights
 
 #: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
-#: epoch by, and too many to do without.
-AUTO_EARLY_STOPPING_ROWS = 1000
+#: epoch by, and too many to do without (figures in the user guide, "How the networks' defaults
+#: were chosen").
+AUTO_EARLY_STOPPING_ROWS = 250
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -50,6 +58,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     hidden_layer_sizes: Any = (64,)
     dropout: float = 0.0
     embedding_dim: int = 64
+    encoding: Any = None
     missing: str = "error"
     remix_after: Any = None
     fusion_weights: Any = "auto"
@@ -81,6 +90,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         "hidden_layer_sizes": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "encoding": [StrOptions({"normal_scores"}), dict, None],
         "missing": [StrOptions({"error", "mask"})],
         "fusion_weights": [dict, StrOptions({"auto", "fit"}), None],
         "cv": ["cv_object"],
@@ -211,17 +221,18 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         )
         self._check_target(rows.target)
         own = self._read_validation(rows, X_val, y_val, sample_weight_val)
-        if not continued:
-            warn_if_unscaled(rows.checked)
         # the same seed when training goes on: what was held out before is held out again
         seed = self._seed if continued else self._new_seed()
         train, valid = (rows, own) if own is not None else self._split(rows, seed)
+        encoded = self._encoded(train.checked)
+        if not continued:
+            warn_if_unscaled(rows.checked, leave_out=encoded)
         target = self._target if continued else self._settled_target(train)
         rows, train = self._recoded(target, rows), self._recoded(target, train)
         valid = None if valid is None else self._recoded(target, valid)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, self.max_epochs, choose_batch_size(self.batch_size, len(train)))
-        net, interrupted = self._train(train, valid, plan, continued)
+        net, interrupted = self._train(train, valid, plan, continued, encoded)
         fusion = self._earlier_fusion(continued)
         if self._fits_weights(net, target, valid, interrupted):
             # networks of folds are trained for as long as this one, earlier calls included
@@ -232,13 +243,14 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     def _partial_fit(self, rows: TrainingRows, continued: bool) -> Any:
         """Train for one more epoch on rows that have been read."""
         self._check_target(rows.target)
+        encoded = self._encoded(rows.checked)
         if not continued:
-            warn_if_unscaled(rows.checked)
+            warn_if_unscaled(rows.checked, leave_out=encoded)
         seed = self._seed if continued else self._new_seed()
         rows = self._recoded(self._target if continued else self._settled_target(rows), rows)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, 1, choose_batch_size(self.batch_size, len(rows)))
-        net, interrupted = self._train(rows, None, plan, continued)
+        net, interrupted = self._train(rows, None, plan, continued, encoded)
         fusion = self._earlier_fusion(continued)  # no rows are held out here
         return self._finish(rows, net, seed, n_done, interrupted, fusion)
 
@@ -305,9 +317,17 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         return rows.take(train), rows.take(valid)
 
     def _train(
-        self, rows: TrainingRows, valid: TrainingRows | None, plan: TrainingPlan, continued: bool
+        self,
+        rows: TrainingRows,
+        valid: TrainingRows | None,
+        plan: TrainingPlan,
+        continued: bool,
+        encoded: list[str],
     ) -> tuple[MultimodalNet, bool]:
-        """Return the net after training, and whether Ctrl-C ended it."""
+        """Return the net after training, and whether Ctrl-C ended it.
+
+        A new net learns the encodings of the modalities `encoded`.
+        """
         device = choose_device(self.device)
         self._check_modality_lr(list(rows.checked.names))
         for method in self._methods():
@@ -327,11 +347,12 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
             else:
                 shapes, target = rows.checked.spec.shapes, rows.target
                 module = self._make_module(shapes, target.n_outputs, dtype)
+                module.encodings = learn_encodings(encoded, rows.checked, rows.weight, dtype)
                 criterion = self._criterion(target, self._scale(rows))
                 net = self._make_net(module, device, plan, valid is not None, criterion)
                 net.n_classes = target.n_outputs if target.kind == CLASSES else None
-            watched = None if valid is None else _tensors(valid, dtype, device)
-            interrupted = net.train(_tensors(rows, dtype, device), watched, plan.n_epochs)
+            watched = None if valid is None else _tensors(valid, net)
+            interrupted = net.train(_tensors(rows, net), watched, plan.n_epochs)
         return net, interrupted
 
     def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
@@ -364,17 +385,17 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         names = net.network.names
         if len(names) == 1:
             return None
-        dtype, device = next(net.network.parameters()).dtype, torch.device(net.device)
         held_out = []
         if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
-            held_out = [(net, _tensors(valid, dtype, device))]
+            held_out = [(net, _tensors(valid, net))]
         else:
             for train, test in rows.folds(self.cv):
                 fitted, watched = self._split(rows.take(train), plan.seed)
-                other, interrupted = self._train(fitted, watched, plan, continued=False)
+                encoded = list(net.network.encodings)
+                other, interrupted = self._train(fitted, watched, plan, False, encoded)
                 if interrupted:
                     raise KeyboardInterrupt
-                held_out.append((other, _tensors(rows.take(test), dtype, device)))
+                held_out.append((other, _tensors(rows.take(test), other)))
         return fit_fusion(held_out, names, masked=self.missing == "mask")
 
     def _finish(
@@ -414,6 +435,10 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
             _target=target,
             _seed=seed,
             _first_parameters=first_parameters or remember_parameters(self),
+            encoding_={
+                name: "normal_scores" if name in net.network.encodings else None
+                for name in spec.names
+            },
             **self._said_of_fusion(fusion),
             **self._said_of_target(target),
             **self._said_by_methods(said),
@@ -467,5 +492,13 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         return load_weights(self, file)
 
 
-def _tensors(rows: TrainingRows, dtype: torch.dtype, device: torch.device) -> ModalityRows:
-    return to_rows(rows.checked, rows.y, rows.weight, dtype=dtype, device=device)
+def _tensors(rows: TrainingRows, net: MultimodalNet) -> ModalityRows:
+    """Rows as this net reads them."""
+    return to_rows(
+        rows.checked,
+        rows.y,
+        rows.weight,
+        dtype=next(net.network.parameters()).dtype,
+        device=torch.device(net.device),
+        encodings=net.network.encodings,
+    )

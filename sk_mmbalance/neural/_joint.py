@@ -21,7 +21,7 @@ class MultimodalClassifier(BalancingChoice, BaseMultimodalClassifier):
     strong modality learns fast and may starve the weak ones; ``history_`` and
     `unimodal_predict_proba` show by how much.
 
-    Where early stopping holds rows out (by default from 1000 rows on), what predicts is a convex
+    Where early stopping holds rows out (by default from 250 rows on), what predicts is a convex
     pool of the fused classifier and the modalities' own, with weights fitted on those rows:
     ``fusion_weights=None`` takes the fused classifier alone.
 

@@ -25,9 +25,15 @@ class NeuralPredictions(ModalityEstimator):
 
     def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
         checked = self._read_for_prediction(X, accept_sparse=True)
-        dtype = next(self.net_.module_.parameters()).dtype
-        device = torch.device(self.net_.device)
-        return checked, to_rows(checked, None, None, dtype=dtype, device=device)
+        network = self.net_.network
+        return checked, to_rows(
+            checked,
+            None,
+            None,
+            dtype=next(network.parameters()).dtype,
+            device=torch.device(self.net_.device),
+            encodings=network.encodings,
+        )
 
     def _outputs(self, X: Any) -> torch.Tensor:
         """Outputs of the fused model, of shape (n_samples, n_outputs)."""

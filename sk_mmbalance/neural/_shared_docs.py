@@ -17,6 +17,13 @@ dropout : float, default=0.0
     Probability of dropping a unit in the backbones (and in the transformer fusion).
 embedding_dim : int, default=64
     Size of the output of the backbones.
+encoding : "normal_scores", None or dict of these by modality, default=None
+    How the columns of a table reach the network. None takes the values as they are.
+    "normal_scores" replaces the values of every column by the normal quantiles of their ranks in
+    the training rows (interpolated, brought to mean 0 and variance 1; values beyond those seen
+    count as the outermost), whatever the column's scale and shape: worth a trial where columns
+    have long tails or narrow bands. It is learnt once, from the rows of the first `fit` or
+    `partial_fit`. Not for images, sequences and sparse modalities.
 missing : {"error", "mask"}, default="error"
     What to do with rows that lack a modality (all its values are NaN). "mask" trains and
     predicts with what is present; nothing is imputed.
@@ -34,7 +41,7 @@ fusion_weights : dict of str to float, "auto", "fit" or None, default="auto"
     modalities' own is one more expert. With ``missing="mask"`` every set of modalities that a row
     may have gets weights of its own (up to five modalities; beyond, those seen in the held-out
     rows, and others are renormalised). "auto" is "fit" where the network has a fused classifier
-    and classifiers of single modalities, and early stopping holds rows out (by default from 1000
+    and classifiers of single modalities, and early stopping holds rows out (by default from 250
     rows on); else None.
 cv : int, splitter or iterable of (train, test), default=None
     Where ``fusion_weights="fit"`` takes its rows from: None is the part that early stopping
@@ -66,7 +73,7 @@ weight_decay : float, default=1e-4
     Weight decay of the optimiser.
 early_stopping : bool or "auto", default="auto"
     Whether to hold out a part, stop when its loss has not improved for `n_iter_no_change`
-    epochs, and go back to the best epoch. "auto" does so from 1000 rows on.
+    epochs, and go back to the best epoch. "auto" does so from 250 rows on.
 validation_fraction : float, splitter or list of one (train, test), default=0.1
     Share of the rows that early stopping holds out (stratified; whole groups if `fit` is given
     `groups`), or what cuts them off: the first split is taken. Validation rows of your own go to
@@ -113,6 +120,8 @@ feature_names_in_ : ndarray of str
     Names of the columns, where `X` names them.
 net_ : MultimodalNet
     The trained skorch net; ``net_.module_`` is the torch module.
+encoding_ : dict of str to str or None
+    How the columns of each modality are encoded: "normal_scores", or None.
 n_iter_ : int
     Number of epochs trained.
 history_ : DataFrame

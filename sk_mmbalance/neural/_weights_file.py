@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import CLASSES, LABELS, ClassTarget, LabelTarget, NumberTarget, Target
 from ..modalities import InputSpec
-from ..networks import choose_device
+from ..networks import choose_device, empty_encodings
 from ._fitted_fusion import FittedFusion
 from ._training import TrainingPlan, choose_batch_size
 
@@ -31,6 +31,7 @@ def save_weights(estimator: Any, file: Any) -> None:
         "dtype": str(next(module.parameters()).dtype).removeprefix("torch."),
         "target": _plain(estimator._target),
         "scale": getattr(estimator.net_.criterion_, "scale", 1.0),
+        "encoded": list(module.encodings),
         "shapes": {name: list(shape) for name, shape in spec.shapes.items()},
         "n_features_in": spec.n_features_in,
         "feature_names_in": None
@@ -153,6 +154,8 @@ def _rebuild(
 ) -> Any:
     dtype = getattr(torch, about["dtype"])
     module = estimator._make_module(spec.shapes, target.n_outputs, dtype)
+    sizes = {name: spec.shapes[name][0] for name in about.get("encoded", ())}
+    module.encodings = empty_encodings(sizes).to(dtype)
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:

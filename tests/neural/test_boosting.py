@@ -188,7 +188,7 @@ def unequal(noise_of_the_weak):
 
 def test_heads_go_to_the_weaker_modality_up_to_the_cap():
     X, y = unequal(1.0)
-    clf = small(tau=0.1, max_heads=3, max_epochs=8).fit(X, y)
+    clf = small(tau=0.1, max_heads=3, max_epochs=8, early_stopping=False).fit(X, y)
     assert clf.n_heads_ == {"strong": 1, "weak": 3}
     assert clf.head_log_["modality"].unique().tolist() == ["weak"]
     assert clf.head_log_["event"].tolist() == ["added"] * 2 + ["blocked"] * 3

@@ -237,10 +237,10 @@ def test_early_stopping_restores_the_best_epoch():
     assert same_state(clf, again)
 
 
-def test_auto_early_stopping_needs_a_thousand_rows():
-    X, y = blobs(n=1100)
+def test_auto_early_stopping_needs_250_rows():
+    X, y = blobs(n=250)
     assert fit(X, y, max_epochs=1).history_["valid_loss"].notna().all()
-    assert fit(X[:900], y[:900], max_epochs=1).history_["valid_loss"].isna().all()
+    assert fit(X[:249], y[:249], max_epochs=1).history_["valid_loss"].isna().all()
 
 
 @pytest.mark.parametrize(

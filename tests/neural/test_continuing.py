@@ -38,6 +38,7 @@ REFUSED = {
     "embedding_dim": 8,
     "dropout": 0.5,
     "backbones": {"face": "mlp"},
+    "encoding": "normal_scores",
     "fusion": "film",
     "unimodal_weight": 0.0,
     "modality_lr": {"face": 0.1},

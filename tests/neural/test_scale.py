@@ -57,6 +57,12 @@ def test_sparse_counts_and_a_modality_of_zeros_pass():
     fit({"face": np.zeros_like(X["face"]), "words": counts}, y)
 
 
+@pytest.mark.filterwarnings("error::sk_mmbalance.exceptions.ScaleWarning")
+def test_columns_that_are_encoded_may_have_any_scale(two):
+    X, y = two
+    fit(scaled_by(X, voice=1e6, face=1e-6), y, encoding="normal_scores")
+
+
 def test_continued_training_does_not_warn_again(two):
     X, y = two
     X = scaled_by(X, face=1e3)
