@@ -109,6 +109,11 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
     occupancy           5 folds of days
     dermatology         5 stratified folds
     leaves100           3 stratified folds
+    hydraulic_ts        5 stratified folds, shuffled: the rows come in order of time
+    landuse21           5 stratified folds
+    prokaryotic         5 stratified folds
+    cremad_feat_ogmge   3 folds of actors
+    wesad_wrist         3 folds of subjects
     =================== ==========================================================
     """
     file, _, variant = name.partition(":")
@@ -189,6 +194,7 @@ def run(
     n_splits: Mapping[str, int] | None = None,
     rotate: bool = False,
     once: Container[str] = (),
+    keep: Callable[[str], bool] | None = None,
     folder: Path = RESULTS,
 ) -> pd.DataFrame:
     """Measure all methods on all folds and seeds; return the whole table.
@@ -215,6 +221,9 @@ def run(
         Measure a seed on one fold only, the next for every further seed.
     once : container of str, default=()
         Methods in which nothing is random: measured with the first seed only.
+    keep : callable, default=None
+        Says of a figure's name whether it is kept: those that a table or a claim reads. None keeps
+        all.
     folder : Path
         Where the table lies.
     """
@@ -238,7 +247,7 @@ def run(
                     order.append((dataset, method, seed, fold))
                     if order[-1] not in known:
                         jobs.append(
-                            delayed(_job)(protocol, fold, method, make, seed, extra, stress)
+                            delayed(_job)(protocol, fold, method, make, seed, extra, stress, keep)
                         )
     print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
     file = table_file(name, folder)
@@ -264,15 +273,18 @@ def _job(
     seed: int,
     extra: Any,
     stress: Any,
+    keep: Callable[[str], bool] | None,
 ) -> pd.DataFrame:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
     torch.set_num_threads(1)
     figures = measure(protocol, fold, make(seed), extra, stress)
-    # Six digits: more are noise, and would make the files large.
+    # Four digits: more are noise, and would make the files large.
     rows = [
-        (protocol.name, method, seed, fold, key, f"{value:.6g}") for key, value in figures.items()
+        (protocol.name, method, seed, fold, key, f"{value:.4g}")
+        for key, value in figures.items()
+        if keep is None or keep(key)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -291,6 +303,16 @@ def _in_order(frame: pd.DataFrame, order: list[tuple]) -> pd.DataFrame:
         }
     )
     return frame.loc[keys.sort_values(_KEY, kind="stable").index].reset_index(drop=True)
+
+
+def fused(metric: str) -> bool:
+    """Whether a figure is of the whole model; to be given as `keep`."""
+    return "[" not in metric
+
+
+def without(*beginnings: str) -> Callable[[str], bool]:
+    """All figures but those that begin so; to be given as `keep`."""
+    return lambda metric: not metric.startswith(beginnings)
 
 
 def table_file(name: str, folder: Path = RESULTS) -> Path:

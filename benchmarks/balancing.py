@@ -38,6 +38,7 @@ from __future__ import annotations
 import _as_they_come
 import pandas as pd
 from _late_nets import LateNets
+from _protocols import without
 from _questions import Question, answer
 from _stress import stress
 
@@ -207,7 +208,13 @@ QUESTIONS = {
         methods=on_vectors,
         datasets=VECTORS,
         seeds=TEN,
-        options={"extra": shares, "stress": stress},
+        options={
+            "extra": shares,
+            "stress": stress,
+            "keep": without(
+                "log_loss[", "balanced_accuracy[", "log_loss, ", "accuracy, ", "seconds"
+            ),
+        },
         derived={"balancing_differences": paired_differences},
         controls=CONTROLS,
     ),
@@ -225,7 +232,11 @@ QUESTIONS = {
         table="boosting",
         methods=boosting,
         datasets=["mfeat", "avdigits", "avdigits_weakimage", "occupancy"],
-        options={"extra": heads, "n_splits": {"mfeat": 3}},
+        options={
+            "extra": heads,
+            "n_splits": {"mfeat": 3},
+            "keep": without("log_loss[", "accuracy["),
+        },
         against=("one head", "joint", "late fusion of networks"),
     ),
     "as-they-come": Question(
@@ -233,7 +244,11 @@ QUESTIONS = {
         methods=_as_they_come.METHODS,
         datasets=["mfeat", *VECTORS[1:]],
         seeds=TEN,
-        options={"extra": _as_they_come.extra, "stress": _as_they_come.both_ways},
+        options={
+            "extra": _as_they_come.extra,
+            "stress": _as_they_come.both_ways,
+            "keep": without("log_loss[", "balanced_accuracy[", "accuracy["),
+        },
         derived={
             "default_networks_differences": _as_they_come.against_plain,
             "fusion_weights": _as_they_come.fitted_minus_trained,

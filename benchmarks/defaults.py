@@ -9,6 +9,8 @@ batch-size       larger batches where rows are many?
 few-rows         from how many rows on is it better to hold a tenth out and go back to the
                  best epoch than to train on all rows to the end? Old speakers and days
 holding-out      the same on other speakers and days
+tables           does it help to hold rows out where they are few, to encode columns by their
+                 ranks, and to average networks of several seeds?
 fused-weight     sustained boosting: how heavy should the fused loss be?
 heads            sustained boosting: the same, and how wide should heads be?
 ================ =========================================================================
@@ -23,7 +25,9 @@ one seed.
 "batch-size": estimators as they come, but for the batches, on the one set of some thousands of
 rows; three seeds, all folds, scored on the days left out. "few-rows": fits on 250, 500 and 1000
 rows of a training fold, scored on the rest of that fold. "holding-out": fits on whole training
-folds, scored on test folds.
+folds, scored on test folds. "tables": joint networks, one change after the other, on all eleven
+sets, three of whose folds of speakers, actors, subjects or days are left out where there are any;
+beside them logistic regressions with nothing tuned.
 
     python benchmarks/defaults.py                  # all
     python benchmarks/defaults.py settings --seeds 1 --datasets mfeat
@@ -38,12 +42,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _protocols import COLUMNS, load, measure, read, write
+from _as_they_come import Earlier
+from _protocols import COLUMNS, fused, load, measure, read, write
 from _questions import Question, answer
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 
 from sk_mmbalance import (
     DataRemixingClassifier,
+    LateFusionClassifier,
+    ModalityConcatenator,
     MultimodalClassifier,
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
@@ -227,12 +237,63 @@ def on_few_rows(datasets: Sequence[str], seeds: Iterable[int], folder: Path) -> 
     return read(name, folder)
 
 
+# -- tables, small and wide ones among them -----------------------------------------------------
+
+TABLES = [
+    *DATASETS,
+    "hydraulic_ts",
+    "landuse21",
+    "prokaryotic",
+    "cremad_feat_ogmge",
+    "wesad_wrist",
+]
+
+
+class MeanOfNetworks(ClassifierMixin, BaseEstimator):
+    """The mean of the probabilities of networks of several seeds."""
+
+    def __init__(self, network, n_networks=3, random_state=0):
+        self.network = network
+        self.n_networks = n_networks
+        self.random_state = random_state
+
+    def fit(self, X, y, groups=None):
+        seeds = range(self.random_state * 100, self.random_state * 100 + self.n_networks)
+        self.networks_ = [
+            clone(self.network).set_params(random_state=seed).fit(X, y, groups=groups)
+            for seed in seeds
+        ]
+        self.classes_ = self.networks_[0].classes_
+        return self
+
+    def predict_proba(self, X):
+        return np.mean([network.predict_proba(X) for network in self.networks_], axis=0)
+
+
+def on_tables(dataset: str) -> dict:
+    """Joint networks, one change after the other, and two baselines."""
+    held_out = MultimodalClassifier(early_stopping=True)
+    encoded = MultimodalClassifier(early_stopping=True, encoding="normal_scores")
+
+    def logistic():
+        return LogisticRegression(max_iter=1000)
+
+    return {
+        "LR, all columns": lambda seed: make_pipeline(ModalityConcatenator(), logistic()),
+        "LR, late fusion": lambda seed: LateFusionClassifier(logistic()),
+        "before": lambda seed: Earlier(MultimodalClassifier(random_state=seed)),
+        "a tenth held out": lambda seed: clone(held_out).set_params(random_state=seed),
+        "and normal scores": lambda seed: clone(encoded).set_params(random_state=seed),
+        "mean of three": lambda seed: MeanOfNetworks(encoded, 3, seed),
+    }
+
+
 BOOSTED = {
     "seeds": 1,
     "options": {"extra": heads_and_loss, "n_splits": {"mfeat": 3}},
     "show": ("accuracy", "held_out_loss"),
 }
-IN_TURN = {"extra": extra, "rotate": True}
+IN_TURN = {"extra": extra, "rotate": True, "keep": fused}
 QUESTIONS = {
     "settings": Question(
         table="neural_defaults",
@@ -256,6 +317,7 @@ QUESTIONS = {
         methods=batches,
         datasets=["occupancy"],
         seeds=3,
+        options={"keep": fused},
         show=("accuracy", "log_loss", "seconds"),
     ),
     "few-rows": Question(
@@ -270,7 +332,20 @@ QUESTIONS = {
         methods=holding_out,
         datasets=[name for name in DATASETS if name != "dermatology"],  # it has 293 rows
         seeds=3,
+        options={"keep": fused},
         show=("accuracy", "log_loss"),
+    ),
+    "tables": Question(
+        table="neural_tables",
+        methods=on_tables,
+        datasets=TABLES,
+        seeds=3,
+        options={
+            "n_splits": dict.fromkeys(TABLES, 3),
+            "once": ("LR, all columns", "LR, late fusion"),
+            "keep": fused,
+        },
+        show=("balanced_accuracy", "log_loss", "seconds"),
     ),
     "fused-weight": Question(
         table="boosting_fused_weight",
