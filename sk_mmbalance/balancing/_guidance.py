@@ -36,6 +36,7 @@ def runner_up(fused: Tensor, codes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def find_roles(
+    logits: Tensor,
     log_p: Tensor,
     fused: Tensor,
     codes: Tensor,
@@ -51,8 +52,11 @@ def find_roles(
 
     Parameters
     ----------
+    logits : Tensor of shape (batch, n_modalities, n_classes)
+        Unimodal logits. Margins are their differences: those of `log_p` are the same numbers but
+        for rounding, which would decide between equals.
     log_p : Tensor of shape (batch, n_modalities, n_classes)
-        Logarithms of the unimodal probabilities; their differences are those of the logits.
+        Logarithms of the unimodal probabilities.
     fused : Tensor of shape (batch, n_classes)
         Fused logits.
     codes : Tensor of shape (batch,)
@@ -65,8 +69,9 @@ def find_roles(
         Whether a guide must itself predict the true class.
     """
     pair = torch.stack([codes, runner_up(fused, codes)], dim=1)
-    log_py, log_pj = log_p.gather(2, pair[:, None].expand(-1, log_p.shape[1], -1)).unbind(dim=2)
-    margins = log_py - log_pj
+    both = pair[:, None].expand(-1, log_p.shape[1], -1)
+    z_y, z_j = logits.gather(2, both).unbind(dim=2)
+    margins, log_py = z_y - z_j, log_p.gather(2, both)[:, :, 0]
     may = margins[:, :, None] > margins[:, None, :]
     may &= log_py[:, :, None] > log_py[:, None, :]
     if require_correct:

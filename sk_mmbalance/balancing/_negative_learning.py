@@ -110,11 +110,12 @@ class NegativeLearning(Balancing):
         guiding = self._guides(net)
         if not (guiding or net.measuring) or len(output.unimodal) < 2:
             return loss
-        log_q = F.log_softmax(torch.stack(list(output.unimodal.values()), dim=1), dim=2)
+        z = torch.stack(list(output.unimodal.values()), dim=1)
+        log_q = F.log_softmax(z, dim=2)
         present = None
         if "present" in X:
             present = torch.stack([X["present"][name] for name in output.unimodal], dim=1)
-        roles = find_roles(log_q, output.logits, y, present, self.guide, self.require_correct)
+        roles = find_roles(z, log_q, output.logits, y, present, self.guide, self.require_correct)
         if net.measuring:
             _measure(net, roles, present)
         if not guiding:

@@ -72,8 +72,12 @@ class RemixedBatches(RowBatches):
 
     def _pieces(self) -> list[tuple[str, int, int]]:
         """Modality, first and last row of each batch, in the order of training."""
-        pieces = [(name, start, stop) for name, bounds in self._subsets() for start, stop in bounds]
-        if self.plan.order == "sequential" or self.seed is None:
+        subsets = self._subsets()
+        listed = isinstance(self.plan.order, list)
+        if listed:
+            subsets.sort(key=lambda subset: self.plan.order.index(subset[0]))
+        pieces = [(name, start, stop) for name, bounds in subsets for start, stop in bounds]
+        if listed or self.plan.order == "sequential" or self.seed is None:
             return pieces
         generator = torch.Generator().manual_seed(mix_seeds(mix_seeds(self.seed, self.epoch), 1))
         return [pieces[i] for i in torch.randperm(len(pieces), generator=generator).tolist()]

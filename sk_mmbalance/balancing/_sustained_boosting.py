@@ -141,7 +141,10 @@ class SustainedBoosting(Balancing):
     second head on, also that of all heads but the newest and that of the newest alone, the latter
     weighted as `residual_weight` says.
 
-    Published: ``fused_weight=0.0, head_width=256, max_heads=None, head_patience=None``. The fusion
+    Published: ``fused_weight=0.0, head_width=256, max_heads=None, head_patience=None``. The
+    published code also checks after the very first epoch, whose scores are near chance; that check
+    is left out in every form, so that a run has at most nine heads to give where the code has ten.
+    The fusion
     is the method's own (``fusion="auto"`` or "late"), and so are the losses of single modalities
     (``unimodal_weight="auto"`` or 0).
 

@@ -55,7 +55,8 @@ class SustainedBoostingClassifier(
 
     `published` makes the published form, which has ``fused_weight=0.0, head_width=256,
     max_heads=None, head_patience=None``: no fused loss, larger heads, and nothing that stops their
-    growth.
+    growth. One thing of the published code it leaves out: a check after the first epoch, besides
+    those at every tenth of the training.
 
     With one modality no head is ever added: this is then ordinary training.
 

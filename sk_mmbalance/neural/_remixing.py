@@ -58,7 +58,8 @@ class DataRemixingClassifier(
     Notes
     -----
     `published` makes the published form, which has ``order="sequential", joint_every=None,
-    fusion_weights=None``; its authors had two modalities, and held nothing out
+    fusion_weights=None``; its authors had two modalities, trained in the order
+    ``["video", "audio"]`` (here: by name, unless `order` lists them), and held nothing out
     (``early_stopping=False``). The rule for missing modalities, `min_share`, `joint_every`,
     `temperature` and `criterion` are ours. The criterion asks for sureness, not for correctness.
 

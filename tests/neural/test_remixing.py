@@ -121,6 +121,22 @@ def test_subsets_partition_the_training_rows_and_batches_are_pure(steps, order, 
         assert (names == sorted(names)) == (order == "sequential")
 
 
+def test_listed_modalities_take_their_turns_in_the_order_of_the_list(steps):
+    X, y = blobs(dims=THREE, n=100)
+    listed = ["c", "a", "b"]
+    remixing(order=listed, max_epochs=2).fit(X, y)
+    names = [batch[0]["assigned"][0] for number, batch, _, _ in steps if number == 2]
+    assert set(names) == set(THREE)
+    assert [listed.index(name) for name in names] == sorted(listed.index(name) for name in names)
+
+
+def test_a_list_that_is_no_order_of_the_modalities_is_refused():
+    X, y = blobs(dims=THREE)
+    for order in (["a", "b"], ["a", "b", "b"], ["a", "b", "d"], ["a", "b", 3]):
+        with pytest.raises(ValueError, match="`order` must list every modality"):
+            remixing(order=order).fit(X, y)
+
+
 def test_both_orders_visit_the_same_rows(steps):
     X, y = blobs(dims=THREE, n=100)
     visited = {}
