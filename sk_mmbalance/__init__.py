@@ -35,6 +35,7 @@ _HOMES = {
     "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
     "UnimodalRegressor": "ensemble",
+    "make_preprocessor": "preprocessing",
 }
 
 _ROOMS = (
