@@ -46,6 +46,9 @@ ROOMS = {
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "federated": Room({"base", "networks", "neural"}, ARRAYS | NETS | {"flwr"}),
 }
+ROOMS["comparison"] = Room(
+    {"inspection", "neural", "preprocessing"}, ARRAYS | {"matplotlib", "tqdm"}
+)
 ROOMS["__main__"] = Room(set(ROOMS), ARRAYS | {"tqdm"})
 
 #: Rooms that are folders: others use them by their front door only, never by a file inside.
