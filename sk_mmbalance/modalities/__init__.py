@@ -7,11 +7,10 @@ from ._forms import Forms, read_forms
 from ._missing import missing_rows
 from ._raw import name_modalities
 from ._spec import InputSpec
-from ._table_files import TABLE_FILES, file_kind, read_table_file
+from ._table_files import file_kind, read_table_file
 from ._values import in_row_order, take_rows
 
 __all__ = [
-    "TABLE_FILES",
     "CheckedModalities",
     "Forms",
     "InputSpec",

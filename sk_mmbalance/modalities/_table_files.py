@@ -16,7 +16,18 @@ TABLE_FILES = (*_SEPARATORS, ".parquet")
 
 
 def file_kind(file: str | PathLike) -> str:
-    """End of a file's name that says what it is, compression apart: ``".csv"`` of ``a.csv.gz``."""
+    """What a file is by the end of its name, compression apart: ``".csv"`` of ``a.csv.gz``.
+
+    Parameters
+    ----------
+    file : str or path-like
+        Its name.
+
+    Returns
+    -------
+    kind : str
+        The ending, in small letters; empty if there is none.
+    """
     suffixes = [suffix.lower() for suffix in Path(fspath(file)).suffixes]
     while suffixes and suffixes[-1] in (".gz", ".bz2", ".xz", ".zip", ".zst"):
         suffixes.pop()

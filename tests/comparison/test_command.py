@@ -33,6 +33,7 @@ def table():
     return frame
 
 
+@pytest.mark.slow
 def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys):
     file = tmp_path / "data.csv"
     table.to_csv(file, index=False)

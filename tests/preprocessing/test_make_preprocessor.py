@@ -175,7 +175,7 @@ def test_whole_pipeline_is_cross_validated_on_mixed_columns():
     assert cross_val_score(model, X, y, cv=3, error_score="raise").mean() > 0.7
 
 
-def test_bad_words_are_refused(monkeypatch):
+def test_bad_words_are_refused():
     with pytest.raises(ValueError, match="`tables` must be 'sklearn' or 'skrub'"):
         make_preprocessor({"x": clinic()}, tables="polars")
     with pytest.raises(ValueError, match="no value in any modality"):
