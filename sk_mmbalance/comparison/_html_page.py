@@ -45,8 +45,9 @@ tbody th, thead th:first-child { text-align: left; position: sticky; left: 0;
 thead th:first-child { background: var(--wash); }
 tr.best th, tr.best td { background: var(--good); }
 tr.unfinished td, tr.unfinished th { color: var(--soft); }
-.words { text-align: left; white-space: normal; }
-.error { color: var(--soft); font-size: 0.85em; min-width: 14rem; display: inline-block; }
+.words { text-align: left; }
+.error { color: var(--soft); font-size: 0.85em; width: 16rem; display: inline-block;
+  white-space: normal; }
 .sections { display: grid; gap: 0 2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
 .sections > section:has(figure + figure) { grid-column: 1 / -1; }
@@ -77,7 +78,7 @@ def page_of(found: Comparison, title: str) -> str:
         '<div class="sections">',
         _section("Fold by fold", _dots(found), "Small points are folds, diamonds their mean; the "
                  "dashed line is the best baseline. " + _kinds(found)),
-        _section("What it costs", _costs(found), "Seconds to choose, fit and check on one fold."),
+        _section("What it costs", _costs(found), "Seconds to choose a setting and fit, per fold."),
         _section("What each modality is worth", _worth(found), "Shapley values with bootstrap "
                  "intervals: the part of the score that a modality brings, on test rows of the "
                  "first fold. A bar whose whisker crosses 0 may be noise."),
@@ -293,10 +294,6 @@ def _calibration(found: Comparison) -> str:
 
 
 def _costs(found: Comparison) -> str:
-    main = found.setting["scoring"][0]
-    points = [
-        (str(name), _COLOURS[line["kind"]], float(line["fit_seconds"]), float(line[main]))
-        for name, line in found.table.iterrows()
-        if not np.isnan(line[main]) and not np.isnan(line["fit_seconds"])
-    ]
-    return _figure(_svg.scatter(points, ("seconds", _words(main))), "per fold") if points else ""
+    seconds = found.table["fit_seconds"].dropna()
+    rows = [(str(name), float(s), np.nan, np.nan) for name, s in seconds.items()]
+    return _figure(_svg.bars(rows, "seconds"), "per fold") if rows else ""

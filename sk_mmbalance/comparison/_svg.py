@@ -16,17 +16,6 @@ _ROW = 24
 Points = Sequence[tuple[float, float]]
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers within a range."""
-    if not high > low:
-        return [low]
-    raw = (high - low) / most
-    size = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * f for f in (1, 2, 2.5, 5, 10) if size * f >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
 def written(number: float) -> str:
     """A tick's number, short."""
     return f"{number:.4g}".replace("-", "−")
@@ -39,7 +28,7 @@ class Axis:
     Attributes
     ----------
     low, high : float
-        Values at the ends (logarithms of them if `log`).
+        Values at the ends.
     start, end : float
         Pixels at the ends.
     """
@@ -48,29 +37,26 @@ class Axis:
     high: float
     start: float
     end: float
-    log: bool = False
 
     @classmethod
-    def over(cls, values: Sequence[float], start: float, end: float, *, log: bool = False) -> Axis:
+    def over(cls, values: Sequence[float], start: float, end: float) -> Axis:
         """An axis that shows all values, with a little room."""
-        shown = [math.log10(max(v, 1e-3)) if log else v for v in values if np.isfinite(v)]
+        shown = [v for v in values if np.isfinite(v)]
         low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
         room = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
-        return cls(low - room, high + room, start, end, log)
+        return cls(low - room, high + room, start, end)
 
     def at(self, value: float) -> float:
         """Pixel of a value."""
-        value = math.log10(max(value, 1e-3)) if self.log else value
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Values that are marked."""
-        if not self.log:
-            return ticks(self.low, self.high)
-        whole = range(math.ceil(self.low), math.floor(self.high) + 1)
-        if len(whole) >= 2:
-            return [10.0**k for k in whole]
-        return [v for v in ticks(10**self.low, 10**self.high) if v > 0]
+        """Round numbers that are marked."""
+        raw = (self.high - self.low) / 5
+        size = 10.0 ** math.floor(math.log10(raw))
+        step = next(size * f for f in (1, 2, 2.5, 5, 10) if size * f >= raw)
+        first = math.ceil(self.low / step - 1e-9)
+        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
 def _frame(height: float, parts: Sequence[str], label: str) -> str:
@@ -186,30 +172,6 @@ def lines(
     return _frame(height, [*parts, *legend], f"{labels[1]} by {labels[0]}")
 
 
-def scatter(points: Sequence[tuple[str, str, float, float]], labels: tuple[str, str]) -> str:
-    """Named points: ``(name, class of its colour, x, y)``; x on a logarithmic axis."""
-    bottom = 230.0
-    x_axis = Axis.over([p[2] for p in points], 46, WIDTH - _RIGHT, log=True)
-    y_axis = Axis.over([p[3] for p in points], bottom, _TOP + 6)
-    parts = _both_axes(x_axis, y_axis, bottom, labels)
-    taken: list[tuple[float, float]] = []
-    for name, colour, x, y in sorted(points, key=lambda p: -p[3]):
-        at = x_axis.at(x), y_axis.at(y)
-        parts.append(f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="4.5" class="{colour}"/>')
-        right = at[0] < 0.6 * WIDTH
-        height = at[1] + 4
-        while any(abs(height - h) < 12 and (at[0] - x0) ** 2 < 160**2 for x0, h in taken):
-            height += 12
-        taken.append((at[0], height))
-        if height < bottom:
-            parts.append(
-                _text(
-                    at[0] + (8 if right else -8), height, _short(name), "start" if right else "end"
-                )
-            )
-    return _frame(bottom + _BOTTOM, parts, f"{labels[1]} by {labels[0]}")
-
-
 def _both_axes(x_axis: Axis, y_axis: Axis, bottom: float, labels: tuple[str, str]) -> list[str]:
     parts = _bottom_axis(x_axis, _TOP, bottom, labels[0])
     for value in y_axis.ticks():
@@ -225,7 +187,7 @@ def _legend(names: Sequence[str], top: float) -> tuple[list[str], float]:
     """Names in as many lines as they need, and where the last one ends."""
     parts, x, y = [], 46.0, top
     for number, name in enumerate(names):
-        width = 26 + 6.6 * len(_short(name))
+        width = 30 + 7 * len(_short(name))
         if x + width > WIDTH and x > 46:
             x, y = 46.0, y + 17
         parts.append(
