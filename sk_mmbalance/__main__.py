@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "one JSON object (or file); without it, the beginnings of names decide",
     )
     add("--task", default="auto", choices=("auto", "classes", "numbers"), help="what the target is")
+    add("--models", default="default", choices=("default", "baselines"), help="who takes part")
     add("--scoring", nargs="+", metavar="NAME", help="scorers of scikit-learn; the first decides")
     add("--folds", type=int, default=5, metavar="N", help="outer folds (default 5)")
     add("--time-limit", metavar="TIME", help="for all of it: 90s, 10m, 1h30m")
@@ -88,6 +89,7 @@ def _compare(given: argparse.Namespace) -> int:
     found = compare(
         data.X,
         data.y,
+        models=given.models,
         groups=data.groups,
         cv=given.folds,
         scoring=given.scoring,

@@ -34,9 +34,10 @@ _MOST_COLUMNS_OF_TREES = 2000
 def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
     """Candidates of ``models=``, baselines first."""
     if isinstance(models, str):
-        if models != "default":
-            raise ValueError(f"`models` must be 'default' or a dict; got {models!r}.")
-        return default_candidates(problem)
+        if models not in ("default", "baselines"):
+            raise ValueError(f"`models` must be 'default', 'baselines' or a dict; got {models!r}.")
+        found = default_candidates(problem)
+        return [c for c in found if models == "default" or c.kind == BASELINE]
     if not isinstance(models, Mapping) or not models:
         raise ValueError(
             "`models` must be 'default', or a dict of name to estimator; got "

@@ -55,10 +55,10 @@ def compare(
         dates and missing modalities may be in it.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Classes, or numbers.
-    models : "default" or dict of str to estimator, default="default"
-        Who takes part besides the baselines. An estimator of one table gets all columns side by
-        side; a pipeline that begins with a transformer of modalities is taken as it is; every other
-        model gets what `make_preprocessor` prepares.
+    models : {"default", "baselines"} or dict of str to estimator, default="default"
+        Who takes part besides the baselines; "baselines" is nobody. An estimator of one table gets
+        all columns side by side; a pipeline that begins with a transformer of modalities is taken
+        as it is; every other model gets what `make_preprocessor` prepares.
     groups : array-like of shape (n_samples,), default=None
         Rows that belong together (a person, a day) and are never divided.
     cv : int, splitter or iterable of (train, test), default=5

@@ -39,7 +39,8 @@ def _on_the_best(table: pd.DataFrame, main: str, baseline: str | None) -> str:
         return f"No baseline finished; the best of the others is {chosen} ({best})."
     n_others = int((table["kind"].ne(BASELINE) & table["status"].eq(DONE)).sum())
     if chosen == baseline and not n_others:
-        return f"Among the baselines, {baseline} is best ({best}); no other model finished."
+        rest = "finished" if table["kind"].ne(BASELINE).any() else "took part"
+        return f"Among the baselines, {baseline} is best ({best}); no other model {rest}."
     if chosen == baseline:
         return (
             f"No method beats {baseline} ({best}) by more than one standard error: take the "

@@ -40,9 +40,11 @@ def read_modality_files(
     }
     if index is None:
         return {name: value for name, (value, _) in read.items()}
-    known = {name: (value, pd.Index(labels)) for name, (value, labels) in read.items()}
+    known = {n: (value, labels) for n, (value, labels) in read.items() if labels is not None}
     everywhere = pd.Index(
-        pd.unique(np.concatenate([np.asarray(labels, dtype=object) for _, labels in read.values()]))
+        pd.unique(
+            np.concatenate([np.asarray(labels, dtype=object) for _, labels in known.values()])
+        )
     ).infer_objects()
     everywhere.name = index
     return {name: _placed(value, labels, everywhere) for name, (value, labels) in known.items()}

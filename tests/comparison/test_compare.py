@@ -218,7 +218,7 @@ def _ridge():
     ("change", "error", "message"),
     [
         ({"models": []}, ValueError, "`models` must be 'default', or a dict"),
-        ({"models": "all"}, ValueError, "`models` must be 'default' or a dict"),
+        ({"models": "all"}, ValueError, "`models` must be 'default', 'baselines' or a dict"),
         ({"models": {"late fusion": Share()}}, ValueError, "names of the baselines"),
         ({"models": {"a": Share}}, TypeError, "no estimator with fit and predict"),
         ({"models": {"a": _ridge()}}, TypeError, "but `y` holds classes"),
