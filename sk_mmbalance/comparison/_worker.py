@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
+import threading
+import time
 from typing import Any, BinaryIO
 
 from ._evaluate import run_fold
@@ -16,6 +19,7 @@ from ._evaluate import run_fold
 
 def main() -> None:
     """Read the work, then tasks, until there are none."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -42,3 +46,12 @@ def send(stream: BinaryIO, message: Any) -> None:
     """One message, whole."""
     pickle.dump(message, stream)
     stream.flush()
+
+
+def _end_with(parent: int) -> None:
+    """Do not go on for hours for a caller that was killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpid(), signal.SIGKILL)  # with what the model has started
+    os._exit(1)
