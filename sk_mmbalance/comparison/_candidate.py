@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 BASELINE, NETWORK, METHOD, POOL, OWN = "baseline", "network", "method", "pool", "own"
@@ -34,5 +35,5 @@ class Candidate:
     def choosing(self, splits: list, scorer: Any) -> Any:
         """The model, choosing its setting on inner folds."""
         if not self.grid:
-            return self.model
+            return clone(self.model, safe=False)
         return GridSearchCV(self.model, self.grid, cv=splits, scoring=scorer)

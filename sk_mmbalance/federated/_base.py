@@ -69,6 +69,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
 
     _method_class: ClassVar[type[Method]] = Method
     _makes_dense = True
+    _for_several = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "modalities": [dict, None],

@@ -168,7 +168,7 @@ def test_killed_and_called_again_it_goes_on(tmp_path):
     first = compare(X, y, models={"a": Share()}, **arguments)
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # died in the middle of a line
-    second = compare(X, y, models={"a": Share()}, **arguments)
+    second = compare(X, y, models={"a": Share()}, n_jobs=2, **arguments)
     known = first.scores["fit_seconds"].isin(second.scores["fit_seconds"])
     assert 0 < known.sum() < len(known)  # some were read, the others made again
     third = compare(X, y, models={"a": Share()}, **arguments)

@@ -15,7 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sk_mmbalance import LateFusionClassifier, Modalities, make_preprocessor
+from sk_mmbalance import (
+    LateFusionClassifier,
+    Modalities,
+    ModalityConcatenator,
+    make_preprocessor,
+)
 from sk_mmbalance.exceptions import MissingDependencyError
 from sk_mmbalance.preprocessing import DateEncoder, TextEncoder
 
@@ -78,6 +83,8 @@ def test_names_of_columns_come_through():
     assert "clinic__seen_days" in names
     assert names[-1] == "face__2"
     assert prepare.transform(X).feature_names["clinic"][0] == "age"
+    table = make_pipeline(make_preprocessor(X), ModalityConcatenator(missing="mask")).fit(X)
+    assert table.get_feature_names_out().tolist() == names
 
 
 def test_row_labels_survive_where_tables_are_asked_for():
