@@ -27,8 +27,9 @@ from ._problem import CLASSES, Problem
 
 #: Learning rates among which networks and methods choose; the first is the default.
 _RATES = [1e-3, 5e-3]
-#: Below this many columns in all, boosted trees take part.
-_MOST_COLUMNS_OF_TREES = 2000
+#: Boosted trees take part up to so many columns and classes, as in the opinion pool: beyond, they
+#: take longer than all others together.
+_MOST_COLUMNS_OF_TREES, _MOST_CLASSES_OF_TREES = 100, 20
 
 
 def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
@@ -124,7 +125,7 @@ def _classifiers(problem: Problem, shared: dict[str, Any]) -> list[tuple[str, st
         ),
         ("concatenation", BASELINE, [*_one_table(), linear], {"C": penalties}),
     ]
-    if _n_columns(problem) <= _MOST_COLUMNS_OF_TREES:
+    if _suits_trees(problem):
         trees = HistGradientBoostingClassifier(random_state=problem.seed)
         candidates.append(
             ("boosted trees", BASELINE, [_with_gaps(), trees], {"max_leaf_nodes": [7, 31]})
@@ -164,7 +165,7 @@ def _regressors(problem: Problem, shared: dict[str, Any]) -> list[tuple[str, str
         ),
         ("concatenation", BASELINE, [*_one_table(), Ridge()], {"alpha": penalties}),
     ]
-    if _n_columns(problem) <= _MOST_COLUMNS_OF_TREES and problem.y.ndim == 1:
+    if _suits_trees(problem) and problem.y.ndim == 1:
         trees = HistGradientBoostingRegressor(random_state=problem.seed)
         candidates.append(
             ("boosted trees", BASELINE, [_with_gaps(), trees], {"max_leaf_nodes": [7, 31]})
@@ -182,5 +183,8 @@ def _with_gaps() -> ModalityConcatenator:
     return ModalityConcatenator(missing="mask")  # these trees take gaps as they are
 
 
-def _n_columns(problem: Problem) -> int:
-    return sum(int(np.prod(problem.X.sample_shape(name))) for name in problem.X)
+def _suits_trees(problem: Problem) -> bool:
+    classes = problem.classes
+    n_columns = sum(int(np.prod(problem.X.sample_shape(name))) for name in problem.X)
+    few = classes is None or len(classes) <= _MOST_CLASSES_OF_TREES
+    return few and n_columns <= _MOST_COLUMNS_OF_TREES

@@ -42,11 +42,12 @@ def compare(
     """Compare models of several modalities with the baselines they have to beat, fairly.
 
     Baselines come first (the best single modality, late fusion, one model on all columns, boosted
-    trees), then a joint network, balancing methods and the opinion pool. All get the same rows, the
-    same folds and the same preparation (`make_preprocessor`, fitted on training rows only);
-    settings are chosen on inner folds of the training rows; `groups` are kept whole in outer folds,
-    inner folds and what models hold out. Every model runs in a process of its own, which is ended
-    when its share of `time_limit` is used up: the limit holds, and what was ended is shown as such.
+    trees up to 100 columns), then a joint network, balancing methods and the opinion pool. All get
+    the same rows, the same folds and the same preparation (`make_preprocessor`, fitted on training
+    rows only); settings are chosen on inner folds of the training rows; `groups` are kept whole in
+    outer folds, inner folds and what models hold out. Every model runs in a process of its own,
+    which is ended when its share of `time_limit` is used up: the limit holds, and what was ended is
+    shown as such.
 
     Parameters
     ----------

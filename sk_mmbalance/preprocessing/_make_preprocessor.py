@@ -52,8 +52,7 @@ def make_preprocessor(
     several of these           a `ColumnTransformer` of them, by the names of the columns
     images, sequences          `StandardScaler` of every value of a row, in its shape
     a sparse matrix            `MaxAbsScaler`
-    sequences of unequal       nothing ("passthrough")
-    length
+    unequal sequences          nothing ("passthrough")
     =========================  ====================================================================
 
     Strings are categories if there are at most 40 kinds of them, each twice or more often on the
