@@ -60,8 +60,14 @@ def _own(name: str, model: Any, problem: Problem) -> Candidate:
         raise TypeError(
             f"`models` has {model!r} as {name!r}, which is no estimator with fit and predict."
         )
+    if not hasattr(model, "__sklearn_tags__"):
+        raise TypeError(
+            f"`models` has {name!r}, {type(model).__name__}, which has no tags of scikit-learn, so "
+            "that it cannot stand in a pipeline: let the class inherit from "
+            "sklearn.base.BaseEstimator."
+        )
     other = is_regressor if problem.kind == CLASSES else is_classifier
-    if hasattr(model, "__sklearn_tags__") and other(model):
+    if other(model):
         raise TypeError(
             f"`models` has {name!r}, {type(model).__name__}, but `y` holds {problem.kind}. "
             "`task` says what `y` is where that is not plain."

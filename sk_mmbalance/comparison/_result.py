@@ -73,7 +73,7 @@ class Comparison:
 
     def _title(self) -> str:
         s = self.setting
-        groups = f", groups of {s['groups']} kept whole" if s["groups"] else ""
+        groups = f", {s['groups']} groups kept whole" if s["groups"] else ""
         return (
             f"{s['n_rows']} rows, {len(s['modalities'])} modalities, {s['n_folds']} folds{groups}, "
             f"{told(s['seconds'])}"

@@ -214,6 +214,10 @@ def _ridge():
     return Ridge()
 
 
+class Foreign:
+    fit = predict = len
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -221,6 +225,7 @@ def _ridge():
         ({"models": "all"}, ValueError, "`models` must be 'default', 'baselines' or a dict"),
         ({"models": {"late fusion": Share()}}, ValueError, "names of the baselines"),
         ({"models": {"a": Share}}, TypeError, "no estimator with fit and predict"),
+        ({"models": {"a": Foreign()}}, TypeError, r"inherit from sklearn\.base\.BaseEstimator"),
         ({"models": {"a": _ridge()}}, TypeError, "but `y` holds classes"),
         ({"scoring": "beauty"}, ValueError, "'beauty', which is no scorer"),
         ({"scoring": []}, ValueError, "`scoring` must be a scorer's name"),
