@@ -35,10 +35,13 @@ _HOMES = {
     "SustainedBoostingClassifier": "neural",
     "UnimodalClassifier": "ensemble",
     "UnimodalRegressor": "ensemble",
+    "compare": "comparison",
+    "make_preprocessor": "preprocessing",
 }
 
 _ROOMS = (
     "balancing",
+    "comparison",
     "convex",
     "datasets",
     "ensemble",

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils._set_output import _safe_set_output as safe_set_output
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
@@ -30,6 +31,7 @@ __all__ = [
     "Interval",
     "IterableOfSplits",
     "StrOptions",
+    "VisualBlock",
     "check_feature_names_in",
     "check_method_params",
     "check_sample_weight",

@@ -39,3 +39,7 @@ class BaselineWarning(UserWarning):
 
 class LimitWarning(UserWarning):
     """A limit on an error rate is finer than the rows at hand can show."""
+
+
+class SingleModalityWarning(UserWarning):
+    """An estimator for several modalities was given a flat table, which is one of them."""

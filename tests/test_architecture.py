@@ -32,10 +32,10 @@ ROOMS = {
     "_sklearn": Room(),
     "modalities": Room({"exceptions", "_sklearn"}, ARRAYS | {"narwhals"}),
     "base": Room({"modalities"}),
-    "preprocessing": Room({"base"}),
+    "preprocessing": Room({"base"}, ARRAYS | {"skrub"}),
     "datasets": Room({"modalities"}, ARRAYS | {"tqdm"}),
     "convex": Room({"base"}, ARRAYS | {"cvxpy", "tqdm"}),
-    "experts": Room({"base"}),
+    "experts": Room({"base"}, ARRAYS | {"tqdm"}),
     "ensemble": Room({"base", "experts", "convex"}),
     "networks": Room({"base"}, ARRAYS | {"torch"}),
     "balancing": Room({"base", "networks"}, ARRAYS | {"torch"}),
@@ -46,6 +46,9 @@ ROOMS = {
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "federated": Room({"base", "networks", "neural"}, ARRAYS | NETS | {"flwr"}),
 }
+ROOMS["comparison"] = Room(
+    {"inspection", "neural", "preprocessing"}, ARRAYS | {"matplotlib", "tqdm"}
+)
 ROOMS["__main__"] = Room(set(ROOMS), ARRAYS | {"tqdm"})
 
 #: Rooms that are folders: others use them by their front door only, never by a file inside.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ._column import read_column
 from ._rows import TrainingRows, read_groups
+from ._single import warn_of_single_modality
 from ._target import (
     CLASSES,
     LABELS,
@@ -43,6 +44,9 @@ class ModalityEstimator(BaseEstimator):
 
     #: Whether sparse modalities are accepted and made dense as a whole when they are read.
     _makes_dense = False
+
+    #: Whether it is there for several modalities, and a flat table without blocks is a slip.
+    _for_several: ClassVar[bool] = False
 
     #: What `y` may be.
     _kinds: ClassVar[Collection[str]] = ()
@@ -113,6 +117,8 @@ class ModalityEstimator(BaseEstimator):
             What `X` is held to, where that is not what an earlier `fit` saw.
         """
         checked = self._read_modalities(X, reset=reset, accept_sparse=accept_sparse, spec=spec)
+        if reset and self._for_several:
+            warn_of_single_modality(self, checked)
         n_samples, owner = checked.n_samples, type(self).__name__
         if target is not None:
             if y is None:

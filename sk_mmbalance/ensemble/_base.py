@@ -43,6 +43,10 @@ class ExpertsEstimator(NamedEstimators, ModalityEstimator):
     _experts: dict[str, Expert]
     _target: Target
 
+    #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
+    __metadata_request__fit = {"groups": True}
+    _for_several = True
+
     #: What error messages call the inner estimators.
     _role = "`estimator`"
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, get_scorer, r2_score
 
 from ..base import NUMBERS
-from ..experts import classes_of, cross_scores, fit_expert
+from ..experts import bar_over_fits, classes_of, cross_scores, fit_expert, say
 from ._base import ExpertsEstimator
 
 
@@ -25,6 +25,7 @@ class BestModality(ExpertsEstimator):
         modalities: Any = None,
         missing: str = "error",
         n_jobs: int | None = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.modality = modality
@@ -33,6 +34,7 @@ class BestModality(ExpertsEstimator):
         self.modalities = modalities
         self.missing = missing
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _needed_methods(self) -> tuple[str, ...]:
         return ()
@@ -53,7 +55,9 @@ class BestModality(ExpertsEstimator):
             best = names[0]
         else:
             score = Scoring(self.scoring, rows.target.kind)
-            by_fold = cross_scores(experts, rows, rows.folds(self.cv), score, self.n_jobs)
+            progress = bar_over_fits(type(self).__name__, self.verbose)
+            folds = rows.folds(self.cv)
+            by_fold = cross_scores(experts, rows, folds, score, self.n_jobs, progress=progress)
             scores = dict(zip(names, by_fold.mean(axis=1).tolist(), strict=True))
             for name, value in scores.items():
                 if not np.isfinite(value):
@@ -75,6 +79,9 @@ class BestModality(ExpertsEstimator):
             _target=rows.target,
             **fitted,
         )
+        if self.verbose:
+            told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            say(f"{type(self).__name__}: {best}" + (f" (scores: {told})" if told else ""))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the estimator of the modality.

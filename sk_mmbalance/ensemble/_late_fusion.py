@@ -52,6 +52,8 @@ class LateFusionClassifier(LateFusion, ExpertsClassifier):
         Whether rows may lack a modality.
     n_jobs : int, default=None
         Number of fits run in parallel.
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..base import NUMBERS, Target
-from ..experts import classes_of, cross_fit, fit_experts
+from ..experts import bar_over_fits, classes_of, cross_fit, fit_experts, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._stacking import Stacking
@@ -33,6 +33,7 @@ class LateFusion(ExpertsEstimator):
         modalities: Any = None,
         missing: str = "error",
         n_jobs: int | None = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.weights = weights
@@ -41,6 +42,7 @@ class LateFusion(ExpertsEstimator):
         self.modalities = modalities
         self.missing = missing
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
         rows = self._read_rows(X, y, sample_weight, groups)
@@ -51,7 +53,9 @@ class LateFusion(ExpertsEstimator):
         learns = len(names) > 1 and (shares is None or self.rule == "stacking")
         scores: dict[str, float] = {}
         if learns:
-            oof = cross_fit(experts, rows, rows.folds(self.cv), self.n_jobs)
+            progress = bar_over_fits(type(self).__name__, self.verbose)
+            folds = rows.folds(self.cv)
+            oof = cross_fit(experts, rows, folds, self.n_jobs, progress=progress)
             tested = oof.tested
             answers, y = oof.answers[:, tested], rows.y[tested]
             present = rows.checked.present[tested]
@@ -80,6 +84,18 @@ class LateFusion(ExpertsEstimator):
             _target=target,
             **known,
         )
+        if self.verbose:
+            say(f"{type(self).__name__}: {self._in_a_line()}")
+
+    def _in_a_line(self) -> str:
+        """What was learnt, for `verbose`."""
+        shares = {} if self.weights_ is None else self.weights_
+        parts = []
+        for name in self.modality_names_:
+            said = f"weight {shares[name]:.2f}" if name in shares else "stacked"
+            known = f", out-of-fold score {self.scores_[name]:.3f}" if name in self.scores_ else ""
+            parts.append(f"{name} {said}{known}")
+        return "; ".join(parts)
 
     def _fused(self, checked: CheckedModalities) -> np.ndarray:
         """Fused answers, (n_samples, n_outputs)."""

@@ -79,6 +79,8 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Number of fits run in parallel.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees of "auto".
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------
@@ -199,6 +201,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         missing: str = "error",
         n_jobs: int | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.experts = experts
         self.rule = rule
@@ -215,6 +218,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         self.missing = missing
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None

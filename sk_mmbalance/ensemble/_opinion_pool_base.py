@@ -9,7 +9,7 @@ import pandas as pd
 
 from .._sklearn import routing_enabled
 from ..base import TrainingRows
-from ..experts import NamedExpert, OutOfFold, cross_fit, fit_experts
+from ..experts import NamedExpert, OutOfFold, bar_over_fits, cross_fit, fit_experts, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._pool_experts import auto_experts, given_experts, read_experts, replaced
@@ -30,6 +30,7 @@ class OpinionPool(ExpertsEstimator):
     cv: Any
     min_pattern_rows: int
     n_jobs: int | None
+    verbose: int
     _fusions: list[Any]
 
     # -- fit -------------------------------------------------------------------------------
@@ -42,7 +43,8 @@ class OpinionPool(ExpertsEstimator):
         fusions = self._new_fusions(named, rows)
         scores = pd.DataFrame()
         if len(named) > 1:
-            oof = cross_fit(named, rows, rows.folds(self.cv), self.n_jobs)
+            progress = bar_over_fits(type(self).__name__, self.verbose)
+            oof = cross_fit(named, rows, rows.folds(self.cv), self.n_jobs, progress=progress)
             scores = self._learn(fusions, oof, rows)
             del oof
         fitted = fit_experts(named, rows, self.n_jobs)
@@ -55,6 +57,19 @@ class OpinionPool(ExpertsEstimator):
             _target=rows.target,
             **self._told(fusions, rows),
         )
+        if self.verbose:
+            say(f"{type(self).__name__}: {self._in_a_line()}")
+
+    def _in_a_line(self) -> str:
+        """What was learnt, for `verbose`."""
+        shares = getattr(self, "modality_weights_", None) or {}
+        told = ", ".join(f"{name} {np.mean(share):.2f}" for name, share in shares.items())
+        text = f"{len(self._experts)} experts" + (f", weights by modality: {told}" if told else "")
+        if not len(self.oof_scores_):
+            return text
+        score = str(self.oof_scores_.columns[0])
+        pool = self.oof_scores_[score].iloc[-1]
+        return f"{text}; out-of-fold {score.replace('_', ' ')} {pool:.3f}"
 
     def _new_fusions(self, named: list[NamedExpert], rows: TrainingRows) -> list[Any]:
         """Fusions that have learnt nothing yet."""

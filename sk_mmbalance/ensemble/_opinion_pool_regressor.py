@@ -57,6 +57,8 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         Number of fits run in parallel.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees of "auto".
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------
@@ -140,6 +142,7 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         missing: str = "error",
         n_jobs: int | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.experts = experts
         self.rule = rule
@@ -149,6 +152,7 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         self.missing = missing
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     # -- fit -------------------------------------------------------------------------------
 

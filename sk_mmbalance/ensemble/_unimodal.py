@@ -50,6 +50,8 @@ class UnimodalClassifier(BestModality, ExpertsClassifier):
         Whether rows may lack a modality.
     n_jobs : int, default=None
         Number of fits run in parallel.
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------
@@ -190,6 +192,8 @@ class UnimodalRegressor(BestModality, ExpertsRegressor):
         Whether rows may lack a modality.
     n_jobs : int, default=None
         Number of fits run in parallel.
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------

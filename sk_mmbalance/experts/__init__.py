@@ -22,6 +22,7 @@ from ._defaults import MAX_ITER, default_classifier, default_regressor
 from ._expert import Expert, align_classes, answers, classes_of
 from ._fitting import fit_expert, fit_experts, prefit_expert, refuse_unused_weights
 from ._named import NamedExpert, takes_names
+from ._progress import bar_over_fits, say
 from ._tables import Tables, side_by_side
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Tables",
     "align_classes",
     "answers",
+    "bar_over_fits",
     "classes_of",
     "cross_fit",
     "cross_scores",
@@ -41,6 +43,7 @@ __all__ = [
     "fit_experts",
     "prefit_expert",
     "refuse_unused_weights",
+    "say",
     "side_by_side",
     "takes_names",
 ]

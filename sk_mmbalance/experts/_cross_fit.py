@@ -11,6 +11,7 @@ import numpy as np
 from ..base import Fold, TrainingRows
 from ._fitting import Lesson, in_order, lesson, run
 from ._named import NamedExpert
+from ._progress import Notice, Notices, Progress, heard
 from ._scored import ScoredExpert
 from ._tables import Tables
 
@@ -47,7 +48,7 @@ def cross_fit(
     folds: Sequence[Fold],
     n_jobs: int | None = None,
     *,
-    progress: Callable[[Any, int], Any] | None = None,
+    progress: Progress | None = None,
 ) -> OutOfFold:
     """Answers of the experts to rows that they were not fitted on.
 
@@ -80,12 +81,15 @@ def cross_fit(
     results = run(_held_out, _tasks(experts, rows, folds), n_jobs)
     if progress is not None:
         results = progress(results, len(experts) * len(folds))
-    for (i, fold), (prior, answers) in zip(_order(experts, folds), results, strict=True):
+    notices = Notices()
+    for (i, fold), ((prior, answers), said) in zip(_order(experts, folds), results, strict=True):
+        notices.add(f"{experts[i].name!r}, fold {fold + 1} of {len(folds)}", said)
         test = folds[fold][1]
         here = available[i, test]
         block = np.tile(prior, (len(test), 1))
         block[here] = answers
         total[i][test] += block
+    notices.give()
     tested = np.flatnonzero(counts)
     total /= np.where(counts > 0, counts, 1.0)[:, None]
     return OutOfFold(total, available, tested)
@@ -97,21 +101,28 @@ def cross_scores(
     folds: Sequence[Fold],
     score: Callable[..., float],
     n_jobs: int | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Score of every expert in every fold, (n_experts, n_folds).
 
     Parameters
     ----------
-    experts, rows, folds, n_jobs
+    experts, rows, folds, n_jobs, progress
         As in `cross_fit`.
     score : callable
         ``score(estimator, X, y, weight)`` of a fitted estimator on the test part in the form it
         takes. Rows that lack the expert's modalities are among them.
     """
     results = run(_scored, _score_tasks(experts, rows, folds, score), n_jobs)
+    if progress is not None:
+        results = progress(results, len(experts) * len(folds))
     scores = np.empty((len(experts), len(folds)))
-    for (i, fold), value in zip(_order(experts, folds), results, strict=True):
+    notices = Notices()
+    for (i, fold), (value, said) in zip(_order(experts, folds), results, strict=True):
+        notices.add(f"{experts[i].name!r}, fold {fold + 1} of {len(folds)}", said)
         scores[i, fold] = value
+    notices.give()
     return scores
 
 
@@ -160,8 +171,11 @@ def _score_tasks(
         )
 
 
-def _held_out(task: Lesson, X: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    return task.prior, task.learnt().answer(X, n_rows)
+def _held_out(
+    task: Lesson, X: Any, n_rows: int
+) -> tuple[tuple[np.ndarray, np.ndarray], list[Notice]]:
+    expert, said = heard(task.learnt)
+    return (task.prior, expert.answer(X, n_rows)), said
 
 
 def _scored(
@@ -171,5 +185,6 @@ def _scored(
     weight: np.ndarray | None,
     complete: bool,
     score: Callable[..., float],
-) -> float:
-    return float(score(ScoredExpert.of(task.learnt(), complete), X, y, weight))
+) -> tuple[float, list[Notice]]:
+    expert, said = heard(task.learnt)
+    return float(score(ScoredExpert.of(expert, complete), X, y, weight)), said

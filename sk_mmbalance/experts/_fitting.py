@@ -21,6 +21,7 @@ from ..base import CLASSES, LABELS, NUMBERS, Target, TrainingRows, cut, weight_p
 from ._by_column import ByColumn
 from ._expert import Expert, prior_of
 from ._named import NamedExpert
+from ._progress import Notices, heard
 from ._tables import Tables
 
 
@@ -133,9 +134,16 @@ def fit_experts(
     tables = Tables(rows.checked)
     order = in_order(experts)
     lessons = ((lesson(experts[i], rows, None, tables),) for i in order)
-    fitted = run(Lesson.learnt, lessons, n_jobs)
-    by_number = dict(zip(order, fitted, strict=True))
+    by_number, notices = {}, Notices()
+    for i, (expert, said) in zip(order, run(_learnt, lessons, n_jobs), strict=True):
+        by_number[i] = expert
+        notices.add(f"{experts[i].name!r}, all rows", said)
+    notices.give()
     return [by_number[i] for i in range(len(experts))]
+
+
+def _learnt(task: Lesson) -> Any:
+    return heard(task.learnt)
 
 
 def in_order(experts: Sequence[NamedExpert]) -> list[int]:

@@ -25,7 +25,7 @@ from ._fitted import fitted_attributes
 from ._messages import Memory
 from ._method import Method
 from ._network import GlobalNetwork
-from ._progress import progress
+from ._progress import progress, say_at_the_end
 from ._server import Server
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._state_dicts import load_arrays
@@ -69,6 +69,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
 
     _method_class: ClassVar[type[Method]] = Method
     _makes_dense = True
+    _for_several = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "modalities": [dict, None],
@@ -299,6 +300,8 @@ class BaseFederatedClassifier(ClassifierPredictions):
             self._adopt(server, memories, spec, target, labels, device)
         if interrupted:
             raise KeyboardInterrupt
+        if self.verbose:
+            say_at_the_end(type(self).__name__, server)
         return self
 
     def _adopt(

@@ -27,3 +27,11 @@ def progress(title: str, n_rounds: int, wanted: bool) -> Iterator[AfterRound | N
             bar.update()
 
         yield show
+
+
+def say_at_the_end(title: str, server: Server) -> None:
+    """One line of what was learnt."""
+    last: dict = server.history[-1] if server.history else {}
+    found = last.get("accuracy")
+    known = "" if found is None or found != found else f", accuracy {found:.3f}"
+    tqdm.write(f"{title}: {server.round} rounds, {len(server.known)} clients{known}")

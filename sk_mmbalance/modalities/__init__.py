@@ -7,6 +7,7 @@ from ._forms import Forms, read_forms
 from ._missing import missing_rows
 from ._raw import name_modalities
 from ._spec import InputSpec
+from ._table_files import file_kind, read_table_file
 from ._values import in_row_order, take_rows
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "InputSpec",
     "Modalities",
     "check_modalities",
+    "file_kind",
     "in_row_order",
     "missing_rows",
     "name_modalities",
     "read_forms",
+    "read_table_file",
     "take_rows",
 ]

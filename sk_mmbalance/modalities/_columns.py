@@ -39,13 +39,14 @@ def resolve_columns(modalities: Any, X: Any) -> dict[str, np.ndarray]:
 def _resolve(name: str, spec: Any, X: Any, named: dict[Any, int] | None) -> np.ndarray:
     if callable(spec):
         spec = spec(X)
+    given = spec
     if isinstance(spec, str):
         if named is None:
             raise ValueError(
                 f"`modalities` chooses {name!r} by the pattern {spec!r}, which needs column names; "
                 f"got {type(X).__name__}. Pass a table with names, or give column numbers."
             )
-        pattern = re.compile(spec)
+        pattern = _compiled(name, spec)
         spec = [pattern.search(str(label)) is not None for label in named]
     if isinstance(spec, range | set | frozenset | pd.Index):
         spec = list(spec)
@@ -58,10 +59,41 @@ def _resolve(name: str, spec: Any, X: Any, named: dict[Any, int] | None) -> np.n
         ) from error
     if chosen.size == 0:
         raise ValueError(
-            f"`modalities` chooses no column for {name!r} ({spec!r}) in `X` with {X.shape[1]} "
+            f"`modalities` chooses no column for {name!r} ({given!r}) in `X` with {X.shape[1]} "
             "columns. Name at least one, or leave the modality out."
+            + (
+                " (A string is a regular expression; names themselves stand in a list.)"
+                if isinstance(given, str)
+                else ""
+            )
         )
     return chosen
+
+
+#: What a shell has no special meaning for, but a regular expression has: who writes one of these
+#: knows which of the two it is.
+_ONLY_IN_EXPRESSIONS = set("\\^$.|+()[]{}")
+
+
+def _compiled(name: str, text: str) -> re.Pattern[str]:
+    """A regular expression; a shell's pattern, which chooses other columns, is refused."""
+    start, end = text.startswith("*"), text.endswith("*")
+    plain = re.escape(text.strip("*"))
+    remedy = plain if start and end else f"{plain}$" if start else f"^{plain}"
+    if set(text) & set("*?") and not set(text) & _ONLY_IN_EXPRESSIONS:
+        raise ValueError(
+            f"`modalities` gives {name!r} the pattern {text!r}, which looks like a shell's. "
+            "Strings are regular expressions that are searched for in the names of columns: "
+            + (f"write {remedy!r}." if set(plain).isdisjoint("*?") else "'^acc_', say, or '_x$'.")
+        )
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(
+            f"`modalities` gives {name!r} the pattern {text!r}, which is no regular expression "
+            f"({error}). '^acc_' chooses names that begin with 'acc_', '_x$' those that end with "
+            "'_x'; names themselves stand in a list."
+        ) from error
 
 
 def _positions(spec: Any, n_columns: int, named: dict[Any, int] | None) -> np.ndarray:

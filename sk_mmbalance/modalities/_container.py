@@ -11,9 +11,13 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from ..exceptions import DamagedFileError
+from ._columns import resolve_columns
 from ._file import read_file, write_file
 from ._names import check_names
-from ._tables import columns_by_modality, columns_of, is_table, labels_of
+from ._overview import overview, overview_html
+from ._paired_files import read_modality_files, row_labels
+from ._table_files import file_kind, read_table_file
+from ._tables import columns_by_modality, columns_of, is_table, labels_of, take_columns
 from ._values import LazyRows, as_value, refuse_unaligned_frames, stack_rows, take_rows
 
 
@@ -51,6 +55,8 @@ class Modalities:
         ``(n_samples,)``.
     feature_names : dict of str to tuple of str
         Column names of those modalities that have some.
+    index : pandas.Index
+        Labels of the rows.
 
     Raises
     ------
@@ -129,6 +135,11 @@ class Modalities:
     def shape(self) -> tuple[int]:
         """``(n_samples,)``: what scikit-learn needs to count and take rows."""
         return (self._n_samples,)
+
+    @property
+    def index(self) -> pd.Index:
+        """Labels of the rows: those of the first DataFrame that has some, else numbers from 0."""
+        return row_labels(self._values, self._n_samples)
 
     def __len__(self) -> int:
         return self._n_samples
@@ -271,6 +282,46 @@ class Modalities:
             parts.append(f"{name}: {tuple(value.shape)} {kind}")
         return f"Modalities({', '.join(parts)})"
 
+    def _repr_html_(self) -> str:
+        return overview_html(self.items(), len(self))
+
+    def head(self, n: int = 5) -> Modalities:
+        """The first rows.
+
+        Parameters
+        ----------
+        n : int, default=5
+            How many.
+
+        Returns
+        -------
+        X : Modalities
+            The first `n` rows of all modalities.
+        """
+        return self[: max(0, n)]
+
+    def info(self) -> pd.DataFrame:
+        """Say what each modality holds.
+
+        Returns
+        -------
+        table : DataFrame
+            One row a modality: `shape` of one sample, `dtypes`, the share of `missing_rows` (all
+            values missing) and of `missing_values`, and `bytes` in memory.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_mmbalance import Modalities
+        >>> X = Modalities(face=np.zeros((4, 2, 2)), voice=[[1.0], [np.nan], [2.0], [3.0]])
+        >>> X.info()[["shape", "dtypes", "missing_rows"]]
+                   shape   dtypes  missing_rows
+        modality
+        face      (2, 2)  float64          0.00
+        voice       (1,)  float64          0.25
+        """
+        return overview(self.items())
+
     # -- from and to other forms -----------------------------------------------------------
 
     @classmethod
@@ -289,19 +340,128 @@ class Modalities:
         return parts[0]._like(stacked)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> Modalities:
-        """From a DataFrame with two-level columns: level 0 = modality, level 1 = feature."""
+    def from_frame(cls, frame: Any, modalities: Any = None) -> Modalities:
+        """From a table: columns of two levels, or flat ones and what belongs to what.
+
+        Parameters
+        ----------
+        frame : DataFrame of pandas or polars, or Table of pyarrow
+            The table. Row labels stay, as does the kind of every column: text, categories and dates
+            are for `make_preprocessor` or a `ModalityTransformer` to make numbers of.
+        modalities : dict of str to columns, default=None
+            Columns of each modality, in the language of every estimator's ``modalities=``: a string
+            is a regular expression that is searched for in the names of columns; names stand in a
+            list; slices, numbers, masks and callables as in `ColumnTransformer`. Columns that no
+            modality names are left out. None reads a pandas DataFrame whose columns have two
+            levels, modality and feature.
+
+        Returns
+        -------
+        X : Modalities
+            A table for each modality.
+
+        Raises
+        ------
+        TypeError
+            If `frame` is no table, or has one level of columns and `modalities` is None.
+        ValueError
+            If `modalities` chooses no column, one that is not there, or one twice.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_mmbalance import Modalities
+        >>> table = pd.DataFrame({"acc_x": [0.1, 0.2], "acc_y": [1.0, 0.9], "age": [41, 67]})
+        >>> Modalities.from_frame(table, {"acc": "^acc_", "clinic": ["age"]})
+        Modalities(n_samples=2, acc: (2, 2) DataFrame, clinic: (2, 1) DataFrame)
+        """
+        if modalities is not None:
+            if not is_table(frame):
+                raise TypeError(
+                    "`frame` must be a table with named columns; got "
+                    f"{type(frame).__name__}. An array is cut by `modalities=` of an estimator, or "
+                    "by slices: Modalities(face=array[:, :40])."
+                )
+            columns = resolve_columns(modalities, frame)
+            return cls({name: take_columns(frame, numbers) for name, numbers in columns.items()})
         if not (isinstance(frame, pd.DataFrame) and frame.columns.nlevels == 2):
             raise TypeError(
                 "`frame` must be a DataFrame with two-level columns (modality, feature); got "
                 f"{type(frame).__name__}"
                 + (f" with {frame.columns.nlevels} level(s)." if hasattr(frame, "columns") else ".")
+                + " For flat columns say which belong together: "
+                "from_frame(frame, {'face': '^face_', 'clinic': ['age', 'bmi']})."
             )
         features = frame.columns.get_level_values(1)
         blocks = {}
         for name, numbers in columns_by_modality(frame).items():
             blocks[name] = frame.iloc[:, numbers].set_axis(features[numbers], axis=1)
         return cls(blocks)
+
+    @classmethod
+    def from_files(
+        cls,
+        files: str | PathLike | Mapping[str, str | PathLike],
+        modalities: Any = None,
+        *,
+        index: str | None = None,
+    ) -> Modalities:
+        """From one file, or from one file for each modality: csv, tsv, parquet or npz.
+
+        Parameters
+        ----------
+        files : str, path-like, or dict of str to str or path-like
+            One table whose columns `modalities` sorts, one ``.npz`` file (as `load` reads it), or a
+            file for each modality: a table, or an ``.npz`` file with one array, or with an array of
+            the modality's name.
+        modalities : dict of str to columns, default=None
+            Columns of each modality, as in `from_frame`; needed for a single table. With a file for
+            each modality, columns are chosen in the modality's own file; those left out keep all.
+        index : str, default=None
+            Column (or array of an ``.npz`` file) that says which row is which. Rows of several
+            files are paired by it, and rows that a file lacks are missing in its modality. None
+            pairs rows by their place.
+
+        Returns
+        -------
+        X : Modalities
+            Its `index` holds the labels of the rows.
+
+        Raises
+        ------
+        DamagedFileError
+            If a file cannot be read as what its name says.
+        MissingDependencyError
+            If pyarrow, which reads parquet, is not installed.
+        OSError
+            If a file cannot be opened.
+        ValueError
+            If a file's name has another ending, columns are not there, or labels of rows repeat.
+        """
+        if isinstance(files, Mapping):
+            return cls(read_modality_files(files, modalities, index))
+        if file_kind(files) == ".npz":
+            if modalities is not None or index is not None:
+                raise ValueError(
+                    "`modalities` and `index` are for tables; an .npz file has its arrays by name. "
+                    "Choose some with select(), or give a file for each modality."
+                )
+            return cls.load(files)
+        table = read_table_file(files)
+        if modalities is None:
+            raise ValueError(
+                f"`modalities` must say which columns of {files} belong together, as "
+                "{'face': '^face_', 'clinic': ['age', 'bmi']}; "
+                f"it has {[str(column) for column in table.columns[:20]]}."
+            )
+        if index is not None:
+            if index not in table.columns:
+                raise ValueError(
+                    f"`index` is {index!r}, which {files} has no column of; it has "
+                    f"{[str(column) for column in table.columns[:20]]}."
+                )
+            table = table.set_index(index)
+        return cls.from_frame(table, modalities)
 
     def to_frame(self) -> pd.DataFrame:
         """To a DataFrame with two-level columns; every modality must be 2-D."""
@@ -313,8 +473,7 @@ class Modalities:
                     "Leave it out with select(), or flatten it."
                 )
             blocks[name] = self._as_frame(name, value)
-        first = next((v for v in blocks.values() if not isinstance(v.index, pd.RangeIndex)), None)
-        index = pd.RangeIndex(len(self)) if first is None else first.index
+        index = self.index
         return pd.concat({n: b.set_axis(index, axis=0) for n, b in blocks.items()}, axis=1)
 
     def _as_frame(self, name: str, value: Any) -> pd.DataFrame:

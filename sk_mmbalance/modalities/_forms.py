@@ -180,6 +180,11 @@ def _flat_values(
             "by name. Pass a dict or Modalities, or set `modalities=` to their columns."
         )
     table = X if is_table(X) else _check_flat(X, estimator, accept_sparse)
+    there = _columns_without_whole_modalities(table, spec)
+    if there is not None:
+        assert spec is not None
+        values = {name: _take_columns(table, numbers) for name, numbers in there.items()}
+        return Forms(values, there, spec.feature_names_in, spec.n_features_in)
     names = _compare_columns(table, estimator, spec)
     if modalities is None:
         columns = {SINGLE_NAME: np.arange(table.shape[1])}
@@ -195,6 +200,31 @@ def _flat_values(
         table = table.to_numpy()
     values = {name: _take_columns(table, numbers) for name, numbers in columns.items()}
     return Forms(values, columns, names, table.shape[1], labels)
+
+
+def _columns_without_whole_modalities(table: Any, spec: InputSpec | None) -> Columns | None:
+    """Column numbers of the modalities that a table has, if it lacks just whole ones.
+
+    A table from a place that never had one of the sensors lacks its columns as a dict lacks its
+    name. None where all columns are there, or the names are not those that `fit` saw otherwise.
+    """
+    labels = labels_of(table)
+    if labels is None or spec is None or spec.columns is None or spec.feature_names_in is None:
+        return None
+    seen, here = spec.feature_names_in, set(labels)
+    lacking = {name for name, numbers in spec.columns.items() if here.isdisjoint(seen[numbers])}
+    if not lacking or len(lacking) == len(spec.columns):
+        return None
+    gone = {number for name in lacking for number in spec.columns[name].tolist()}
+    kept = [number for number in range(spec.n_features_in) if number not in gone]
+    if list(labels) != seen[kept].tolist():
+        return None
+    place = {number: position for position, number in enumerate(kept)}
+    return {
+        name: np.array([place[number] for number in numbers.tolist()])
+        for name, numbers in spec.columns.items()
+        if name not in lacking
+    }
 
 
 class _TableReader(BaseEstimator):

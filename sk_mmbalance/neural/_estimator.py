@@ -117,6 +117,10 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         "verbose": ["verbose"],
     }
 
+    #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
+    __metadata_request__fit = {"groups": True}
+    _for_several = True
+
     #: of a preset, its method, and the names under which it has the method's parameters
     _preset_of: ClassVar[type[Balancing] | None] = None
     _called: ClassVar[dict[str, str]] = {}

@@ -31,13 +31,13 @@ class EpochBar(Callback):
         self.bar_.close()
         del self.bar_
         row = net.history[-1]
-        part = "valid" if "valid_accuracy" in row else "train"
+        figure = "accuracy" if "train_accuracy" in row else "loss"  # numbers have no accuracy
+        part = "valid" if f"valid_{figure}" in row else "train"
+        key = f"{part}_{figure}"
         own = ", ".join(
-            f"{key.split('__')[0]} {row[key]:.3f}"
-            for key in row
-            if key.endswith(f"__{part}_accuracy")
+            f"{name.split('__')[0]} {row[name]:.3f}" for name in row if name.endswith(f"__{key}")
         )
         tqdm.write(
-            f"{self.title}: {len(net.history)} epochs, {part} accuracy "
-            f"{row[f'{part}_accuracy']:.3f} (alone: {own})"
+            f"{self.title}: {len(net.history)} epochs, {part} {figure} {row[key]:.3f}"
+            + (f" (alone: {own})" if own else "")
         )

@@ -1,7 +1,17 @@
 """Transformers of modalities: change each, choose some, or put them side by side."""
 
 from ._concatenator import ModalityConcatenator
+from ._date_encoder import DateEncoder
+from ._make_preprocessor import make_preprocessor
 from ._selector import ModalitySelector
+from ._text_encoder import TextEncoder
 from ._transformer import ModalityTransformer
 
-__all__ = ["ModalityConcatenator", "ModalitySelector", "ModalityTransformer"]
+__all__ = [
+    "DateEncoder",
+    "ModalityConcatenator",
+    "ModalitySelector",
+    "ModalityTransformer",
+    "TextEncoder",
+    "make_preprocessor",
+]

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import (
     BaseComposition,
+    VisualBlock,
     check_method_params,
     raise_for_params,
     routing_enabled,
@@ -379,6 +380,14 @@ class ModalityTransformer(  # type: ignore[call-arg]
                     mapping.add(caller=caller, callee="transform")
             router.add(**{name: transformer}, method_mapping=mapping)
         return router
+
+    def _sk_visual_block_(self) -> Any:
+        """What notebooks draw: the transformers side by side."""
+        shown = getattr(self, "transformers_", None) or dict(self._named_transformers)
+        names, parts = list(shown), list(shown.values())
+        if shown is not getattr(self, "transformers_", None) and self.remainder != "drop":
+            names, parts = [*names, "remainder"], [*parts, self.remainder]
+        return VisualBlock("parallel", parts, names=names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

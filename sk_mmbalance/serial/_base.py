@@ -19,6 +19,10 @@ from ._report import SerialReport
 class SerialClassifier(ModalityClassifier):
     """Predictions by a chain of stages; a subclass says where the chain is."""
 
+    #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
+    __metadata_request__fit = {"groups": True}
+    _for_several = True
+
     def _fitted_serial(self) -> Any:
         """Return the fitted `SerialFusionClassifier` that decides."""
         raise NotImplementedError

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from tqdm.auto import tqdm
 
 from .._sklearn import routing_enabled
 from ..base import Fold, TrainingRows
-from ..experts import Expert, Tables, cross_fit, refuse_unused_weights
+from ..experts import Expert, Tables, bar_over_fits, cross_fit, refuse_unused_weights
 from ..modalities import CheckedModalities
 from ._stages import PlacedStage
 
@@ -50,12 +49,8 @@ def out_of_fold_scores(
 
     A row that is held out several times gets the mean of its scores.
     """
-
-    def progress(results: Any, total: int) -> Any:
-        # a bar that shows nothing would still start a thread that stays
-        return tqdm(results, total=total, desc="stages x folds") if verbose else results
-
     experts = [stage.expert for stage in placed]
+    progress = bar_over_fits("stages x folds", verbose)
     return cross_fit(experts, rows, splits, n_jobs, progress=progress).known()
 
 

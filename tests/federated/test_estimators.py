@@ -171,6 +171,15 @@ def test_history_tells_each_round(cls, incongruent):
         assert lacking not in entry["modalities"]
 
 
+def test_verbose_shows_rounds_and_says_what_was_learnt(capsys):
+    X, y = blobs()
+    FedAvgClassifier(**FAST, verbose=1).fit(X, y, clients=np.arange(120) % 3)
+    out, err = capsys.readouterr()
+    assert out.startswith("FedAvgClassifier: ")
+    assert ", 3 clients" in out
+    assert "round" in err
+
+
 def test_evaluation_can_be_rarer_or_left_out(incongruent):
     X, y, clients = incongruent
     params = {**FAST, "n_rounds": 5, "missing": "mask"}

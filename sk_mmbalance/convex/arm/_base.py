@@ -57,6 +57,10 @@ class ARMBase(ARMPrediction):
         "weak_reg": [Interval(Real, 0, None, closed="left")],
     }
 
+    #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
+    __metadata_request__fit = {"groups": True}
+    _for_several = True
+
     # -- what a subclass says --------------------------------------------------------------
 
     def _loss_name(self) -> str:

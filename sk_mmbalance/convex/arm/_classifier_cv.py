@@ -12,6 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import rankdata
 from sklearn.metrics import check_scoring
+from tqdm.auto import tqdm
 
 from ..._sklearn import Interval, fit_context
 from ...modalities import Modalities
@@ -279,10 +280,16 @@ class ARMClassifierCV(ARMClassifierBase):
         """Score every candidate on every split."""
         usable = rows.counted & _scorable(assembly, self.predict_with)
         splits = rows.splits(self.cv, usable, with_rest=True)
-        results = Parallel(n_jobs=self.n_jobs, verbose=max(0, int(self.verbose) - 1))(
+        parallel = Parallel(
+            n_jobs=self.n_jobs, verbose=max(0, int(self.verbose) - 1), return_as="generator"
+        )
+        paths = parallel(
             delayed(self._score_path)(assembly, rows, train, test, candidates, described)
             for train, test in splits
         )
+        if self.verbose:  # a bar that shows nothing would still start a thread that stays
+            paths = tqdm(paths, total=len(splits), desc=type(self).__name__, unit="fold")
+        results = list(paths)
         scores = np.array([result[0] for result in results])
         masses = np.array([np.sum(rows.weights[test]) for _, test in splits])
         mean = np.average(scores, axis=0, weights=masses)

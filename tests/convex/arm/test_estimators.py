@@ -258,3 +258,5 @@ def test_verbose_says_what_was_learnt(make_rows, capsys):
     said = capsys.readouterr().out
     assert "relative gap" in said
     assert "of 6 weak columns kept" in said
+    ARMClassifierCV(weak="face", cv=3, couplings=[0, 0.1], verbose=1, **OWN).fit(X, y)
+    assert "3/3" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""``python -m sk_mmbalance compare FILE --target y``: a fair comparison from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .comparison import compare, read_data_file, read_duration
+
+_TEXT = """\
+Compares baselines, networks, balancing methods and the opinion pool on the rows of a
+file: csv, tsv, parquet, or npz with named arrays. Results are written as they come; the same
+command goes on where the last one stopped.
+
+  python -m sk_mmbalance compare sensors.csv --target state --groups person --time-limit 10m
+      --modalities 'acc=^acc_' clinic=age,bmi note=note --html report.html
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Words after the program's name; None takes those of the process.
+
+    Returns
+    -------
+    code : int
+        0, or 2 where something cannot be used; its one line is on the standard error.
+    """
+    given = _parser().parse_args(argv)
+    try:
+        return _compare(given)
+    except KeyboardInterrupt:
+        return _say(f"interrupted; results so far are in {_results(given)}", 130)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        return _say(str(error), 2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sk_mmbalance")
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser(
+        "compare",
+        help="a fair comparison on your own file",
+        description=_TEXT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).add_argument
+    add("file", metavar="FILE", help="csv, tsv, parquet or npz")
+    add("--target", required=True, metavar="NAME", help="column (or array) to be learnt")
+    add("--groups", metavar="NAME", help="column that keeps rows together: person, day")
+    add(
+        "--modalities",
+        nargs="+",
+        metavar="NAME=COLUMNS",
+        help="columns of each modality: a regular expression, names with commas between them, or "
+        "one JSON object (or file); without it, the beginnings of names decide",
+    )
+    add("--task", default="auto", choices=("auto", "classes", "numbers"), help="what the target is")
+    add("--models", default="default", choices=("default", "baselines"), help="who takes part")
+    add("--scoring", nargs="+", metavar="NAME", help="scorers of scikit-learn; the first decides")
+    add("--folds", type=int, default=5, metavar="N", help="outer folds (default 5)")
+    add("--time-limit", metavar="TIME", help="for all of it: 90s, 10m, 1h30m")
+    add("--jobs", type=int, default=1, metavar="N", help="processes side by side (-1: all cores)")
+    add("--seed", type=int, default=0, metavar="N", help="of folds and models (default 0)")
+    add("--results", metavar="FILE", help="where results are kept (default: FILE.compare.jsonl)")
+    add("--html", metavar="FILE", help="write a report that needs nothing from elsewhere")
+    add("--json", action="store_true", help="print everything as JSON, not as a table")
+    return parser
+
+
+def _results(given: argparse.Namespace) -> str:
+    return given.results or f"{given.file}.compare.jsonl"
+
+
+def _compare(given: argparse.Namespace) -> int:
+    limit, began = read_duration(given.time_limit), time.monotonic()
+    if given.html is not None and not Path(given.html).absolute().parent.is_dir():
+        raise ValueError(f"--html {given.html}: there is no such folder.")
+    data = read_data_file(given.file, given.target, given.groups, given.modalities)
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+    found = compare(
+        data.X,
+        data.y,
+        models=given.models,
+        groups=data.groups,
+        cv=given.folds,
+        scoring=given.scoring,
+        task=given.task,
+        n_jobs=given.jobs,
+        # reading the file counts
+        time_limit=None if limit is None else max(0.1, limit - (time.monotonic() - began)),
+        results=_results(given),
+        random_state=given.seed,
+    )
+    if given.html is not None:
+        found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
+    print(json.dumps(found.to_dict()) if given.json else found.report())
+    return 0
+
+
+def _say(text: str, code: int) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

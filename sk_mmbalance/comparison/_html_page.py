@@ -1,0 +1,299 @@
+"""The report of a comparison: one HTML page that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _svg
+from ._duration import told
+
+if TYPE_CHECKING:
+    from ._result import Comparison
+
+_COLOURS = {"baseline": "k", "network": "c5", "method": "c0", "pool": "c1", "own": "c2"}
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5c6470;
+  --rule: #d5d9de; --wash: #f3f5f7; --good: #e7f1fb;
+  --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #cc79a7; --c4: #b37c00; --c5: #3a9bd6;
+  --k: #7a828c; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --paper: #15181c; --soft: #a3abb5;
+  --rule: #3a4149; --wash: #1f242a; --good: #17324a;
+  --c0: #4aa8e8; --c1: #ff8c42; --c2: #2fc79a; --c3: #e29bc4; --c4: #f0b93a; --c5: #8ccbf2;
+  --k: #9aa3ad; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1180px; padding: 1.2rem 1rem 4rem; color: var(--ink);
+  background: var(--paper); font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0.3rem 0; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 0.4rem; }
+h3 { font-size: 1rem; margin: 0.8rem 0 0.2rem; }
+p { max-width: 46rem; } .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
+.verdict { background: var(--good); border-left: 4px solid var(--c0); padding: 0.7rem 1rem;
+  max-width: none; font-size: 1.05rem; border-radius: 0 6px 6px 0; }
+.wide { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; font-size: 0.9rem; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: 0.4rem 0.7rem; text-align: right; border-bottom: 1px solid var(--rule); }
+tr:last-child td, tr:last-child th { border-bottom: 0; }
+thead th { background: var(--wash); }
+th:last-child { text-align: left; }
+tbody th, thead th:first-child { text-align: left; position: sticky; left: 0;
+  background: var(--paper); font-weight: 600; }
+thead th:first-child { background: var(--wash); }
+tr.best th, tr.best td { background: var(--good); }
+tr.unfinished td, tr.unfinished th { color: var(--soft); }
+.words { text-align: left; }
+.error { color: var(--soft); font-size: 0.85em; width: 16rem; display: inline-block;
+  white-space: normal; }
+.sections { display: grid; gap: 0 2rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
+.sections > section:has(figure + figure) { grid-column: 1 / -1; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr));
+  gap: 1rem 2rem; }
+figure { margin: 0; max-width: 560px; } svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--rule); stroke-width: 0.8; } .axis { stroke: var(--ink); }
+.mark { stroke: var(--k); stroke-dasharray: 5 4; } .whisker { stroke: var(--ink); stroke-width: 2; }
+.faint { opacity: 0.5; } .dashed { stroke-dasharray: 5 3; }
+polyline { fill: none; stroke-width: 2; }
+.k { fill: var(--k); } .c0 { fill: var(--c0); } .c1 { fill: var(--c1); } .c2 { fill: var(--c2); }
+.c3 { fill: var(--c3); } .c4 { fill: var(--c4); } .c5 { fill: var(--c5); }
+.s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); } .s2 { stroke: var(--c2); }
+.s3 { stroke: var(--c3); } .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); }
+"""
+
+
+def page_of(found: Comparison, title: str) -> str:
+    """The whole page."""
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{escape(_data_line(found))}</p>',
+        f'<p class="verdict">{escape(found.verdict)}</p>',
+        "<h2>Scores</h2>",
+        _table(found),
+        f'<p class="soft">{escape(_reading(found))}</p>',
+        '<div class="sections">',
+        _section("Fold by fold", _dots(found), "Small points are folds, diamonds their mean; the "
+                 "dashed line is the best baseline. " + _kinds(found)),
+        _section("What it costs", _costs(found), "Seconds to choose a setting and fit, per fold."),
+        _section("What each modality is worth", _worth(found), "Shapley values with bootstrap "
+                 "intervals: the part of the score that a modality brings, on test rows of the "
+                 "first fold. A bar whose whisker crosses 0 may be noise."),
+        _section("How fast each modality learns", _history(found), "A modality whose curve stays "
+                 "low while another is high already is starved by it."),
+        _section("When modalities are missing", _missing(found), _removal(found)),
+        _section("Can its probabilities be trusted?", _calibration(found), "How often the model is "
+                 "right (up) when so sure (across); on the dashed line it says what is true."),
+        "</div>",
+        f'<p class="soft">{escape(_last_line(found))}</p>',
+    ]  # fmt: skip
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"{''.join(body)}</body></html>\n"
+    )
+
+
+def _section(title: str, figures: str, text: str) -> str:
+    if not figures:
+        return ""
+    return (
+        f'<section><h2>{escape(title)}</h2><p class="soft">{escape(text)}</p>'
+        f'<div class="figures">{figures}</div></section>'
+    )
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure><h3>{escape(caption)}</h3>{svg}</figure>"
+
+
+# -- words ---------------------------------------------------------------------------------
+
+
+def _data_line(found: Comparison) -> str:
+    s = found.setting
+    parts = []
+    for name, line in s["modalities"].items():
+        lacking = f", {line['missing_rows']:.0%} missing" if line["missing_rows"] else ""
+        shape = "×".join(map(str, line["shape"])) or "1"
+        parts.append(f"{name} ({shape}{lacking})")
+    groups = f" in {s['groups']} groups, which stay whole" if s["groups"] else ""
+    return f"{s['n_rows']} rows{groups}; {s['n_folds']} folds; modalities: {', '.join(parts)}."
+
+
+def _words(score: str) -> str:
+    return {"r2": "R²", "neg_log_loss": "log-loss (negative)"}.get(
+        score, score.replace("neg_", "negative ").replace("_", " ")
+    )
+
+
+def _reading(found: Comparison) -> str:
+    if found.baseline is None:
+        return "Mean ± standard deviation over folds."
+    return (
+        "Mean ± standard deviation over folds. The difference is paired, fold by fold, to the best "
+        f"baseline ({found.baseline}); its 95 % interval allows for folds that share training rows "
+        "(Nadeau and Bengio 2003)."
+    )
+
+
+def _kinds(found: Comparison) -> str:
+    colours = {"baseline": "grey", "network": "light blue", "method": "blue", "pool": "orange",
+               "own": "green"}  # fmt: skip
+    there = [f"{kind} {colours[kind]}" for kind in colours if (found.table["kind"] == kind).any()]
+    return f"Colours: {', '.join(there)}."
+
+
+def _removal(found: Comparison) -> str:
+    words = {
+        "native": "left out, as the models provide for",
+        "permute": "replaced by those of other rows",
+    }
+    used = {d["removal"] for d in found.details.values() if "removal" in d}
+    how = " or ".join(words.get(one, one) for one in sorted(used)) or "left out"
+    return f"Score as a growing share of modalities is {how}, at random, one always kept."
+
+
+def _last_line(found: Comparison) -> str:
+    s = found.setting
+    limit = "no time limit" if s["time_limit"] is None else f"time limit {told(s['time_limit'])}"
+    return (
+        f"sk_mmbalance {s['release']}, seed {s['random_state']}, {told(s['seconds'])}, {limit}. "
+        "Preparation is fitted on training rows only; settings are chosen on inner folds."
+    )
+
+
+# -- table ---------------------------------------------------------------------------------
+
+
+def _table(found: Comparison) -> str:
+    scoring = found.setting["scoring"]
+    titles = ["model", *map(_words, scoring), "difference [95 %]", "seconds", "status"]
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
+        f"{''.join(_row(found, str(name), line) for name, line in found.table.iterrows())}"
+        "</tbody></table></div>"
+    )
+
+
+def _row(found: Comparison, name: str, line: Any) -> str:
+    kind = "best" if name == found.best else "" if line["status"] == "done" else "unfinished"
+    cells = []
+    for score in found.setting["scoring"]:
+        mean, spread = line[score], line[f"{score}_std"]
+        near = "" if np.isnan(spread) else f" ± {spread:.3f}"
+        cells.append("" if np.isnan(mean) else f"{mean:.3f}{near}")
+    difference, low, high = line["difference"], line["low"], line["high"]
+    near = "" if np.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+    cells.append("" if np.isnan(difference) else f"{difference:+.3f}{near}")
+    cells.append("" if np.isnan(line["fit_seconds"]) else f"{line['fit_seconds']:.1f}")
+    status = line["status"]
+    if status not in ("done", "no time left"):
+        status += f", {line['folds']}"
+    shown = "".join(f"<td>{escape(cell.replace('-', '−'))}</td>" for cell in cells)
+    error = f'<br><span class="error">{escape(line["error"][:200])}</span>' if line["error"] else ""
+    return (
+        f'<tr class="{kind}"><th scope="row">{escape(name)}</th>{shown}'
+        f'<td class="words">{escape(status)}{error}</td></tr>'
+    )
+
+
+# -- figures -------------------------------------------------------------------------------
+
+
+def _shown(found: Comparison, key: str) -> list[str]:
+    """Models worth a picture: the best, the best baseline, and the best of every kind."""
+    table = found.table
+    names = [found.best, found.baseline, str(table.index[0])]
+    for kind in ("network", "method", "pool", "own"):
+        names += [str(name) for name in table.index[table["kind"] == kind][:1]]
+    kept = dict.fromkeys(name for name in names if name and found.details[name].get(key))
+    return list(kept)[:5]
+
+
+def _dots(found: Comparison) -> str:
+    main = found.setting["scoring"][0]
+    rows = []
+    for name, line in found.table.iterrows():
+        if not np.isnan(line[main]):
+            values = found.scores.loc[found.scores["model"] == name, main].tolist()
+            shown = str(name) if line["status"] == "done" else f"{name} ({line['folds']})"
+            rows.append((shown, _COLOURS[line["kind"]], values, float(line[main])))
+    if not rows:
+        return ""
+    mark = None if found.baseline is None else float(found.table.loc[found.baseline, main])
+    return _figure(_svg.dots(rows, _words(main), mark), _words(main))
+
+
+def _worth(found: Comparison) -> str:
+    label = "part of the score" if found.setting["kind"] == "numbers" else "part of the accuracy"
+    parts = []
+    for name in _shown(found, "worth")[:4]:
+        table = found.details[name]["worth"]["table"]
+        rows = [
+            (modality, line["contribution"], line["low"], line["high"])
+            for modality, line in sorted(table.items(), key=lambda kv: -kv[1]["contribution"])
+        ]
+        parts.append(_figure(_svg.bars(rows, label), name))
+    return "".join(parts)
+
+
+def _history(found: Comparison) -> str:
+    parts = []
+    for name in _shown(found, "history")[:4]:
+        history = found.details[name]["history"]
+        metric = next(
+            (
+                m
+                for m in ("valid_accuracy", "train_accuracy", "train_loss")
+                if any(c.endswith(f"__{m}") for c in history)
+            ),
+            None,
+        )
+        if metric is None:
+            continue
+        curves = {
+            column.partition("__")[0]: list(enumerate(values, 1))
+            for column, values in history.items()
+            if column.endswith(f"__{metric}") and np.isfinite(values).any()
+        }
+        if metric in history and np.isfinite(history[metric]).any():
+            curves["all together"] = list(enumerate(history[metric], 1))
+        if curves:
+            svg = _svg.lines(curves, ("epoch", metric.replace("_", " ")), dashed="all together")
+            parts.append(_figure(svg, f"{name}: {metric.replace('_', ' ')}"))
+    return "".join(parts)
+
+
+def _missing(found: Comparison) -> str:
+    curves = {
+        name: [(rate, score) for rate, score in found.details[name]["missing"]]
+        for name in _shown(found, "missing")
+    }
+    if not curves:
+        return ""
+    what = "R²" if found.setting["kind"] == "numbers" else "accuracy"
+    return _figure(_svg.lines(curves, ("share missing", what)), "on the first fold")
+
+
+def _calibration(found: Comparison) -> str:
+    curves = {}
+    for name in _shown(found, "calibration"):
+        bins = [b for b in found.details[name]["calibration"] if b[0] >= 5]
+        if len(bins) > 1:
+            curves[name] = [(sure / n, right / n) for n, sure, right in bins]
+    if not curves:
+        return ""
+    svg = _svg.lines(curves, ("how sure", "how often right"), diagonal=True)
+    return _figure(svg, "over all folds")
+
+
+def _costs(found: Comparison) -> str:
+    seconds = found.table["fit_seconds"].dropna()
+    rows = [(str(name), float(s), np.nan, np.nan) for name, s in seconds.items()]
+    return _figure(_svg.bars(rows, "seconds"), "per fold") if rows else ""

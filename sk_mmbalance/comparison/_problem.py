@@ -1,0 +1,137 @@
+"""What is to be learnt from what: the data of a comparison, read once, and its folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import type_of_target
+
+from ..base import Fold, cut_folds, read_groups
+from ..modalities import Modalities, missing_rows, name_modalities
+
+CLASSES, NUMBERS = "classes", "numbers"
+
+#: Whole numbers with more different values than this are amounts, not classes.
+_MOST_CLASSES = 30
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data of a comparison.
+
+    Attributes
+    ----------
+    X : Modalities
+        By name.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or numbers.
+    groups : ndarray of shape (n_samples,) or None
+        Rows that stay together.
+    kind : {"classes", "numbers"}
+        What `y` is.
+    folds : list of (train, test)
+        The outer folds.
+    seed : int
+        Of everything drawn.
+    """
+
+    X: Modalities
+    y: np.ndarray
+    groups: np.ndarray | None
+    kind: str
+    folds: list[Fold]
+    seed: int
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """Sorted labels; None for numbers."""
+        return np.unique(self.y) if self.kind == CLASSES else None
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a row lacks a modality."""
+        return any(missing_rows(value).any() for value in self.X.values())
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Groups of some rows."""
+        return None if self.groups is None else self.groups[rows]
+
+
+def read_problem(
+    X: Any, y: Any, groups: Any, modalities: Any, cv: Any, seed: int, task: str
+) -> Problem:
+    """Read what `compare` was given."""
+    container, _ = name_modalities(X, modalities=modalities)
+    target, kind = read_y(y, len(container), task)
+    groups = read_groups(groups, len(container))
+    empty = np.all([missing_rows(value) for value in container.values()], axis=0)
+    if empty.any():
+        raise ValueError(
+            f"`X` has {int(empty.sum())} row(s) in which every modality is missing; drop them: "
+            "there is nothing to learn or predict from."
+        )
+    folds = shuffled_folds(cv, target if kind == CLASSES else None, len(target), groups, seed)
+    return Problem(container, target, groups, kind, folds, seed)
+
+
+def read_y(y: Any, n_samples: int, task: str) -> tuple[np.ndarray, str]:
+    """`y` as an array, and what it is."""
+    if task not in ("auto", CLASSES, NUMBERS):
+        raise ValueError(f"`task` must be 'auto', 'classes' or 'numbers'; got {task!r}.")
+    target = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
+    if len(target) != n_samples:
+        raise ValueError(f"`y` has {len(target)} values, and `X` has {n_samples} rows.")
+    unknown = int(np.asarray(pd.isna(target)).reshape(len(target), -1).any(axis=1).sum())
+    if unknown:
+        raise ValueError(f"`y` has no value in {unknown} row(s); leave these rows out.")
+    if target.dtype == object and target.ndim == 1:
+        target = np.asarray(target.tolist())
+    found = _kind(target) if task == "auto" else task
+    if found == CLASSES:
+        if target.ndim > 1:
+            raise ValueError(
+                "`y` has several columns of labels, which `compare` does not take: compare one "
+                "label at a time."
+            )
+        if len(np.unique(target)) < 2:
+            raise ValueError("`y` has one value only; there is nothing to tell apart.")
+    elif target.dtype.kind not in "biuf":
+        raise ValueError(f"`y` holds {target.dtype}, and `task='numbers'` needs numbers.")
+    else:
+        target = target.astype(np.float64)
+    return target, found
+
+
+def _kind(target: np.ndarray) -> str:
+    if target.ndim > 1:
+        return NUMBERS if target.dtype.kind == "f" else CLASSES
+    if target.dtype.kind not in "iuf":
+        return CLASSES
+    if type_of_target(target).startswith("continuous"):
+        return NUMBERS
+    return NUMBERS if len(np.unique(target)) > _MOST_CLASSES else CLASSES
+
+
+def shuffled_folds(
+    cv: Any, labels: np.ndarray | None, n_samples: int, groups: np.ndarray | None, seed: int
+) -> list[Fold]:
+    """Folds by the policy of the house; a number of folds cuts rows in an order drawn by `seed`.
+
+    Files are often sorted, by day or by result.
+    """
+    strata = None if labels is None else np.unique(labels, return_inverse=True)[1]
+    if not (cv is None or isinstance(cv, int | np.integer)):
+        return cut_folds(cv, n_samples, strata, groups)
+    order = np.random.RandomState(seed).permutation(n_samples)
+    folds = cut_folds(
+        cv,
+        n_samples,
+        None if strata is None else strata[order],
+        None if groups is None else groups[order],
+    )
+    return [(np.sort(order[train]), np.sort(order[test])) for train, test in folds]

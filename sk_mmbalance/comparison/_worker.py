@@ -1,0 +1,57 @@
+"""A process that fits one candidate on one fold after another until it is told to go, or ended.
+
+What it is to do comes by its standard input, what it has found goes out by its standard output, in
+pickles; whatever models print goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from typing import Any, BinaryIO
+
+from ._evaluate import run_fold
+
+
+def main() -> None:
+    """Read the work, then tasks, until there are none."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    with open(sys.argv[1], "rb") as file:
+        problem, scorers = pickle.load(file)
+    send(out, ("ready", {}))
+    while True:
+        try:
+            given, number = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+
+        def tell(kind: str, content: dict[str, Any]) -> None:
+            send(out, (kind, content))
+
+        try:
+            run_fold(problem, scorers, pickle.loads(given), number, tell)
+        except Exception as error:
+            tell("failed", {"error": f"{type(error).__name__}: {error}"})
+        tell("done", {})
+
+
+def send(stream: BinaryIO, message: Any) -> None:
+    """One message, whole."""
+    pickle.dump(message, stream)
+    stream.flush()
+
+
+def _end_with(parent: int) -> None:
+    """Do not go on for hours for a caller that was killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpid(), signal.SIGKILL)  # with what the model has started
+    os._exit(1)

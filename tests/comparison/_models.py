@@ -1,0 +1,45 @@
+"""Models that other processes can import."""
+
+import os
+import time
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+
+class Share(ClassifierMixin, BaseEstimator):
+    """Guesses the shares of the classes; may take its time, break, die or ask for groups."""
+
+    def __init__(self, seconds=0.0, error=None, dies=False):
+        self.seconds = seconds
+        self.error = error
+        self.dies = dies
+
+    def fit(self, X, y):
+        time.sleep(self.seconds)
+        if self.dies:
+            os._exit(3)
+        if self.error:
+            raise RuntimeError(self.error)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.share_ = counts / counts.sum()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[self.share_.argmax()])
+
+    def predict_proba(self, X):
+        return np.tile(self.share_, (len(X), 1))
+
+
+class GroupsSeen(Share):
+    """Fails unless it is given groups, all rows of each."""
+
+    __metadata_request__fit = {"groups": True}
+
+    def fit(self, X, y, groups=None):
+        if groups is None or len(groups) != len(y):
+            raise RuntimeError("no groups came")
+        if set(np.unique(groups, return_counts=True)[1]) != {6}:
+            raise RuntimeError("a group was divided")
+        return super().fit(X, y)

@@ -1,0 +1,153 @@
+"""``python -m sk_mmbalance compare``: files, words, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_mmbalance import Modalities
+from sk_mmbalance.__main__ import main
+from sk_mmbalance.comparison import guess_modalities, read_data_file
+from sk_mmbalance.exceptions import DamagedFileError
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    n = 80
+    state = np.array(["rest", "walk"])[np.arange(n) % 2]
+    frame = pd.DataFrame(
+        {
+            "person": np.arange(n) // 8,
+            "acc_x": rng.normal(size=n) + 2 * (state == "walk"),
+            "acc_y": rng.normal(size=n),
+            "age": rng.integers(20, 80, n),
+            "note": [f"felt {'well' if i % 3 else 'tired'} on day {i}" for i in range(n)],
+            "state": state,
+        }
+    )
+    frame.loc[::10, ["acc_x", "acc_y"]] = np.nan
+    return frame
+
+
+def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys):
+    file = tmp_path / "data.csv"
+    table.to_csv(file, index=False)
+    words = ["compare", str(file), "--target", "state", "--groups", "person", "--folds", "2"]
+    words += ["--html", str(tmp_path / "report.html"), "--models", "baselines"]
+    assert main([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["table"][0]["accuracy"] > 0.7
+    assert list(found["setting"]["modalities"]) == ["acc", "note", "other"]
+    assert "modalities by the beginnings of names" in err
+    assert "A fair comparison on data.csv" in (tmp_path / "report.html").read_text("utf-8")
+    kept = (tmp_path / "data.csv.compare.jsonl").read_text()
+    assert kept.count('"scores"') == 8
+    assert main(words) == 0  # nothing is made again
+    assert "late fusion" in capsys.readouterr().out
+    assert (tmp_path / "data.csv.compare.jsonl").read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.csv", "--target", "state"], "No such file"),
+        (["bad.csv", "--target", "state"], "bad.csv cannot be read as csv"),
+        (["data.xls", "--target", "state"], "names end with .csv"),
+        (["data.csv", "--target", "sate"], "`target` is 'sate', which"),
+        (["data.csv", "--target", "state", "--groups", "who"], "`groups` is 'who', which"),
+        (["data.csv", "--target", "state", "--modalities", "acc=acc_*"], "looks like a shell's"),
+        (["data.csv", "--target", "state", "--modalities", "acc"], "write name=pattern"),
+        (["data.csv", "--target", "state", "--modalities", "{acc"], "is no JSON"),
+        (["data.csv", "--target", "state", "--time-limit", "soon"], "`time_limit` must be"),
+        (["data.csv", "--target", "state", "--scoring", "beauty"], "no scorer"),
+        (["data.csv", "--target", "state", "--html", "no/where.html"], "no such folder"),
+        (["data.csv", "--target", "person", "--folds", "1"], "at least 2 folds"),
+        (["bad.npz", "--target", "y"], "bad.npz is damaged"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+    table, tmp_path, capsys, monkeypatch, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    table.to_csv("data.csv", index=False)
+    (tmp_path / "bad.csv").write_text('a,b\n1,2,3\n4,"5\n')
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    assert main(["compare", *words]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    last = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(last) == 1
+    assert message in last[0]
+
+
+def test_program_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "sk_mmbalance", "compare", "--help"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "--time-limit" in done.stdout
+
+
+# -- files --------------------------------------------------------------------------------
+
+
+def test_words_of_a_command_line_choose_columns(table, tmp_path):
+    table.to_csv(tmp_path / "data.csv", index=False)
+    words = ["acc=^acc_", "person=age,note"]
+    found = read_data_file(tmp_path / "data.csv", "state", "person", words)
+    assert list(found.X["acc"].columns) == ["acc_x", "acc_y"]
+    assert list(found.X["person"].columns) == ["age", "note"]
+    (tmp_path / "m.json").write_text('{"acc": "^acc_", "person": ["age", "note"]}')
+    for one in (str(tmp_path / "m.json"), '{"acc": "^acc_", "person": ["age", "note"]}'):
+        other = read_data_file(tmp_path / "data.csv", "state", "person", [one])
+        pd.testing.assert_frame_equal(other.X.to_frame(), found.X.to_frame())
+
+
+def test_rows_that_cannot_be_used_are_left_out_and_said(table, tmp_path):
+    table.loc[3, "state"] = None
+    table.loc[5, "person"] = None
+    table.loc[10, ["acc_x", "acc_y", "age", "note"]] = None
+    table.to_csv(tmp_path / "data.csv", index=False)
+    found = read_data_file(tmp_path / "data.csv", "state", "person", {"all": "."})
+    assert len(found.X) == len(found.y) == len(found.groups) == 77
+    assert [note.partition(" left")[0] for note in found.notes] == [
+        "1 row(s) without a target",
+        "1 row(s) without a group",
+        "1 row(s) without any modality",
+    ]
+
+
+def test_beginnings_of_names_make_modalities():
+    frame = pd.DataFrame({"eeg.1": [1], "eeg.2": [1], "ecg_1": [1], "bmi": [1], "x": ["a b c d"]})
+    assert guess_modalities(frame) == {
+        "eeg": ["eeg.1", "eeg.2"],
+        "x": ["x"],
+        "other": ["bmi", "ecg_1"],
+    }
+
+
+def test_npz_files_hold_target_and_groups_beside_the_modalities(tmp_path):
+    y, day = np.arange(6) % 2, np.repeat([0, 1, 2], 2)
+    arrays = {"face": np.ones((6, 2)), "voice": np.ones((6, 3)), "y": y, "day": day}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "b.npz", **arrays, modalities=np.array(["face", "voice"]))
+    Modalities(face=arrays["face"], voice=arrays["voice"], y=y, day=day).save(tmp_path / "c.npz")
+    for name in "abc":
+        found = read_data_file(tmp_path / f"{name}.npz", "y", "day")
+        assert found.X.names == ("face", "voice")
+        np.testing.assert_array_equal(found.y, y)
+        np.testing.assert_array_equal(found.groups, day)
+    assert read_data_file(tmp_path / "a.npz", "y", "day", ["face"]).X.names == ("face",)
+    with pytest.raises(ValueError, match=r"`target` is 'label', which .* has no array of"):
+        read_data_file(tmp_path / "a.npz", "label")
+    with pytest.raises(ValueError, match="must be names of arrays"):
+        read_data_file(tmp_path / "a.npz", "y", None, {"face": "^f"})
+    (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-40])
+    with pytest.raises(DamagedFileError):
+        read_data_file(tmp_path / "d.npz", "y")

@@ -1,0 +1,305 @@
+"""`compare`: who takes part, what is fair about it, what the table and the verdict say."""
+
+import json
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+
+from sk_mmbalance import LateFusionClassifier, Modalities, compare, make_preprocessor
+from sk_mmbalance.comparison import ComparisonDisplay, read_duration
+from tests.comparison._models import GroupsSeen, Share
+
+BASELINES = {"best single modality", "late fusion", "concatenation", "boosted trees"}
+
+
+def rows(n=120, seed=0):
+    """A strong and a weak modality; the weak one is missing now and then, and has words."""
+    rng = np.random.default_rng(seed)
+    y = np.array(["no", "yes"])[np.arange(n) % 2]
+    strong = rng.normal(size=(n, 3)) + 1.2 * (y == "yes")[:, None]
+    weak = pd.DataFrame(
+        {
+            "a": rng.normal(size=n) + 0.8 * (y == "yes"),
+            "ward": np.array(list("ABC"))[np.arange(n) % 3],
+        }
+    )
+    weak.iloc[::9] = None
+    return Modalities(strong=strong, weak=weak), y, np.arange(n) // 6
+
+
+@pytest.fixture(scope="module")
+def found():
+    X, y, groups = rows()
+    models = {
+        "guess": Share(),
+        "groups": GroupsSeen(),
+        "broken": Share(error="not\ntoday"),
+        "dead": Share(dies=True),
+        "fused": LateFusionClassifier(weights="cv", cv=3, missing="mask"),
+    }
+    return compare(X, y, models=models, groups=groups, cv=3, random_state=0, verbose=0)
+
+
+def test_baselines_take_part_and_models_keep_their_names(found):
+    assert set(found.table.index) == BASELINES | {"guess", "groups", "broken", "dead", "fused"}
+    assert found.table.loc["guess", "kind"] == "own"
+    assert found.baseline in BASELINES
+
+
+def test_failures_are_shown_and_the_rest_goes_on(found):
+    assert found.table.loc["broken", ["status", "error"]].tolist() == [
+        "failed",
+        "RuntimeError: not today",
+    ]
+    assert "its process died" in found.table.loc["dead", "error"]
+    assert found.table.drop(["broken", "dead"])["status"].eq("done").all()
+    assert "Not in the running (failed): " in found.verdict
+    assert found.table.index[-1] in ("broken", "dead")
+
+
+def test_groups_stay_whole_outside_and_inside_and_reach_who_asks(found):
+    assert found.table.loc["groups", "status"] == "done", found.table.loc["groups", "error"]
+    assert found.setting["groups"] == 20
+
+
+def test_scores_are_those_of_the_models(found):
+    guess = found.scores[found.scores["model"] == "guess"]
+    np.testing.assert_allclose(guess["accuracy"], 0.5, atol=0.05)
+    np.testing.assert_allclose(guess["neg_log_loss"], -log_loss([0, 1], [[0.5, 0.5]] * 2), rtol=0.1)
+    assert (found.table.loc[list(BASELINES), "accuracy"] > 0.7).all()
+    assert found.scores["n_test"].sum() / 7 == 120
+
+
+def test_differences_are_paired_and_their_interval_allows_for_shared_rows(found):
+    by_fold = found.scores.pivot(index="fold", columns="model", values="accuracy")
+    differences = (by_fold["guess"] - by_fold[found.baseline]).to_numpy()
+    line = found.table.loc["guess"]
+    assert line["difference"] == pytest.approx(differences.mean())
+    sizes = found.scores[found.scores["model"] == "guess"]
+    share = (sizes["n_test"] / sizes["n_train"]).mean()
+    error = np.sqrt((1 / 3 + share) * differences.var(ddof=1))
+    assert line["std_error"] == pytest.approx(error)
+    low, high = stats.t.interval(0.95, 2, differences.mean(), error)
+    assert line[["low", "high"]].tolist() == pytest.approx([low, high])
+    assert np.isnan(found.table.loc[found.baseline, "difference"])
+
+
+def test_verdict_takes_no_method_within_one_standard_error(found):
+    best = found.table.iloc[0]
+    if best.name in BASELINES or best["difference"] <= best["std_error"]:
+        assert found.best == found.baseline
+        assert "by more than one standard error" in found.verdict
+    else:
+        assert found.best == best.name
+
+
+def test_details_show_modalities_missing_ones_and_calibration(found):
+    worth = found.details["late fusion"]["worth"]
+    values = {name: line["contribution"] for name, line in worth["table"].items()}
+    assert set(values) == {"strong", "weak"}
+    assert sum(values.values()) == pytest.approx(worth["score_all"] - worth["score_none"])
+    assert found.details["late fusion"]["missing"][0][0] == 0.0
+    assert sum(b[0] for b in found.details["late fusion"]["calibration"]) == 120
+    assert found.details["broken"] == {}
+
+
+def test_best_estimator_is_fitted_on_all_rows_and_saveable(found, tmp_path):
+    X, y, _ = rows()
+    model = found.best_estimator("late fusion")
+    joblib.dump(model, tmp_path / "model.joblib")
+    again = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert (model.predict(X) == y).mean() > 0.75
+    assert set(model.predict(dict(X.head().items()))) <= {"no", "yes"}
+    with pytest.raises(ValueError, match="`name` must be one of"):
+        found.best_estimator("nobody")
+
+
+def test_result_prints_plots_and_becomes_json(found):
+    assert found.verdict in repr(found)
+    assert "late fusion" in repr(found)
+    assert "<table" in found._repr_html_()
+    display = found.plot()
+    assert isinstance(display, ComparisonDisplay)
+    assert display.means_["late fusion"] == found.table.loc["late fusion", "accuracy"]
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["baseline"] == found.baseline
+    assert len(content["scores"]) == 7 * 3
+
+
+def test_report_is_one_file_that_needs_nothing(found, tmp_path):
+    found.to_html(tmp_path / "report.html", "Mine & <yours>")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Mine &amp; &lt;yours&gt;" in page
+    for heading in ("Scores", "What each modality is worth", "missing", "probabilities", "costs"):
+        assert heading in page
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+    assert not any(word in page for word in ("<script", "http:", "https:", "src=", "nan"))
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_time_limit_holds_and_what_was_ended_is_shown(tmp_path):
+    X, y, _ = rows()
+    models = {"sleeper": Share(seconds=60), "last": Share()}
+    start = time.monotonic()
+    found = compare(X, y, models=models, cv=2, time_limit="40s", verbose=0)
+    assert time.monotonic() - start < 44
+    assert found.table.loc["sleeper", "status"] == "ended"
+    assert found.table.loc["last", "status"] == "done"  # its share was kept for it
+    assert "ended when their share of the time was up): sleeper" in found.verdict
+
+
+def test_killed_and_called_again_it_goes_on(tmp_path):
+    X, y, _ = rows(60)
+    file = tmp_path / "results.jsonl"
+    arguments = {"cv": 2, "verbose": 0, "results": file, "scoring": "accuracy"}
+    first = compare(X, y, models={"a": Share()}, **arguments)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # died in the middle of a line
+    second = compare(X, y, models={"a": Share()}, n_jobs=2, **arguments)
+    known = first.scores["fit_seconds"].isin(second.scores["fit_seconds"])
+    assert 0 < known.sum() < len(known)  # some were read, the others made again
+    third = compare(X, y, models={"a": Share()}, **arguments)
+    pd.testing.assert_frame_equal(third.scores, second.scores)
+    assert third.setting["seconds"] < 2
+    with pytest.raises(ValueError, match="is of another comparison"):
+        compare(X, y[::-1], models={"a": Share()}, **arguments)
+    file.write_text("hello\n")
+    with pytest.raises(ValueError, match="is no file of results"):
+        compare(X, y, models={"a": Share()}, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90", 90), ("1.5m", 90), ("10min", 600), ("1h30m", 5400), (2, 2)]
+)
+def test_durations(given, seconds):
+    assert read_duration(given) == seconds
+
+
+@pytest.mark.parametrize("given", ["", "soon", "-5", 0, "0s", "1.2.3s", float("nan")])
+def test_what_is_no_duration(given):
+    with pytest.raises(ValueError, match="`time_limit` must be"):
+        read_duration(given)
+
+
+# -- numbers, and what is refused ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_numbers_are_compared_by_their_own_baselines():
+    X, _, _ = rows()
+    target = X["strong"].sum(axis=1) + np.random.default_rng(0).normal(size=120)
+    found = compare(X, target, models={"own": _ridge()}, cv=3, verbose=0)
+    assert found.setting["kind"] == "numbers"
+    assert found.table.loc["own", "r2"] > 0.3
+    assert (found.table.loc[list(BASELINES), "status"] == "done").all()
+    assert "neg_mean_absolute_error" in found.table
+
+
+def _ridge():
+    from sklearn.linear_model import Ridge
+
+    return Ridge()
+
+
+class Foreign:
+    fit = predict = len
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"models": []}, ValueError, "`models` must be 'default', or a dict"),
+        ({"models": "all"}, ValueError, "`models` must be 'default', 'baselines' or a dict"),
+        ({"models": {"late fusion": Share()}}, ValueError, "names of the baselines"),
+        ({"models": {"a": Share}}, TypeError, "no estimator with fit and predict"),
+        ({"models": {"a": Foreign()}}, TypeError, r"inherit from sklearn\.base\.BaseEstimator"),
+        ({"models": {"a": _ridge()}}, TypeError, "but `y` holds classes"),
+        ({"scoring": "beauty"}, ValueError, "'beauty', which is no scorer"),
+        ({"scoring": []}, ValueError, "`scoring` must be a scorer's name"),
+        ({"n_jobs": 0}, ValueError, "`n_jobs` must be an integer other than 0"),
+        ({"random_state": None}, ValueError, "`random_state` must be an integer"),
+        ({"task": "guess"}, ValueError, "`task` must be 'auto'"),
+        ({"task": "numbers"}, ValueError, "needs numbers"),
+        ({"cv": 1}, ValueError, "`cv` must be at least 2 folds"),
+        ({"groups": np.zeros(120)}, ValueError, "`groups` has a single group"),
+        ({"y": np.zeros(120)}, ValueError, "one value only"),
+        ({"y": [None] * 120}, ValueError, "no value in 120 row"),
+        ({"y": np.zeros(3)}, ValueError, "`y` has 3 values, and `X` has 120 rows"),
+        ({"y": np.zeros((120, 2), int)}, ValueError, "several columns of labels"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_runs(change, error, message):
+    X, y, _ = rows()
+    arguments = {"models": {"a": Share()}, "y": y, "verbose": 0, **change}
+    with pytest.raises(error, match=message):
+        compare(X, **arguments)
+
+
+def test_rows_without_any_modality_are_refused():
+    X = Modalities(a=np.array([[np.nan], [1.0], [2.0], [3.0]]))
+    with pytest.raises(ValueError, match=r"1 row.* in which every modality is missing"):
+        compare(X, [0, 1, 0, 1])
+
+
+def test_models_that_cannot_travel_are_refused():
+    X, y, _ = rows()
+    model = Share()
+    model.seconds = (_ for _ in ())  # a generator
+    with pytest.raises(TypeError, match="`models` cannot be sent to another process"):
+        compare(X, y, models={"a": model}, verbose=0)
+
+
+def test_all_failing_is_an_error_of_the_first():
+    X = Modalities(a=[{"x": 1}, {"x": 2}] * 10)
+    with pytest.raises((ValueError, TypeError), match=r"no default|every model failed"):
+        compare(X, [0, 1] * 10, cv=2, verbose=0)
+
+
+# -- the whole list -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_default_models_all_finish_on_a_small_problem():
+    X, y, groups = rows(90)
+    found = compare(X, y, groups=groups, cv=2, verbose=0)
+    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
+    assert set(found.table["kind"]) == {"baseline", "network", "method", "pool"}
+    assert found.details["joint network"]["history"]
+    assert found.best_estimator().predict(X).shape == (90,)
+
+
+@pytest.mark.slow
+def test_default_models_of_numbers_all_finish():
+    X, _, groups = rows(90)
+    found = compare(X, X["strong"][:, 0] ** 3, groups=groups, cv=GroupKFold(2), verbose=0)
+    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
+    assert {"OGM", "opinion pool"} < set(found.table.index)
+
+
+@pytest.mark.slow
+def test_users_own_splits_and_pipelines_are_taken_as_they_are():
+    X, y, _ = rows(60)
+    own = make_pipeline(
+        make_preprocessor(X), LateFusionClassifier(LogisticRegression(C=0.5), missing="mask")
+    )
+    splits = ShuffleSplit(2, test_size=0.25, random_state=0)
+    found = compare(X, y, models={"own": own}, cv=splits, verbose=0, scoring={"hits": _hits})
+    assert found.scores["n_test"].eq(15).all()
+    assert found.table.loc["own", "hits"] > 0.5
+
+
+def _hits(model, X, y):
+    return float((model.predict(X) == y).mean())

@@ -1,0 +1,73 @@
+"""Estimators that can use groups ask for them by themselves under metadata routing."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from sk_mmbalance import LateFusionClassifier, ModalityTransformer, UnimodalClassifier
+from tests._estimators import CLASSIFIERS, REGRESSORS, toy, toy_numbers
+
+ALL = {**CLASSIFIERS, **{f"{name}, numbers": model for name, model in REGRESSORS.items()}}
+GROUPS = np.arange(60) // 3
+PREPARE = ModalityTransformer({}, remainder=StandardScaler())
+
+
+def takes_groups(model) -> bool:
+    return "groups" in inspect.signature(model.fit).parameters
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_who_takes_groups_requests_them_and_nobody_else(name):
+    model = ALL[name]
+    with config_context(enable_metadata_routing=True):
+        asked = get_routing_for_object(model).consumes("fit", ["groups"])
+    assert ("groups" in asked) == takes_groups(model)
+
+
+@pytest.mark.parametrize("name", [name for name, model in ALL.items() if takes_groups(model)])
+def test_groups_pass_through_a_pipeline_without_a_request(name):
+    X, y = toy_numbers() if "numbers" in name else toy()
+    with config_context(enable_metadata_routing=True):
+        model = make_pipeline(PREPARE, clone(ALL[name])).fit(X, y, groups=GROUPS)
+    direct = clone(ALL[name]).fit(PREPARE.fit_transform(X), y, groups=GROUPS)
+    np.testing.assert_array_equal(model.predict(X), direct.predict(PREPARE.fit_transform(X)))
+
+
+def test_search_and_cross_validation_hand_them_on():
+    X, y = toy()
+    seen = []
+
+    class Recorder(LateFusionClassifier):
+        def fit(self, X, y, sample_weight=None, groups=None):
+            seen.append(groups)
+            return super().fit(X, y, sample_weight, groups)
+
+    model = make_pipeline(PREPARE, Recorder(weights="cv", cv=2))
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(model, {"recorder__rule": ["mean", "product"]}, cv=GroupKFold(2))
+        search.fit(X, y, groups=GROUPS)
+        cross_validate(search, X, y, cv=GroupKFold(2), params={"groups": GROUPS})
+    assert len(seen) == 5 + 2 * 5
+    assert all(groups is not None for groups in seen)
+
+
+def test_one_of_ours_inside_another_gets_them_too():
+    X, y = toy()
+    inner = LateFusionClassifier(weights="cv", cv=GroupKFold(3))
+    model = UnimodalClassifier(inner, cv=2)
+    with config_context(enable_metadata_routing=True):
+        routed = model.fit(X, y, groups=GROUPS).scores_
+    assert set(routed) == {"face", "voice"}
+
+
+def test_a_request_that_was_taken_back_stays_so():
+    with config_context(enable_metadata_routing=True):
+        model = LateFusionClassifier().set_fit_request(groups=False)
+        assert not get_routing_for_object(clone(model)).consumes("fit", ["groups"])
