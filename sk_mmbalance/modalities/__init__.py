@@ -8,6 +8,7 @@ from ._missing import missing_rows
 from ._raw import name_modalities
 from ._spec import InputSpec
 from ._values import in_row_order, take_rows
+from ._whole_file import writing_whole
 
 __all__ = [
     "CheckedModalities",
@@ -20,4 +21,5 @@ __all__ = [
     "name_modalities",
     "read_forms",
     "take_rows",
+    "writing_whole",
 ]
