@@ -39,3 +39,7 @@ class BaselineWarning(UserWarning):
 
 class LimitWarning(UserWarning):
     """A limit on an error rate is finer than the rows at hand can show."""
+
+
+class ShapeWarning(UserWarning):
+    """The shape of a modality's samples may mean two things; the message says how it was read."""

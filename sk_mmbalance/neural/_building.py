@@ -16,6 +16,7 @@ from ..balancing import Balancing, DataRemixing
 from ..networks import (
     LateFusion,
     MultimodalModule,
+    aside,
     make_backbones,
     make_fusion,
     not_ours,
@@ -120,7 +121,7 @@ class NetBuilding:
         copied = not_ours(self.backbones, sorted(dims))
         module = MultimodalModule(backbones, fusion, heads, copied)
         for method in methods:
-            with torch.random.fork_rng(devices=[]):  # a method's draws change nobody else's
+            with aside():  # a method's draws change nobody else's
                 state = method.make_state(module, dims, n_outputs)
             if state is not None:
                 module.running[type(method).__name__] = state

@@ -42,6 +42,7 @@ from ..networks import (
     mean_criterion,
     unimodal_losses,
 )
+from ._divergence import refuse_weights_not_finite
 from ._following import FollowingNet
 from ._training import clear_gradients
 
@@ -501,6 +502,7 @@ class MultimodalNet(FollowingNet):
             self._go_back_to_last_epoch()
         if len(self.history):
             self.notify("on_train_end", X=rows, y=rows.codes)
+            refuse_weights_not_finite(self)  # the last step is measured by no loss
         # the net stays with the estimator; rows and copies of weights must not
         self.train_split = None
         del self._last_state
