@@ -11,7 +11,7 @@ from ._measuring import correct_rows, counts_of
 from ._messages import Memory, Order, Reply
 from ._method import Method
 from ._rows import restrict, total_weight
-from ._state_dicts import arrays_of, load_arrays, seeded
+from ._state_dicts import arrays_of, load_arrays
 from ._task import Task
 from ._training import train
 
@@ -87,11 +87,17 @@ class ClientTrainer:
         if order.kind == "describe":
             about: Any = {"n": self.weight(), "modalities": self.modalities()}
             return Reply(config=about), memory
+        with networks.learning():
+            return self._handle(order, memory)
+
+    def _handle(self, order: Order, memory: Memory) -> tuple[Reply, Memory]:
         seed: Any = order.config.get("seed", 0)
-        with seeded(int(seed), self.device):  # for dropout, and weights that are overwritten
+        draws = networks.Draws(int(seed))
+        with draws.of_everything():  # weights that are overwritten; dropout goes on from there
             module = self.method.build(self.task)
-            load_arrays(module, order.arrays["model"])
-            module.to(self.device)
+        load_arrays(module, order.arrays["model"])
+        module.to(self.device)
+        with draws.of_everything() if networks.may_draw(module) else draws.of_ours():
             if order.kind == "evaluate":
                 return self._evaluate(module), memory
             if order.kind in ("train", "probe"):
