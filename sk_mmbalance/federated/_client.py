@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from .. import networks
@@ -38,6 +39,7 @@ class ClientTrainer:
         self.task = task
         self.device = networks.choose_device(device)
         self.rows = rows
+        self._pattern: Any = None
 
     def modalities(self) -> list[str]:
         """Modalities of which at least one row has something."""
@@ -93,8 +95,7 @@ class ClientTrainer:
     def _handle(self, order: Order, memory: Memory) -> tuple[Reply, Memory]:
         seed: Any = order.config.get("seed", 0)
         draws = networks.Draws(int(seed))
-        with draws.of_everything():  # weights that are overwritten; dropout goes on from there
-            module = self.method.build(self.task)
+        module = self._module(draws)
         load_arrays(module, order.arrays["model"])
         module.to(self.device)
         with draws.of_everything() if networks.may_draw(module) else draws.of_ours():
@@ -106,6 +107,19 @@ class ClientTrainer:
             f"`kind` of an order must be one of describe, probe, train, evaluate; got "
             f"{order.kind!r}."
         )
+
+    def _module(self, draws: networks.Draws) -> Any:
+        """A network whose weights will be overwritten."""
+        if self._pattern is None:
+            with networks.Draws(0).of_everything():
+                self._pattern = self.method.build(self.task)
+        if networks.has_dropout(self._pattern) or networks.may_draw(self._pattern):
+            with draws.of_everything():  # what it draws goes on from where its weights end
+                return self.method.build(self.task)
+        return copy.deepcopy(self._pattern)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pattern": None}
 
     def _evaluate(self, module: Any) -> Reply:
         rows = restrict(self.rows, self.modalities(), self.device)
