@@ -488,7 +488,7 @@ class MultimodalNet(FollowingNet):
         if not self.initialized_:
             self.initialize()
         self.train_split = None if valid is None else _FixedSplit(valid)
-        self._last_state: tuple[int, dict[str, Tensor]] | None = None
+        self._last_state: tuple[int, dict[str, Tensor] | None] = (len(self.history), None)
         interrupted = False
         for method in self._hooks["on_train_begin"]:
             rows = method.on_train_begin(self, rows, valid)
@@ -527,7 +527,7 @@ class MultimodalNet(FollowingNet):
         self._last_state = (len(self.history), state)
 
     def _go_back_to_last_epoch(self) -> None:
-        n_epochs, state = self._last_state or (len(self.history) - 1, None)
+        n_epochs, state = self._last_state
         while len(self.history) > n_epochs:
             del self.history[-1]
         if state is not None:
