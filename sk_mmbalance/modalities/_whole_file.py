@@ -18,6 +18,16 @@ def writing_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
     It belongs to a temporary file beside `file`, which is brought to the disk and renamed at the
     end. Whatever fails, a full disk or Ctrl-C, leaves the file that was there.
 
+    Parameters
+    ----------
+    file : str or path
+        What is to appear.
+
+    Yields
+    ------
+    stream : binary file
+        For writing and reading.
+
     Raises
     ------
     OSError
