@@ -43,3 +43,7 @@ class LimitWarning(UserWarning):
 
 class SingleModalityWarning(UserWarning):
     """An estimator for several modalities was given a flat table, which is one of them."""
+
+
+class ShapeWarning(UserWarning):
+    """The shape of a modality's samples may mean two things; the message says how it was read."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks import ByModality, Embeddings, Fused, Presence, weighted_mean
+from ..networks import ByModality, Embeddings, Fused, Presence, safe_key, weighted_mean
 
 
 class GrowingHeads(nn.Module):
@@ -121,7 +121,12 @@ class GrowingHeads(nn.Module):
         stored = state_dict.get(f"{prefix}n_heads")
         if stored is not None and len(stored) == len(self.dims):
             for name, n in zip(self.dims, stored.tolist(), strict=True):
-                self._resize(name, n)
+                own = f"{prefix}hidden.{safe_key(name)}."
+                there = sum(key.startswith(own) and key.endswith(".weight") for key in state_dict)
+                if n == there > 0:
+                    self._resize(name, n)
+                elif n != len(self._heads(name)):  # nothing is made that is not there
+                    args[-1].append(f"{n} heads of {name!r} are said, and {there} are there")
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     # -- logits ----------------------------------------------------------------------------

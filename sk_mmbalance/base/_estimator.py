@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ._column import read_column
+from ._plain_state import PlainState
 from ._rows import TrainingRows, read_groups
 from ._single import warn_of_single_modality
 from ._target import (
@@ -30,7 +31,7 @@ from ._weights import read_weights
 EVERY_ROW = object()
 
 
-class ModalityEstimator(BaseEstimator):
+class ModalityEstimator(PlainState):
     """Base of estimators that take multimodal input.
 
     A subclass has the constructor parameters ``modalities=None`` (column blocks of a flat table)

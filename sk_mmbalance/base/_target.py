@@ -23,6 +23,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ._column import as_column, is_unknown, of_one_kind, read_column, refuse_unknown
 
+#: A million squares of it can still be added up.
+_LARGEST_NUMBER = 1e150
 #: All kinds of targets, by their names.
 CLASSES, LABELS, NUMBERS = "classes", "labels", "numbers"
 
@@ -421,6 +423,12 @@ def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     _refuse_other_length(y, n_samples, "values")
+    largest = float(abs(y).max(initial=0))
+    if largest > _LARGEST_NUMBER:
+        raise ValueError(
+            f"`y` has values up to {largest:.2g}, of whose squares no sum can be made. Give it in "
+            "other units (divide it by a constant)."
+        )
     return y
 
 

@@ -60,21 +60,45 @@ class Expert:
     # -- answers -------------------------------------------------------------------------------
 
     def answer(self, X: Any, n_rows: int) -> np.ndarray:
-        """Answers to rows that have its modalities, (n_rows, n_outputs); `X` in its own form."""
+        """Answers to rows that have its modalities, (n_rows, n_outputs); `X` in its own form.
+
+        Raises
+        ------
+        ValueError
+            If the model gives what is no answer: NaN, infinite or, for a probability, outside of
+            0 and 1.
+        """
         if self.model is None or not n_rows:
             return np.tile(self.prior, (n_rows, 1))
         if self.target.kind == NUMBERS:
             numbers = np.asarray(self.model.predict(X), dtype=np.float64)
-            return numbers.reshape(n_rows, -1)
+            return self._proper(numbers.reshape(n_rows, -1), "numbers", np.inf)
         if self.target.kind == LABELS:
             out = np.tile(self.prior, (n_rows, 1))
-            out[:, self.columns] = self._label_scores(X)
+            out[:, self.columns] = self._proper(self._label_scores(X))
             return out
         assert isinstance(self.target, ClassTarget)
-        scores = self._class_scores(X)
+        scores = self._proper(self._class_scores(X))
         if len(self.model.classes_) == len(self.target.classes):
             return scores
         return align_classes(scores, self.model.classes_, self.target.classes, self.prior)
+
+    def _proper(
+        self, given: np.ndarray, what: str = "probabilities", most: float = 1
+    ) -> np.ndarray:
+        """What the model gave, if it can be an answer."""
+        lowest = 0 if most == 1 else -most
+        slack = 1e-6  # float32 rounds
+        proper = np.isfinite(given) & (given >= lowest - slack) & (given <= most + slack)
+        if proper.all():
+            return given
+        rows = np.flatnonzero(~proper.all(axis=1))
+        raise ValueError(
+            f"The {self.named.role} for {self.name!r}, {type(self.model).__name__}, gives no "
+            f"{what} in {len(rows)} of {len(given)} rows, but {given[rows[0]].tolist()} in the "
+            "first of them. Scale its modalities (a pipeline with StandardScaler), or choose "
+            "another estimator."
+        )
 
     def answer_arrays(self, arrays: dict[str, Any], n_rows: int) -> np.ndarray:
         """Answers to rows that have its modalities, which stand in `arrays` by name."""

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
+from safetensors.torch import load, save
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -18,6 +19,7 @@ from .._sklearn import Interval, StrOptions, fit_context
 from ..base import ClassTarget, TrainingRows, read_held_rows, warn_if_unscaled
 from ..modalities import InputSpec
 from ..neural import OPTIMIZERS, ClassifierPredictions, insert_shared
+from ._aggregation import AGGREGATIONS
 from ._client import ClientTrainer
 from ._clients import ByLabel, read_clients, shares_of
 from ._engine import make_engine
@@ -60,6 +62,9 @@ class BaseFederatedClassifier(ClassifierPredictions):
     dropout_rate: Any = 0.0
     straggler_rate: Any = 0.0
     evaluate_every: int = 1
+    aggregation: str = "mean"
+    trim: float = 0.2
+    clip_norm: Any = "median"
     engine: str = "inprocess"
     class_weight: Any = None
     dtype: str = "auto"
@@ -94,6 +99,9 @@ class BaseFederatedClassifier(ClassifierPredictions):
         "dropout_rate": [Interval(Real, 0, 1, closed="both"), callable],
         "straggler_rate": [Interval(Real, 0, 1, closed="both"), callable],
         "evaluate_every": [Interval(Integral, 0, None, closed="left")],
+        "aggregation": [StrOptions(set(AGGREGATIONS))],
+        "trim": [Interval(Real, 0, 0.5, closed="left")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), StrOptions({"median"})],
         "engine": [StrOptions({"inprocess", "flower"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -174,6 +182,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         target: Any = given.target
         ids = read_clients(clients, given.n_given)
         warn_if_unscaled(given.checked)
+        networks.warn_if_ambiguous(self.backbones, given.checked.spec.shapes)
         device = networks.choose_device(self.device)
         task = self._task(given, target, device)
         holdout = self._read_eval_set(eval_set, given, task)
@@ -231,6 +240,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
             task, spec, kept = self.server_.task, self._input_spec, self._memories
         else:
             warn_if_unscaled(given.checked)
+            networks.warn_if_ambiguous(self.backbones, given.checked.spec.shapes)
             task, spec, kept = self._task(given, target, device), given.checked.spec, {}
         shares = shares_of(given, ids, task)
         now = {str(label): label for label in shares}
@@ -330,6 +340,23 @@ class BaseFederatedClassifier(ClassifierPredictions):
             **self._own_attributes(task, server.method_state, memories, labels),
         )
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Attributes in plain parts, the network as the bytes of its weights."""
+        state = super().__getstate__()
+        if "net_" in state:
+            weights = {key: w.cpu() for key, w in self.module_.state_dict().items()}
+            state["net_"] = save(weights)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take attributes, plain or as they are."""
+        super().__setstate__(state)
+        if isinstance(state.get("net_"), bytes):
+            module = self.server_.module()
+            module.load_state_dict(load(state["net_"]))
+            network: Any = GlobalNetwork(module, networks.choose_device(self.device))
+            self.net_ = network
 
     def for_client(self, client: Any) -> Any:
         """Return a fitted copy that predicts with a client's own weights where it keeps some.

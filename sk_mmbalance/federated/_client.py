@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from .. import networks
@@ -11,7 +12,7 @@ from ._measuring import correct_rows, counts_of
 from ._messages import Memory, Order, Reply
 from ._method import Method
 from ._rows import restrict, total_weight
-from ._state_dicts import arrays_of, load_arrays, seeded
+from ._state_dicts import arrays_of, load_arrays
 from ._task import Task
 from ._training import train
 
@@ -38,6 +39,7 @@ class ClientTrainer:
         self.task = task
         self.device = networks.choose_device(device)
         self.rows = rows
+        self._pattern: Any = None
 
     def modalities(self) -> list[str]:
         """Modalities of which at least one row has something."""
@@ -87,11 +89,16 @@ class ClientTrainer:
         if order.kind == "describe":
             about: Any = {"n": self.weight(), "modalities": self.modalities()}
             return Reply(config=about), memory
+        with networks.learning():
+            return self._handle(order, memory)
+
+    def _handle(self, order: Order, memory: Memory) -> tuple[Reply, Memory]:
         seed: Any = order.config.get("seed", 0)
-        with seeded(int(seed), self.device):  # for dropout, and weights that are overwritten
-            module = self.method.build(self.task)
-            load_arrays(module, order.arrays["model"])
-            module.to(self.device)
+        draws = networks.Draws(int(seed))
+        module = self._module(draws)
+        load_arrays(module, order.arrays["model"])
+        module.to(self.device)
+        with draws.of_everything() if networks.may_draw(module) else draws.of_ours():
             if order.kind == "evaluate":
                 return self._evaluate(module), memory
             if order.kind in ("train", "probe"):
@@ -100,6 +107,19 @@ class ClientTrainer:
             f"`kind` of an order must be one of describe, probe, train, evaluate; got "
             f"{order.kind!r}."
         )
+
+    def _module(self, draws: networks.Draws) -> Any:
+        """A network whose weights will be overwritten."""
+        if self._pattern is None:
+            with networks.Draws(0).of_everything():
+                self._pattern = self.method.build(self.task)
+        if networks.has_dropout(self._pattern) or networks.may_draw(self._pattern):
+            with draws.of_everything():  # what it draws goes on from where its weights end
+                return self.method.build(self.task)
+        return copy.deepcopy(self._pattern)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pattern": None}
 
     def _evaluate(self, module: Any) -> Reply:
         rows = restrict(self.rows, self.modalities(), self.device)

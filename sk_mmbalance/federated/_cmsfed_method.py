@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from ._prototypes import (
     unit,
 )
 from ._ratios import accuracy_ratios, is_lopsided, weak_modality
+from ._refusal import is_finite
 from ._round_view import RoundView
 from ._rows import in_batches, restrict
 from ._selection import distance_table, greedy_selection
@@ -72,6 +73,8 @@ class CMSFed(Method):
     own_prototypes: str = "owned"
     ratio_holdout: float = 0.0
     incomplete_clients: str = "include"
+
+    groups: ClassVar[tuple[str, ...]] = ("prototypes", "counts")
 
     # -- at a client -----------------------------------------------------------------------
 
@@ -198,22 +201,20 @@ class CMSFed(Method):
         accuracies: Any = reply.config.get("accuracies", [])
         if not set(measured) <= set(view.task.names) or len(measured) != len(accuracies):
             return f"accuracies {accuracies!r} for modalities {measured!r}"
-        if not all(0 <= float(value) <= 1 for value in accuracies):
+        if not all(is_finite(value) and 0 <= value <= 1 for value in accuracies):
             return f"accuracies {accuracies!r}, not between 0 and 1"
         means, counts = (reply.arrays.get(group, {}) for group in ("prototypes", "counts"))
         n_classes = len(view.task.classes)
         if set(means) != set(counts) or not set(means) <= set(view.task.names):
             return f"prototypes of {sorted(means)} with counts of {sorted(counts)}"
+        weight = max(view.weights.values())
         for name, mean in means.items():
-            old = view.kept.prototypes.get(name)
-            if (
-                mean.ndim != 2
-                or len(mean) != n_classes
-                or counts[name].shape != (n_classes,)
-                or (old is not None and old[0].shape != mean.shape)
-                or (counts[name] < 0).any()
-            ):
-                return f"prototypes of {name!r} with shapes {mean.shape} and {counts[name].shape}"
+            count = counts[name]
+            size = view.model[f"fusion.maps.{networks.safe_key(name)}.weight"].shape[1]
+            if mean.shape != (n_classes, size) or count.shape != (n_classes,):
+                return f"prototypes of {name!r} with shapes {mean.shape} and {count.shape}"
+            if (count < 0).any() or count.sum() > weight * (1 + 1e-6):
+                return f"counts {count.tolist()} of {name!r}"
         return None
 
     def absorb(self, view: RoundView, replies: Mapping[str, Reply]) -> CMSFedState:

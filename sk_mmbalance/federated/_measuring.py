@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,16 +54,19 @@ def counts_of(total: tuple[float, float], own: Mapping[str, tuple[float, float]]
     }
 
 
-def pooled_accuracies(answers: Mapping[str, Reply | Failure], task: Task) -> dict[str, Any]:
+def pooled_accuracies(
+    answers: Mapping[str, Reply | Failure], task: Task, weights: Mapping[str, float]
+) -> dict[str, Any]:
     """Accuracies over all clients' rows, for the record of a round.
 
-    What a client says of itself is a figure in a table, no more: one that cannot be is left out.
+    What a client says of itself is a figure in a table, no more: one that cannot be, or that does
+    not go with its weight, is left out.
     """
     right = total = 0.0
     by_client: dict[str, float] = {}
     own = {name: [0.0, 0.0] for name in task.names}
     for client, answer in answers.items():
-        if why_not_measured(answer, task) is not None:
+        if why_not_measured(answer, task, weights.get(client, math.inf)) is not None:
             continue
         found: Any = answer.config  # type: ignore[union-attr]
         right, total = right + found["correct"], total + found["n"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,12 @@ class Method:
     dropout_rate: float | Callable[[int, Any], float] = 0.0
     straggler_rate: float | Callable[[int, Any], float] = 0.0
     evaluate_every: int = 1
+    aggregation: str = "mean"
+    trim: float = 0.2
+    clip_norm: float | str = "median"
+
+    #: groups of arrays that a reply brings beside the model
+    groups: ClassVar[tuple[str, ...]] = ()
 
     # -- both sides ------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,20 +12,50 @@ from ._messages import Failure, Reply
 from ._state_dicts import State
 from ._task import Task
 
+#: An update so many times as large as the others' is no training.
+_HUGE = 1000.0
+#: Weights are sums in another order at the server.
+_SLACK = 1 + 1e-6
+
 
 def why_not_described(answer: Reply | Failure, task: Task) -> str | None:
     """Say why a client cannot take part; None if it can."""
     if isinstance(answer, Failure):
         return answer.reason
     n, names = answer.config.get("n"), answer.config.get("modalities")
-    if not isinstance(n, int | float) or not 0 < n < float("inf"):
+    if not is_positive(n):
         return f"weight n is {n!r}, not a positive number"
-    if not isinstance(names, list) or not names or not set(names) <= set(task.names):
+    if not _are_some_of(names, task.names):
         return f"has modalities {names!r}, expected some of {task.names}"
     return None
 
 
-def why_refuse(reply: Reply, state: State, due: Sequence[str], asked: Sequence[str]) -> str | None:
+def is_positive(value: Any) -> bool:
+    """Whether a client's value is a positive, finite number (that a float can hold)."""
+    return is_finite(value) and value > 0
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a client's value is a finite number (that a float can hold)."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < 2.0**1023  # comparing asks no integer to become a float
+
+
+def _are_some_of(names: Any, known: Sequence[str]) -> bool:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return False
+    return bool(names) and set(names) <= set(known) and len(set(names)) == len(names)
+
+
+def why_refuse(
+    reply: Reply,
+    state: State,
+    due: Sequence[str],
+    asked: Sequence[str],
+    weight: float = math.inf,
+    groups: Sequence[str] = (),
+) -> str | None:
     """Say why a reply must not be aggregated; None if it may.
 
     Parameters
@@ -36,13 +68,22 @@ def why_refuse(reply: Reply, state: State, due: Sequence[str], asked: Sequence[s
         Keys that the reply has to bring.
     asked : sequence of str
         Modalities that the client was asked to train.
+    weight : float
+        What the client said of the weight of its rows at the start.
+    groups : sequence of str
+        Groups of arrays that the method asks for besides the model.
     """
     n = reply.config.get("n")
-    if not isinstance(n, int | float) or isinstance(n, bool) or not 0 < n < float("inf"):
+    if not is_positive(n):
         return f"weight n is {n!r}, not a positive number"
-    used = reply.config.get("modalities")
-    if not isinstance(used, list) or not used or not set(used) <= set(asked):
+    if float(n) > weight * _SLACK:  # type: ignore[arg-type]
+        return f"weight n is {n!r}, and {weight:g} was its weight at the start"
+    used: Any = reply.config.get("modalities")
+    if not _are_some_of(used, asked):
         return f"trained {used!r}, was asked for {list(asked)}"
+    odd = sorted(set(reply.arrays) - {"model", *groups})
+    if odd:
+        return f"brings {odd[:3]}, which were not asked for"
     model = reply.arrays.get("model", {})
     if set(model) != set(due):
         odd = sorted(set(model) ^ set(due))[:3]
@@ -55,25 +96,72 @@ def why_refuse(reply: Reply, state: State, due: Sequence[str], asked: Sequence[s
             )
     for group, named in reply.arrays.items():
         for key, value in named.items():
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
+            if value.dtype.kind not in ("iuf" if group == "model" else "f"):
+                return f"{group}/{key} has type {value.dtype}"
+            if value.dtype.kind != "f":
+                continue
+            if not np.isfinite(value).all():
                 return f"{group}/{key} has NaN or infinite values"
-    return None
+            if value.size and float(abs(value).max()) > _most(value.dtype):
+                return f"{group}/{key} has values up to {float(abs(value).max()):.2g}"
+    loss = reply.config.get("loss")
+    return None if is_finite(loss) else f"loss is {loss!r}, not a finite number"
 
 
-def why_not_measured(answer: Reply | Failure, task: Task) -> str | None:
+def _most(dtype: np.dtype) -> float:
+    """The largest value with whose square one can still calculate."""
+    return math.sqrt(float(np.finfo(dtype).max)) / 1000
+
+
+def why_too_large(replies: Mapping[str, Reply], state: State) -> dict[str, str]:
+    """Say which replies are so much larger than the others that they would drown them.
+
+    What is compared is the length of the update, and that of every other group of arrays, with the
+    median of all clients (the lower one of two). An update shorter than the weights is none.
+    """
+    found: dict[str, str] = {}
+    for group in sorted({group for reply in replies.values() for group in reply.arrays}):
+        lengths = {c: _length(r, group, state) for c, r in replies.items() if group in r.arrays}
+        usual = float(np.quantile(list(lengths.values()), 0.5, method="lower"))
+        known = 0.0
+        if group == "model":
+            known = math.sqrt(sum(_square(w) for w in state.values() if w.dtype.kind == "f"))
+        limit = max(_HUGE * usual, 1 + known)
+        for client, length in lengths.items():
+            if length > limit:
+                what = "update" if group == "model" else group
+                found.setdefault(
+                    client, f"its {what} has length {length:.2g}, usual is {usual:.2g}"
+                )
+    return found
+
+
+def _length(reply: Reply, group: str, state: State) -> float:
+    named = {key: value for key, value in reply.arrays[group].items() if value.dtype.kind == "f"}
+    if group == "model":
+        named = {key: value.astype(np.float64) - state[key] for key, value in named.items()}
+    return math.sqrt(sum(_square(value) for value in named.values()))
+
+
+def _square(values: np.ndarray) -> float:
+    return float(np.sum(np.square(values, dtype=np.float64)))
+
+
+def why_not_measured(answer: Reply | Failure, task: Task, weight: float = math.inf) -> str | None:
     """Say why an answer to an evaluate order cannot be counted; None if it can."""
     if isinstance(answer, Failure):
         return answer.reason
     about = answer.config
-    names, hits, totals = (about.get(k) for k in ("modalities", "own_correct", "own_n"))
-    if not all(isinstance(part, list) for part in (names, hits, totals)):
+    names: Any = about.get("modalities")
+    hits: Any = about.get("own_correct")
+    totals: Any = about.get("own_n")
+    if not (isinstance(hits, list) and isinstance(totals, list)):
         return "no figures of single modalities"
-    if not len(names) == len(hits) == len(totals) or not set(names) <= set(task.names):  # type: ignore[arg-type]
+    if not _are_some_of(names, task.names) or not len(names) == len(hits) == len(totals):
         return f"figures of modalities {names!r}, expected some of {task.names}"
-    pairs = [(about.get("correct"), about.get("n")), *zip(hits, totals, strict=True)]  # type: ignore[arg-type]
-    for correct, n in pairs:
-        if not (isinstance(correct, int | float) and isinstance(n, int | float)):
+    for correct, n in [(about.get("correct"), about.get("n")), *zip(hits, totals, strict=True)]:
+        if not (is_finite(correct) and is_finite(n) and 0 <= correct <= n * _SLACK):
             return f"{correct!r} of {n!r} rows is no count"
-        if not 0 <= correct <= n * (1 + 1e-9) < float("inf"):  # NaN fails this as well
-            return f"{correct!r} of {n!r} rows is no count"
+        if n > weight * _SLACK:
+            return f"{n!r} rows, and {weight:g} was its weight at the start"
     return None if about["n"] else "no rows"

@@ -23,14 +23,14 @@ import torch
 
 from .. import networks
 from ..exceptions import NoUpdateWarning
-from ._aggregation import SHARED, split_by_modality, weighted_means
+from ._aggregation import SHARED, aggregate, split_by_modality
 from ._measuring import correct_rows, pooled_accuracies, ratio
 from ._messages import Config, Failure, Order, Reply, n_bytes
 from ._method import Method
-from ._refusal import why_not_described, why_refuse
+from ._refusal import why_not_described, why_refuse, why_too_large
 from ._round_view import RoundView
 from ._rows import restrict
-from ._state_dicts import State, arrays_of, load_arrays, seeded
+from ._state_dicts import State, arrays_of, load_arrays
 from ._task import Task
 
 Replies = Mapping[str, Reply | Failure]
@@ -103,7 +103,7 @@ class Server:
         self.selection: list[dict[str, Any]] = []
         self.plans: list[dict[str, list[str]]] = []
         self.absent: dict[str, str] = {}
-        with seeded(seed):
+        with networks.Draws(seed).of_everything():
             module = method.build(task)
         self.state: State = arrays_of(module.state_dict())
         self.blocks = split_by_modality(self.state, task.names)
@@ -125,6 +125,7 @@ class Server:
         self.clients = clients
         self._until = self.round + (self.method.n_rounds if n_rounds is None else n_rounds)
         self.phase = "describe"
+        self._told: set[str] = set()
         self._sent: dict[str, Order] = {}
         self._row: dict[str, Any] = {}
         # what is sent before the first round is put down to it
@@ -252,7 +253,10 @@ class Server:
             if self.phase != "evaluate":
                 self._close_round()
         elif self.phase == "evaluate":
-            self._row |= {"bytes_evaluation": down + up, **pooled_accuracies(answers, self.task)}
+            self._row |= {
+                "bytes_evaluation": down + up,
+                **pooled_accuracies(answers, self.task, self.weights),
+            }
             self._close_round()
         if self.phase == "train" and self.round >= self._until:
             self.phase = "finished"
@@ -284,6 +288,8 @@ class Server:
             for client, answer in answers.items()
             if isinstance(answer, Reply) and self._why_refuse(view, client, answer) is None
         }
+        for client in why_too_large(good, self.state):
+            del good[client]
         self.method_state = self.method.absorb_probes(view, good)
         for client in self.method.to_probe(self.view()):
             warnings.warn(
@@ -306,10 +312,17 @@ class Server:
             else:
                 what = "failed" if isinstance(answer, Failure) else "refused"
                 self._fate[client] = f"{what}: {reason}"
+        for client, reason in why_too_large(good, self.state).items():
+            self._fate[client] = f"refused: {reason}"
+            del good[client]
         state, kept = self.state, self.method_state
         if good:
+            self._tell_refusals()
+            method = self.method
             updates = [(_weight(r), r.arrays["model"]) for r in good.values()]
-            state = weighted_means(self.state, updates)
+            state = aggregate(
+                self.state, updates, method.aggregation, method.trim, method.clip_norm
+            )
             kept = self.method.absorb(view, good)
         else:
             fates = {client: self._fate[client] for client in self.plans[-1]}
@@ -340,11 +353,25 @@ class Server:
             used: Any = answer.config.get("modalities", [])
             own = [key for name in used for key in self.blocks.get(name, [])]
             due = [*self.blocks[SHARED], *own]
-            return why_refuse(answer, self.state, due, asked) or self.method.why_refuse(
-                view, answer, order
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            weight = self.weights.get(client, float("inf"))
+            return why_refuse(
+                answer, self.state, due, asked, weight, self.method.groups
+            ) or self.method.why_refuse(view, answer, order)
+        except Exception as error:  # whatever a client sends must not end the others' work
             return f"malformed reply ({type(error).__name__}: {error})"
+
+    def _tell_refusals(self) -> None:
+        """Warn of clients whose reply was refused, of each once."""
+        refused = {c: fate for c, fate in self._fate.items() if fate.startswith("refused")}
+        new = {client: fate for client, fate in refused.items() if client not in self._told}
+        self._told |= set(new)
+        if new:
+            warnings.warn(
+                f"Replies in round {self.round + 1} could not be used; later ones of the same "
+                f"clients stand in `history_` alone: {new}.",
+                NoUpdateWarning,
+                stacklevel=_USER + 1,
+            )
 
     def _trained(self, good: Mapping[str, Reply]) -> dict[str, Any]:
         """What a round's record says of the training."""
@@ -385,9 +412,9 @@ class Server:
 
     def module(self) -> networks.MultimodalModule:
         """Make the network with the global weights."""
-        with seeded(self.seed):
+        with networks.learning(), networks.Draws(self.seed).of_everything():
             module = self.method.build(self.task)
-        load_arrays(module, self.state)
+            load_arrays(module, self.state)
         return module
 
 

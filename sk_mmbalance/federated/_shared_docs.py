@@ -46,6 +46,16 @@ straggler_rate : float or callable, default=0.0
     has sent (the bytes are counted), but nothing of it is aggregated. Otherwise as `dropout_rate`.
 evaluate_every : int, default=1
     Rounds between two measurements of the global model on the clients' own rows; 0 makes none.
+aggregation : {"mean", "median", "trimmed_mean", "clipped"}, default="mean"
+    How the clients' weights become one. "mean" weighs them with their rows. The others bound what
+    a client that lies, or has lost its way, can do: the median of every entry; its mean without
+    the smallest and the largest values; the mean of updates that are shortened to a length. The
+    first two of these count all clients alike, and want three or more in a round.
+trim : float, default=0.2
+    For "trimmed_mean": share of the clients left out at either end, less than a half.
+clip_norm : float or "median", default="median"
+    For "clipped": length to which longer updates are shortened. "median" is the median length of
+    the round's updates.
 engine : {"inprocess", "flower"}, default="inprocess"
     How orders reach the clients: a loop in this process, or Flower's own server and client code
     in this process (needs the extra ``federated``). Both give the same model.

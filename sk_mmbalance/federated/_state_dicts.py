@@ -1,9 +1,8 @@
-"""Networks as arrays, and networks drawn from a seed."""
+"""Networks as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -11,18 +10,6 @@ from torch import nn
 
 #: A state dict as numpy arrays.
 State = dict[str, np.ndarray]
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Whatever torch draws inside is drawn from `seed`, and nobody else's numbers change."""
-    cuda = device is not None and device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        if cuda:
-            torch.manual_seed(seed)
-        else:  # torch.manual_seed would look for every kind of accelerator, which takes longer
-            torch.default_generator.manual_seed(seed)
-        yield
 
 
 def arrays_of(state: Mapping[str, torch.Tensor]) -> State:

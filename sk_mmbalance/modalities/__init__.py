@@ -9,6 +9,7 @@ from ._raw import name_modalities
 from ._spec import InputSpec
 from ._table_files import file_kind, read_table_file
 from ._values import in_row_order, take_rows
+from ._whole_file import writing_whole
 
 __all__ = [
     "CheckedModalities",
@@ -23,4 +24,5 @@ __all__ = [
     "read_forms",
     "read_table_file",
     "take_rows",
+    "writing_whole",
 ]

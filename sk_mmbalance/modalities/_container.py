@@ -18,6 +18,7 @@ from ._overview import overview, overview_html
 from ._paired_files import read_modality_files, row_labels
 from ._table_files import file_kind, read_table_file
 from ._tables import columns_by_modality, columns_of, is_table, labels_of, take_columns
+from ._tensors import pickled, unpickled
 from ._values import LazyRows, as_value, refuse_unaligned_frames, stack_rows, take_rows
 
 
@@ -123,6 +124,15 @@ class Modalities:
         new._set(values)
         new._named_features = {n: f for n, f in self._named_features.items() if n in values}
         return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for pickles and hashes: tensors as arrays, whose bytes say what is in them."""
+        values = {name: pickled(value) for name, value in self._values.items()}
+        return {**self.__dict__, "_values": values}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = {name: unpickled(value) for name, value in state["_values"].items()}
+        self.__dict__.update(state, _values=values)
 
     # -- what it holds ---------------------------------------------------------------------
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +20,7 @@ import numpy as np
 
 from ..exceptions import DamagedFileError
 from ._stored import Part, decode, encode
+from ._whole_file import writing_whole
 
 _PAGE = "sk_mmbalance.json"
 _FORMAT = "sk_mmbalance modalities"
@@ -33,31 +31,12 @@ _MOST_INFLATED = 1032
 
 
 def write_file(file: str | os.PathLike, parts: Iterable[tuple[str, Any, Any]]) -> None:
-    """Write names, values and feature names; the file appears whole or not at all.
-
-    A temporary file beside it is written, brought to the disk and renamed. Whatever fails, a full
-    disk or Ctrl-C, leaves the file that was there.
-    """
+    """Write names, values and feature names; the file appears whole or not at all."""
     path = Path(os.fspath(file))
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "x+b") as stream:
-            _write(stream, parts)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):  # name the file that was asked for
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-    _sync_folder(path.parent)
+    with writing_whole(path) as stream:
+        _write(stream, parts)
 
 
 def read_file(file: str | os.PathLike) -> list[tuple[str, Any, Any]]:
@@ -117,16 +96,6 @@ def _refuse_name(name: str) -> None:
             f"`Modalities.save` cannot write a modality of the name {name!r}: the file needs it "
             "for itself, or cannot keep it. Rename the modality."
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk, where a folder can be opened (not on Windows)."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 # -- reading -------------------------------------------------------------------------------

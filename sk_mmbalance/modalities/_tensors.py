@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,3 +45,42 @@ def tensor_to_array(where: str, tensor: Any) -> np.ndarray:
             f"{where} is a torch tensor ({tensor.dtype} on {tensor.device}) that cannot be read: "
             f"{error}"
         ) from error
+
+
+@dataclass(frozen=True)
+class _PickledTensor:
+    """A tensor as its bytes.
+
+    torch's own pickles of a tensor differ from each other, so that joblib's cache finds none again.
+    """
+
+    values: np.ndarray
+    dtype: Any
+    shape: tuple[int, ...]
+    device: str
+
+
+def pickled(value: Any) -> Any:
+    """What to pickle for `value`."""
+    if not is_tensor(value) or type(value).__name__ != "Tensor" or value.requires_grad:
+        return value
+    if str(value.layout) != "torch.strided":
+        return value
+    flat = value.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    data = flat.view(_torch().uint8).numpy()
+    return _PickledTensor(data, value.dtype, tuple(value.shape), str(value.device))
+
+
+def unpickled(value: Any) -> Any:
+    """What was pickled; on the CPU where its device is not there."""
+    if not isinstance(value, _PickledTensor):
+        return value
+    torch = _torch()
+    tensor = torch.from_numpy(value.values.copy()).view(value.dtype).reshape(value.shape)
+    there = not value.device.startswith("cuda") or torch.cuda.is_available()
+    return tensor.to(value.device) if there else tensor
+
+
+def _torch() -> Any:
+    """The library: it is there where one of its tensors or types is."""
+    return sys.modules["torch"]

@@ -4,8 +4,10 @@ The rooms that train networks (`neural`, `federated`) and those that say how (`b
 on it.
 """
 
-from ._backbones import BACKBONES, make_backbones, not_ours
+from ._allocation import AllocationGuard
+from ._backbones import BACKBONES, make_backbones, not_ours, refuse_batch_statistics
 from ._devices import choose_device, choose_dtype
+from ._draws import Draws, Dropout, aside, has_dropout, learning, may_draw
 from ._encoding import empty_encodings, learn_encodings
 from ._epoch_log import EpochLog
 from ._fusions import (
@@ -21,6 +23,7 @@ from ._fusions import (
     make_fusion,
     weighted_mean,
 )
+from ._image_shapes import warn_if_ambiguous
 from ._keys import ByModality, safe_key
 from ._module import MultimodalModule, MultimodalOutput
 from ._rows import Batch, ModalityRows, RowBatches, SparseInput, mix_seeds, to_device, to_rows
@@ -46,10 +49,13 @@ __all__ = [
     "BACKBONES",
     "FUSIONS",
     "NUMBER_LOSSES",
+    "AllocationGuard",
     "Batch",
     "ByModality",
     "ClassLoss",
     "ConcatFusion",
+    "Draws",
+    "Dropout",
     "Embeddings",
     "EpochLog",
     "FiLMFusion",
@@ -65,27 +71,33 @@ __all__ = [
     "SharedHead",
     "SparseInput",
     "TargetLoss",
+    "aside",
     "choose_device",
     "choose_dtype",
     "criterion_settings",
     "empty_encodings",
     "entropy",
     "fused_alone",
+    "has_dropout",
     "learn_encodings",
+    "learning",
     "log_proba",
     "loss_of_a_constant",
     "make_backbones",
     "make_fusion",
+    "may_draw",
     "mean_criterion",
     "mean_where",
     "mix_seeds",
     "not_ours",
     "proba",
     "probability_of_truth",
+    "refuse_batch_statistics",
     "safe_key",
     "to_device",
     "to_rows",
     "unimodal_losses",
+    "warn_if_ambiguous",
     "weighted_mean",
     "weighted_mean_loss",
 ]

@@ -17,6 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ._draws import Dropout
+from ._image_shapes import as_image, has_channels_last
+
 
 class MLPBackbone(nn.Sequential):
     """Fully connected layers with ReLU; any input shape is flattened.
@@ -45,7 +48,7 @@ class MLPBackbone(nn.Sequential):
         for width in (*hidden_layer_sizes, embedding_dim):
             layers += [nn.Linear(size, width), nn.ReLU()]
             if dropout:
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
             size = width
         super().__init__(*layers)
 
@@ -53,34 +56,45 @@ class MLPBackbone(nn.Sequential):
 class CNNBackbone(nn.Module):
     """Three 3 x 3 convolutions with pooling, for images ``(channels, height, width)``.
 
-    Features are pooled to a 2 x 2 grid (not to a point), so that coarse position is kept.
+    Features are pooled to a 2 x 2 grid (not to a point), so that coarse position is kept. Images
+    ``(height, width)`` are grey; ``(height, width, channels)`` are known by 1, 3 or 4 channels.
 
     Parameters
     ----------
-    input_shape : tuple of three int
-        Channels, height and width.
+    input_shape : tuple of two or three int
+        Channels, height and width, in one of these forms.
     embedding_dim : int
         Size of the output.
     dropout : float
         Probability of dropping a pooled feature.
     """
 
+    #: of networks that were pickled before they knew of others
+    image_shape: tuple[int, ...] = (1, 1, 1)
+
     def __init__(self, input_shape: tuple[int, ...], embedding_dim: int, dropout: float = 0.0):
         super().__init__()
-        channels = (input_shape[0], 16, 32, 64)
+        image = as_image(tuple(input_shape))
+        assert image is not None  # it was asked for two or three numbers
+        self.image_shape = tuple(input_shape)
+        channels = (image[0], 16, 32, 64)
         layers: list[nn.Module] = []
-        side = min(input_shape[1:])
+        side = min(image[1:])
         for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
             if side >= 4:  # small images run out of pixels to pool
                 layers.append(nn.MaxPool2d(2))
                 side //= 2
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.project = nn.Sequential(nn.Linear(4 * channels[-1], embedding_dim), nn.ReLU())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed a batch of images."""
+        if len(self.image_shape) == 2:
+            x = x[:, None]
+        elif has_channels_last(self.image_shape):
+            x = x.movedim(-1, 1)
         return self.project(self.dropout(self.features(x)))
 
 
@@ -106,7 +120,7 @@ class SequenceBackbone(nn.Module):
             nn.Conv1d(64, 64, kernel_size=5, padding=2),
             nn.ReLU(),
         )
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.project = nn.Sequential(nn.Linear(64, embedding_dim), nn.ReLU())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -141,7 +155,7 @@ BACKBONES: dict[str, type[nn.Module]] = {
     "gru": GRUBackbone,
 }
 
-_NEEDS_NDIM = {"cnn": 3, "sequence": 2, "gru": 2}
+_NEEDS_NDIM = {"cnn": (2, 3), "sequence": (2,), "gru": (2,)}
 
 
 def make_backbone(name: str, choice: Any, input_shape: tuple[int, ...], **sizes: Any) -> nn.Module:
@@ -170,11 +184,12 @@ def make_backbone(name: str, choice: Any, input_shape: tuple[int, ...], **sizes:
                 f"`backbones` for modality {name!r} must be 'auto', one of {sorted(BACKBONES)}, or "
                 f"a torch.nn.Module; got {choice!r}."
             )
-        needed = _NEEDS_NDIM.get(choice, len(input_shape))
-        if needed != len(input_shape):
+        needed = _NEEDS_NDIM.get(choice, (len(input_shape),))
+        if len(input_shape) not in needed:
+            dims = " or ".join(f"{n + 1}-D" for n in needed)
             raise ValueError(
-                f"`backbones` gives {choice!r} to modality {name!r}, which needs {needed + 1}-D "
-                f"input; its samples have shape {input_shape}. Use 'mlp' or reshape the modality."
+                f"`backbones` gives {choice!r} to modality {name!r}, which needs {dims} input; its "
+                f"samples have shape {input_shape}. Use 'mlp' or reshape the modality."
             )
         choice = BACKBONES[choice]
     if not (isinstance(choice, type) and issubclass(choice, nn.Module)):
@@ -192,7 +207,7 @@ def make_backbones(
 ) -> dict[str, tuple[nn.Module, int]]:
     """Build the backbone of every modality, with the size of the embedding it gives.
 
-    Sizes are read off a dry run on two rows of zeros, so that any module will do.
+    Those of the user's modules are read off a dry run on two rows of zeros, so that any will do.
     """
     _check_widths(sizes.get("hidden_layer_sizes", ()))
     if isinstance(choices, Mapping):
@@ -206,7 +221,11 @@ def make_backbones(
     built = {}
     for name in sorted(shapes):
         module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
-        built[name] = (module, _embedding_size(name, module, shapes[name], dtype))
+        ours = isinstance(choices.get(name, "auto"), str)
+        size = (
+            sizes["embedding_dim"] if ours else _embedding_size(name, module, shapes[name], dtype)
+        )
+        built[name] = (module, size)
     return built
 
 
@@ -214,6 +233,17 @@ def not_ours(backbones: Any, names: Iterable[str]) -> list[str]:
     """Modalities whose backbone is the user's: it may write into its input, and gets a copy."""
     chosen = backbones if isinstance(backbones, dict) else dict.fromkeys(names, backbones)
     return [name for name in names if not isinstance(chosen.get(name, "auto"), str)]
+
+
+def refuse_batch_statistics(network: nn.Module) -> None:
+    """Refuse to train layers with batch normalisation on a single row."""
+    for name, part in network.named_modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(
+                f"`X` has one row, and {name!r} of the network, {type(part).__name__}, is batch "
+                "normalisation, which needs two or more to train on. Give more rows at a time, or "
+                "a backbone with LayerNorm."
+            )
 
 
 def _check_widths(widths: Any) -> None:

@@ -295,11 +295,11 @@ class TransformerFusion(nn.Module):
         names = list(embeddings)
         place = {m: self.place[self.names.index(m)] for m in names}
         tokens = torch.stack([self.project[m](embeddings[m]) + place[m] for m in names], dim=1)
-        tokens = torch.cat([self.summary.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.summary.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         mask = None
         if present is not None:
             absent = ~torch.stack([present[m] for m in names], dim=1)
-            mask = torch.cat([absent.new_zeros(len(absent), 1), absent], dim=1)
+            mask = torch.cat([absent.new_zeros(absent.shape[0], 1), absent], dim=1)
         return self.out(self.norm(self.encoder(tokens, src_key_padding_mask=mask)[:, 0])), None
 
 

@@ -118,6 +118,7 @@ class ModalityRows(Dataset):
         )
 
 
+@torch.inference_mode(False)  # tensors that are made in it can never be trained on
 def to_rows(
     checked: CheckedModalities,
     codes: np.ndarray | None,

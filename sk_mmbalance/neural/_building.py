@@ -18,6 +18,7 @@ from ..modalities import CheckedModalities
 from ..networks import (
     LateFusion,
     MultimodalModule,
+    aside,
     make_backbones,
     make_fusion,
     not_ours,
@@ -154,7 +155,7 @@ class NetBuilding:
         copied = not_ours(self.backbones, sorted(dims))
         module = MultimodalModule(backbones, fusion, heads, copied)
         for method in methods:
-            with torch.random.fork_rng(devices=[]):  # a method's draws change nobody else's
+            with aside():  # a method's draws change nobody else's
                 state = method.make_state(module, dims, n_outputs)
             if state is not None:
                 module.running[type(method).__name__] = state

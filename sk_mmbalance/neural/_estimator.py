@@ -18,28 +18,35 @@ from ..balancing import Balancing
 from ..base import CLASSES, Target, TrainingRows, warn_if_unscaled
 from ..modalities import InputSpec
 from ..networks import (
+    Draws,
     ModalityRows,
     choose_device,
     choose_dtype,
     criterion_settings,
     learn_encodings,
+    learning,
+    refuse_batch_statistics,
     to_rows,
+    warn_if_ambiguous,
 )
 from ._building import NetBuilding
 from ._continuing import refuse_changes, remember_parameters
+from ._divergence import refuse_diverged
 from ._documentation import insert_shared
+from ._drawing import drawing_in_training
+from ._export import export
 from ._fitted_fusion import FittedFusion, fit_fusion
 from ._history import history_frame
 from ._net import MultimodalNet
 from ._prediction import NeuralPredictions
 from ._presets import take_parameters, value_of
+from ._saving import load_packed, load_weights, save_weights, weights_of
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
-from ._weights_file import load_weights, save_weights
+from ._weights_file import pack
 
 #: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
-#: epoch by, and too many to do without (figures in the user guide, "How the networks' defaults
-#: were chosen").
+#: epoch by, and too many to do without (figures in the user guide, under "Early stopping").
 AUTO_EARLY_STOPPING_ROWS = 250
 
 
@@ -231,6 +238,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         encoded = self._encoded(train.checked)
         if not continued:
             warn_if_unscaled(rows.checked, leave_out=encoded)
+            warn_if_ambiguous(self.backbones, rows.checked.spec.shapes)
         target = self._target if continued else self._settled_target(train)
         rows, train = self._recoded(target, rows), self._recoded(target, train)
         valid = None if valid is None else self._recoded(target, valid)
@@ -250,6 +258,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         encoded = self._encoded(rows.checked)
         if not continued:
             warn_if_unscaled(rows.checked, leave_out=encoded)
+            warn_if_ambiguous(self.backbones, rows.checked.spec.shapes)
         seed = self._seed if continued else self._new_seed()
         rows = self._recoded(self._target if continued else self._settled_target(rows), rows)
         n_done = len(self.net_.history) if continued else 0
@@ -332,6 +341,17 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
         A new net learns the encodings of the modalities `encoded`.
         """
+        with learning():
+            return self._train_with_gradients(rows, valid, plan, continued, encoded)
+
+    def _train_with_gradients(
+        self,
+        rows: TrainingRows,
+        valid: TrainingRows | None,
+        plan: TrainingPlan,
+        continued: bool,
+        encoded: list[str],
+    ) -> tuple[MultimodalNet, bool]:
         device = choose_device(self.device)
         self._check_modality_lr(list(rows.checked.names))
         for method in self._methods():
@@ -341,10 +361,9 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         else:
             dtype = choose_dtype(self.dtype, rows.checked, device)
 
-        # Whatever torch draws at random below is drawn from our seed, and nobody else notices.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            n_done = len(self.net_.history) if continued else 0
-            torch.manual_seed(plan.seed + n_done)
+        n_done = len(self.net_.history) if continued else 0
+        draws = Draws(plan.seed + n_done)
+        with draws.of_everything():
             if continued:
                 net = copy.deepcopy(self.net_)
                 self._continue_net(net, plan, valid is not None)
@@ -355,8 +374,14 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
                 criterion = self._criterion(target, self._scale(rows))
                 net = self._make_net(module, device, plan, valid is not None, criterion)
                 net.n_classes = target.n_outputs if target.kind == CLASSES else None
-            watched = None if valid is None else _tensors(valid, net)
-            interrupted = net.train(_tensors(rows, net), watched, plan.n_epochs)
+        if len(rows) == 1:
+            refuse_batch_statistics(net.network)
+        watched = None if valid is None else _tensors(valid, net)
+        trained = _tensors(rows, net)
+        with drawing_in_training(net, draws):
+            interrupted = net.train(trained, watched, plan.n_epochs)
+            if len(net.history):
+                refuse_diverged(net, trained)
         return net, interrupted
 
     def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
@@ -465,10 +490,69 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
     # -- files -----------------------------------------------------------------------------
 
+    def export(self, file: Any, scaler: Any = None) -> None:
+        """Write the network as a program that runs without this package.
+
+        The program takes a dict of tensors by modality, of shape (n_samples, ...) in any number of
+        rows, and gives what `predict_proba` gives (a regressor: numbers, in columns). With
+        ``missing="mask"`` it takes a second dict, of booleans of shape (n_samples,) that say which
+        rows have a modality. Fitted fusion weights are in it.
+
+        Parameters
+        ----------
+        file : str or path
+            Where to write: with the ending ``.onnx`` in ONNX's form (needs the extra ``export``),
+            else for ``torch.export.load``. It appears whole or not at all.
+        scaler : ModalityTransformer or dict, default=None
+            A fitted transformer of `StandardScaler`, or a mean and a scale by modality, put in
+            front of the network: the program then takes values as they are measured, in float64.
+
+        Raises
+        ------
+        MissingDependencyError
+            For ONNX without onnxscript.
+        ValueError, TypeError
+            For a scaler of another kind, or modalities that a program cannot take.
+
+        Examples
+        --------
+        >>> import tempfile, torch
+        >>> from sk_mmbalance import MultimodalClassifier
+        >>> from sk_mmbalance.datasets import load_digits_views
+        >>> X, y = load_digits_views(return_X_y=True)
+        >>> clf = MultimodalClassifier(max_epochs=2, random_state=0).fit(X, y)
+        >>> file = tempfile.mkdtemp() + "/digits.pt2"
+        >>> clf.export(file)
+        >>> program = torch.export.load(file).module()
+        >>> rows = {name: torch.as_tensor(X[name][:5]) for name in X}
+        >>> program(rows).shape
+        torch.Size([5, 10])
+        """
+        export(self, file, scaler)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Attributes in plain parts, the network as the bytes of `save_weights`."""
+        state = super().__getstate__()
+        if "net_" not in state:
+            return state
+        kept = {key: value for key, value in state.items() if not _is_of_the_fit(key)}
+        return {**kept, "_packed": pack(*weights_of(self))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take attributes, plain or as they are."""
+        state = dict(state)
+        packed = state.pop("_packed", None)
+        first: Any = state.get("_first_parameters")
+        super().__setstate__(state)
+        if packed is not None:
+            load_packed(self, packed, "state of the estimator")
+            self._first_parameters = first
+
     def save_weights(self, file: Any) -> None:
         """Write weights, target and input specification to a safetensors file.
 
-        Unlike a pickle, such a file can be loaded from a source that is not trusted.
+        Unlike a pickle, such a file can be loaded from a source that is not trusted. It appears
+        whole or not at all: whatever fails leaves the file that was there.
 
         Parameters
         ----------
@@ -481,7 +565,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         """Become fitted from a file of `save_weights`.
 
         The estimator must have the constructor parameters of the one that wrote the file (those
-        that shape the network).
+        that shape the network). The file is compared with its checksum before anything is built.
 
         Parameters
         ----------
@@ -492,8 +576,20 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file is not, byte for byte, what was written.
+        ValueError
+            If it belongs to another estimator, other parameters or other modalities.
         """
         return load_weights(self, file)
+
+
+def _is_of_the_fit(name: str) -> bool:
+    """Whether an attribute comes back with the network."""
+    return name in ("_target", "_seed", "_fitted_fusion", "_input_spec") or name.endswith("_")
 
 
 def _tensors(rows: TrainingRows, net: MultimodalNet) -> ModalityRows:

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..convex import PatternWeights, fit_opinion_pool, fit_pattern_weights, patterns_to_learn
+from ..exceptions import DivergenceError
 from ..networks import ModalityRows, MultimodalOutput
 from ._net import MultimodalNet
 
@@ -161,6 +162,14 @@ def fit_fusion(
         weight = np.concatenate([part.double().cpu().numpy() for part in parts])
 
     as_they_are = _log_proba(held_out, names, with_fused, None)
+    # what stands in rows that lack a modality has no meaning
+    known = np.column_stack([seen, *([np.ones(len(seen), dtype=bool)] if with_fused else [])])
+    if not np.isfinite(as_they_are[known]).all():
+        raise DivergenceError(
+            "The network gives NaN or infinite values for rows held out, from which "
+            "`fusion_weights` are fitted. Scale the modalities (ModalityTransformer with "
+            "StandardScaler), or lower `lr`."
+        )
 
     def with_others_masked(pattern: Pattern) -> np.ndarray:
         # only the fused classifier answers otherwise when modalities are masked

@@ -42,6 +42,7 @@ from ..networks import (
     mean_criterion,
     unimodal_losses,
 )
+from ._divergence import refuse_weights_not_finite
 from ._following import FollowingNet
 from ._training import clear_gradients
 
@@ -487,7 +488,7 @@ class MultimodalNet(FollowingNet):
         if not self.initialized_:
             self.initialize()
         self.train_split = None if valid is None else _FixedSplit(valid)
-        self._last_state: tuple[int, dict[str, Tensor]] | None = None
+        self._last_state: tuple[int, dict[str, Tensor] | None] = (len(self.history), None)
         interrupted = False
         for method in self._hooks["on_train_begin"]:
             rows = method.on_train_begin(self, rows, valid)
@@ -501,6 +502,7 @@ class MultimodalNet(FollowingNet):
             self._go_back_to_last_epoch()
         if len(self.history):
             self.notify("on_train_end", X=rows, y=rows.codes)
+            refuse_weights_not_finite(self)  # the last step is measured by no loss
         # the net stays with the estimator; rows and copies of weights must not
         self.train_split = None
         del self._last_state
@@ -525,7 +527,7 @@ class MultimodalNet(FollowingNet):
         self._last_state = (len(self.history), state)
 
     def _go_back_to_last_epoch(self) -> None:
-        n_epochs, state = self._last_state or (len(self.history) - 1, None)
+        n_epochs, state = self._last_state
         while len(self.history) > n_epochs:
             del self.history[-1]
         if state is not None:

@@ -10,6 +10,7 @@ import torch
 from ..base import CLASSES, ModalityClassifier, ModalityEstimator, ModalityRegressor, Target
 from ..modalities import CheckedModalities
 from ..networks import ModalityRows, log_proba, proba, to_rows
+from ._divergence import refuse_outputs_not_finite
 from ._fitted_fusion import FittedFusion
 from ._net import MultimodalNet
 
@@ -37,15 +38,21 @@ class NeuralPredictions(ModalityEstimator):
 
     def _outputs(self, X: Any) -> torch.Tensor:
         """Outputs of the fused model, of shape (n_samples, n_outputs)."""
-        _, rows = self._rows_for_prediction(X)
+        checked, rows = self._rows_for_prediction(X)
         if self._fitted_fusion is None:
-            return self.net_.evaluate_rows(rows, unimodal=False).logits
-        return self._fitted_fusion.scores(self.net_.evaluate_rows(rows), rows.present)
+            outputs = self.net_.evaluate_rows(rows, unimodal=False).logits
+        else:
+            outputs = self._fitted_fusion.scores(self.net_.evaluate_rows(rows), rows.present)
+        refuse_outputs_not_finite(outputs, checked)
+        return outputs
 
     def _unimodal_outputs(self, X: Any) -> tuple[CheckedModalities, dict[str, torch.Tensor]]:
         """Outputs of each modality alone, and which rows have it."""
         checked, rows = self._rows_for_prediction(X)
-        return checked, self.net_.evaluate_rows(rows).unimodal
+        own = self.net_.evaluate_rows(rows).unimodal
+        for name, outputs in own.items():
+            refuse_outputs_not_finite(outputs, checked, name)
+        return checked, own
 
     def embed(self, X: Any) -> dict[str, np.ndarray]:
         """Embedding of each modality: what its backbone gives.
@@ -62,6 +69,8 @@ class NeuralPredictions(ModalityEstimator):
         """
         checked, rows = self._rows_for_prediction(X)
         found = self.net_.embed_rows(rows)
+        for name, embeddings in found.items():
+            refuse_outputs_not_finite(embeddings, checked, name)
         return {name: _blank(found[name].numpy(), checked.present_in(name)) for name in found}
 
 

@@ -1,171 +1,129 @@
-"""Weights in a safetensors file: tensors and JSON, no code."""
+"""A file of weights: tensors and a page of JSON in safetensors' form, no code.
+
+The header's ``sha256`` is the checksum of the file with zeros in its place. Everything that a file
+says of itself is compared with its size, and with the checksum, before it is used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from sklearn.utils.validation import check_is_fitted
+from safetensors.torch import load, save
+from torch import Tensor
 
-from ..base import CLASSES, LABELS, ClassTarget, LabelTarget, NumberTarget, Target
-from ..modalities import InputSpec
-from ..networks import choose_device, empty_encodings
-from ._fitted_fusion import FittedFusion
-from ._training import TrainingPlan, choose_batch_size
+from ..exceptions import DamagedFileError
+from ..modalities import writing_whole
 
-_FORMAT = "sk_mmbalance weights 2"
-
-
-def save_weights(estimator: Any, file: Any) -> None:
-    """Write a fitted estimator's weights, classes and input specification."""
-    check_is_fitted(estimator)
-    module = estimator.net_.network
-    spec = estimator._input_spec
-    about = {
-        "class": type(estimator).__name__,
-        "seed": estimator._seed,
-        "dtype": str(next(module.parameters()).dtype).removeprefix("torch."),
-        "target": _plain(estimator._target),
-        "scale": getattr(estimator.net_.criterion_, "scale", 1.0),
-        "encoded": list(module.encodings),
-        "shapes": {name: list(shape) for name, shape in spec.shapes.items()},
-        "n_features_in": spec.n_features_in,
-        "feature_names_in": None
-        if spec.feature_names_in is None
-        else [str(name) for name in spec.feature_names_in],
-        "columns": None
-        if spec.columns is None
-        else {name: numbers.tolist() for name, numbers in spec.columns.items()},
-        "feature_names": {name: list(names) for name, names in spec.feature_names.items()},
-        "fusion": None if estimator._fitted_fusion is None else estimator._fitted_fusion.to_plain(),
-        "history": [
-            {key: value for key, value in row.items() if key != "batches"}
-            for row in estimator.net_.history
-        ],
-    }
-    tensors = {key: value.contiguous().cpu() for key, value in module.state_dict().items()}
-    save_file(tensors, file, metadata={"format": _FORMAT, "about": json.dumps(about)})
+#: What this release writes. The one before has no checksum and is read as well.
+_FORMAT = "sk_mmbalance weights 3"
+_WITHOUT_CHECKSUM = "sk_mmbalance weights 2"
+_NO_DIGITS = "0" * 64
 
 
-def load_weights(estimator: Any, file: Any) -> Any:
-    """Make `estimator` what it was when its weights were written."""
-    with safe_open(file, framework="pt") as archive:
-        metadata = archive.metadata() or {}
-        if metadata.get("format") != _FORMAT:
-            raise ValueError(
-                f"`file` {str(file)!r} was not written by save_weights of this package "
-                f"(format {metadata.get('format')!r}, expected {_FORMAT!r})."
-            )
-        about = json.loads(metadata["about"])
-        tensors = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
-    if about["class"] != type(estimator).__name__:
-        raise ValueError(
-            f"`file` holds weights of {about['class']}, not of {type(estimator).__name__}."
-        )
-    columns = about["columns"]
-    names = about["feature_names_in"]
-    spec = InputSpec(
-        {name: tuple(shape) for name, shape in about["shapes"].items()},
-        about["n_features_in"],
-        None if names is None else np.asarray(names, dtype=object),
-        None
-        if columns is None
-        else {name: np.asarray(numbers, dtype=np.intp) for name, numbers in columns.items()},
-        {name: tuple(names) for name, names in about["feature_names"].items()},
+def write_weights(
+    file: str | os.PathLike, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Write tensors and what there is to say of them; the file appears whole or not at all."""
+    data = pack(about, tensors)
+    with writing_whole(file) as stream:
+        stream.write(data)
+
+
+def read_weights(file: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor], int]:
+    """Read what `write_weights` wrote, and the size of the file in bytes.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is not, byte for byte, what was written.
+    """
+    data = Path(os.fspath(file)).read_bytes()
+    return *unpack(data, str(file)), len(data)
+
+
+def damaged(source: str, why: object) -> DamagedFileError:
+    """Return the one error for whatever is wrong with a file."""
+    return DamagedFileError(
+        f"`file` {source!r} is damaged, or no file that `save_weights` wrote: {why}. Take another "
+        "copy, or write it anew."
     )
-    target = _target(about["target"])
-    _refuse_another_input(estimator, spec, target)
-    net = _rebuild(estimator, spec, target, about, tensors)
-    for row in about["history"]:  # epochs are counted on from there
-        net.history.new_epoch()
-        net.history[-1].update(row)
-    fusion = about.get("fusion")
-    fusion = None if fusion is None else FittedFusion.from_plain(fusion)
-    # what was held out before is held out again, should training go on
-    estimator._remember(spec, target, net, seed=about["seed"], fusion=fusion)
-    return estimator
 
 
-def _plain(target: Target) -> dict[str, Any]:
-    """What a target is, in lists and numbers, as JSON has them."""
-    if isinstance(target, ClassTarget):
-        values = target.classes
-        dtype = values.dtype.str if values.dtype != object else "object"
-        return {"kind": target.kind, "classes": values.tolist(), "dtype": dtype}
-    if isinstance(target, LabelTarget):
-        dtype = np.dtype(target.dtype).str
-        return {"kind": target.kind, "n_labels": target.n_labels, "dtype": dtype}
-    assert isinstance(target, NumberTarget)
-    return {
-        "kind": target.kind,
-        "n_columns": target.n_columns,
-        "one_dimensional": target.one_dimensional,
-        "centre": np.asarray(target.centre).tolist(),
-        "spread": np.asarray(target.spread).tolist(),
-    }
+def pack(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+    """Bytes of a file: the same content gives the same bytes."""
+    plain = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+    header, body = _split(save(plain))
+    page = {"about": json.dumps(about, default=_number), "format": _FORMAT, "sha256": _NO_DIGITS}
+    text = json.dumps({"__metadata__": page, **header}).encode()
+    text += b" " * (-len(text) % 8)
+    start = len(text).to_bytes(8, "little") + text
+    digest = hashlib.sha256(start + body).hexdigest()
+    return start.replace(_field(_NO_DIGITS), _field(digest), 1) + body
 
 
-def _target(plain: dict[str, Any]) -> Target:
-    """The target that `_plain` wrote."""
-    if plain["kind"] == CLASSES:
-        return ClassTarget(np.asarray(plain["classes"], dtype=plain["dtype"]))
-    if plain["kind"] == LABELS:
-        return LabelTarget(plain["n_labels"], np.dtype(plain["dtype"]))
-    centre, spread = (np.asarray(plain[key]) for key in ("centre", "spread"))
-    return NumberTarget(plain["n_columns"], plain["one_dimensional"], centre, spread)
+def unpack(data: bytes, source: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What was packed, each byte of it checked.
 
-
-def _refuse_another_input(estimator: Any, spec: InputSpec, target: Target) -> None:
-    """Refuse to replace what was learnt from other modalities, or of another target."""
-    if not hasattr(estimator, "net_"):
-        return
-    known = estimator._input_spec
-    if known.shapes != spec.shapes:
-        raise ValueError(
-            f"`file` holds weights for modalities of shapes {dict(spec.shapes)}, but this "
-            f"estimator was fitted on {dict(known.shapes)}. Load them into an unfitted one "
-            "(sklearn.base.clone)."
-        )
-    before, now = (
-        {key: plain.get(key) for key in ("kind", "classes", "n_labels", "n_columns")}
-        for plain in (_plain(estimator._target), _plain(target))
-    )
-    if before != now:
-        raise ValueError(
-            f"`file` holds weights for {_said(now)}, but this estimator was fitted on "
-            f"{_said(before)}. Load them into an unfitted one (sklearn.base.clone)."
-        )
-
-
-def _said(target: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in target.items() if value is not None)
-
-
-def _rebuild(
-    estimator: Any,
-    spec: InputSpec,
-    target: Target,
-    about: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
-) -> Any:
-    dtype = getattr(torch, about["dtype"])
-    module = estimator._make_module(spec.shapes, target.n_outputs, dtype)
-    sizes = {name: spec.shapes[name][0] for name in about.get("encoded", ())}
-    module.encodings = empty_encodings(sizes).to(dtype)
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    source : str
+        What the message calls it.
+    """
     try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(
-            "`file` does not fit the network that this estimator's parameters describe: use the "
-            f"parameters it was trained with ({error})."
-        ) from error
-    device = choose_device(estimator.device)
-    plan = TrainingPlan(about["seed"], 1, choose_batch_size(estimator.batch_size, n_rows=0))
-    criterion = estimator._criterion(target, about["scale"])
-    net = estimator._make_net(module, device, plan, validating=False, criterion=criterion)
-    net.n_classes = target.n_outputs if target.kind == CLASSES else None
-    return net
+        return _unpack(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a decoder says of bytes that are not in order
+        raise damaged(source, error) from error
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    page = _split(data)[0].get("__metadata__", {})
+    found = page.get("format")
+    if found not in (_FORMAT, _WITHOUT_CHECKSUM):
+        raise ValueError(f"its format is {found!r}, and this release reads {_FORMAT!r}")
+    if found == _FORMAT:
+        written = page["sha256"]
+        length = int.from_bytes(data[:8], "little") + 8
+        start = data[:length].replace(_field(written), _field(_NO_DIGITS), 1)
+        if len(written) != 64 or hashlib.sha256(start + data[length:]).hexdigest() != written:
+            raise ValueError("its checksum does not agree; it was changed since it was written")
+    about = json.loads(page["about"])
+    tensors = load(data)
+    allowed = about.get("not_finite", [])
+    for key, value in tensors.items():
+        if key not in allowed and not torch.isfinite(value).all():
+            raise ValueError(f"its tensor {key!r} has NaN or infinite values")
+    return about, tensors
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and body of a safetensors file."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < 8 or end > len(data):
+        raise ValueError("it ends too early")
+    header = json.loads(data[8:end])
+    if not isinstance(header, dict):
+        raise ValueError("it has no header")
+    return header, data[end:]
+
+
+def _field(digits: str) -> bytes:
+    return f'"sha256": "{digits}"'.encode()
+
+
+def _number(value: Any) -> Any:
+    """What a callback put into the history: numbers of numpy and torch."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(
+        f"`save_weights` can write numbers and text of `history_`; got {type(value).__name__}."
+    )

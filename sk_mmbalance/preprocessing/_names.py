@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._sklearn import check_feature_names_in
+from ..modalities import InputSpec
 
 
 def features_in(estimator: Any, input_features: Any = None) -> dict[str, list[str]]:
@@ -16,10 +17,14 @@ def features_in(estimator: Any, input_features: Any = None) -> dict[str, list[st
     `input_features` names the columns of a flat table that came without names; it is compared
     with those that `fit` saw otherwise, in scikit-learn's words.
     """
-    spec = estimator._input_spec
     given = None
     if input_features is not None:
         given = check_feature_names_in(estimator, input_features)
+    return features_of(estimator._input_spec, given)
+
+
+def features_of(spec: InputSpec, given: np.ndarray | None = None) -> dict[str, list[str]]:
+    """The same from what `fit` saw; `given` are names of a flat table that had none."""
     named = {}
     for modality, shape in spec.shapes.items():
         if modality in spec.feature_names:

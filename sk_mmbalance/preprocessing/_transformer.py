@@ -28,7 +28,7 @@ from .._sklearn import (
 from ..base import ModalityEstimator, weight_params
 from ..exceptions import MissingModalityError
 from ..modalities import Modalities, missing_rows, name_modalities, take_rows
-from ._names import features_in, join_names, names_out, numbered
+from ._names import features_in, features_of, join_names, names_out, numbered
 from ._rows import as_input, as_output, spread
 
 _WORDS = ("passthrough", "drop")
@@ -240,10 +240,13 @@ class ModalityTransformer(  # type: ignore[call-arg]
         )
         fitted = plan | {name: part[0] for name, part in zip(work, done, strict=True)}
         results = {name: part[1] for name, part in zip(work, done, strict=True)}
-        self.transformers_ = fitted
-        self._blanks = {name: part[2] for name, part in zip(work, done, strict=True)}
-        self._remember_modalities(spec)
-        self._features_out = self._inner_names(features_in(self))
+        blanks = {name: part[2] for name, part in zip(work, done, strict=True)}
+        self._become_fitted(
+            spec,
+            transformers_=fitted,
+            _blanks=blanks,
+            _features_out=_inner_names(features_of(spec), fitted, blanks),
+        )
         return self._with_names(_assemble(container, fitted, results))
 
     def transform(self, X: Any, **params: Any) -> Modalities:
@@ -294,17 +297,8 @@ class ModalityTransformer(  # type: ignore[call-arg]
             word if it has ``get_feature_names_out``, its number otherwise.
         """
         check_is_fitted(self)
-        return join_names(self._inner_names(features_in(self, input_features)))
-
-    def _inner_names(self, features: dict[str, list[str]]) -> dict[str, list[str]]:
-        """Names of what comes out of every modality that is kept."""
-        named = {}
-        for name, transformer in self.transformers_.items():
-            if not isinstance(transformer, str):
-                named[name] = names_out(transformer, features[name], self._blanks[name])
-            elif transformer == "passthrough":
-                named[name] = features[name]
-        return named
+        features = features_in(self, input_features)
+        return join_names(_inner_names(features, self.transformers_, self._blanks))
 
     def _with_names(self, result: Modalities) -> Modalities:
         """The result with the names of columns that say more than their numbers."""
@@ -463,6 +457,19 @@ def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank
         error.add_note(f"(while transforming modality {name!r})")
         raise
     return spread(result, missing, value)
+
+
+def _inner_names(
+    features: Mapping[str, list[str]], fitted: Mapping[str, Any], blanks: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Names of what comes out of every modality that is kept."""
+    named = {}
+    for name, transformer in fitted.items():
+        if not isinstance(transformer, str):
+            named[name] = names_out(transformer, features[name], blanks[name])
+        elif transformer == "passthrough":
+            named[name] = features[name]
+    return named
 
 
 def _assemble(

@@ -79,7 +79,9 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         (and paid for).
     order : {"given", "search"}, default="given"
         Whether to search the order of stages by the same criterion: all orders of up to four
-        stages, beyond that by swaps from the order given.
+        stages, beyond that by swaps from the order given. From about 30 stages on only neighbours
+        are swapped, and the number of orders looked at falls with the square of the number of
+        stages; from 500 on none is, and the order given stays.
     final : {"last", "mean"}, default="last"
         What decides at the end of the chain: the last score, or the mean of all scores acquired.
     reject_below : float, default=None

@@ -61,7 +61,7 @@ def test_every_weight_is_in_one_block_and_the_fusion_in_the_shared_one(method):
 
 
 def reply(**changes):
-    about = {"n": 5.0, "modalities": ["a"]} | changes.pop("config", {})
+    about = {"n": 5.0, "modalities": ["a"], "loss": 0.5} | changes.pop("config", {})
     model = {k: v for k, v in STATE.items() if ".m_b" not in k} | changes
     return Reply({"model": model}, about)
 

@@ -1,6 +1,7 @@
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -327,3 +328,18 @@ def test_frames_whose_rows_bear_other_labels_are_refused():
     aligned = Modalities(face=face, voice=voice.loc[face.index])
     assert aligned["voice"]["v"].tolist() == [3.0, 2.0, 1.0]
     assert len(Modalities(face=face, voice=voice.to_numpy())) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64", "bool", "complex64"])
+def test_pickles_of_tensors_are_alike_and_bring_them_back(dtype):
+    torch = pytest.importorskip("torch")
+    given = torch.arange(12).reshape(4, 3).to(getattr(torch, dtype))
+
+    def made(values):
+        return Modalities(a=values, b=np.ones((4, 2)))
+
+    assert joblib.hash(made(given)) == joblib.hash(made(given.clone()))
+    assert joblib.hash(made(given)) != joblib.hash(made(given.flip(0).contiguous()))
+    (again,) = pickle.loads(pickle.dumps([made(given)]))
+    assert torch.equal(again["a"], given)
+    assert again["a"].dtype == given.dtype

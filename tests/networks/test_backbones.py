@@ -68,7 +68,7 @@ def test_output_sizes_are_read_off():
     ("choice", "error", "message"),
     [
         ("resnet", ValueError, "`backbones` for modality 'm' must be 'auto', one of"),
-        ("cnn", ValueError, "'cnn' to modality 'm', which needs 4-D input"),
+        ("cnn", ValueError, "'cnn' to modality 'm', which needs 3-D or 4-D input"),
         (3, TypeError, "`backbones` for modality 'm' must be a name"),
     ],
 )

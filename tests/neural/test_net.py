@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, 
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from sk_mmbalance import MultimodalClassifier, balancing
+from sk_mmbalance import FedAvgClassifier, MultimodalClassifier, balancing
 from sk_mmbalance.base import ClassTarget
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
@@ -294,3 +294,29 @@ def test_prediction_batches_are_the_users_choice_and_small_for_large_rows():
     rows = ModalityRows({"image": image}, torch.zeros(200, dtype=torch.int64))
     assert len(next(iter(clf.net_.get_iterator(rows)))[1]) == 27
     assert clf.net_.get_iterator(clf._rows_for_prediction(X)[1]).batch_size == 4096
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("cls", [MultimodalClassifier, FedAvgClassifier])
+def test_a_fit_where_no_gradients_are_kept_trains_as_anywhere(cls, mode):
+    X, y = blobs(n=40)
+    short = {"n_rounds": 2} if cls is FedAvgClassifier else {"max_epochs": 2}
+    plain, inside = (cls(**short, random_state=0) for _ in range(2))
+    plain.fit(X, y)
+    with mode():
+        inside.fit(X, y)
+    np.testing.assert_array_equal(inside.predict_proba(X), plain.predict_proba(X))
+    for model in (plain, inside):  # and goes on
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(inside.predict_proba(X), plain.predict_proba(X))
+
+
+def test_batch_normalisation_of_a_single_row_is_refused_in_words():
+    X, y = blobs(n=40)
+    norm = {"face": nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4))}
+    clf = MultimodalClassifier(backbones=norm, max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match=r"`X` has one row, .* BatchNorm1d, is batch normalis"):
+        clf.partial_fit(X[:1], y[:1], classes=[0, 1, 2])
+    clf.partial_fit(X[:2], y[:2], classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="`X` has one row"):
+        clf.partial_fit(X[:1], y[:1])

@@ -33,6 +33,7 @@ from sk_mmbalance import (
     SerialSemiSupervisedClassifier,
 )
 from sk_mmbalance.experts import default_classifier
+from sk_mmbalance.serial._order import best_order
 from tests._checks import assert_all_checks_pass
 
 
@@ -267,8 +268,6 @@ def test_order_search_puts_the_cheap_good_stage_first(two_classes):
 
 
 def test_order_search_by_swaps_sorts_a_long_chain():
-    from sk_mmbalance.serial._order import best_order
-
     wanted = (4, 2, 0, 5, 1, 3)
 
     def inversions(order):
@@ -277,6 +276,21 @@ def test_order_search_by_swaps_sorts_a_long_chain():
 
     assert best_order(6, inversions) == wanted
     assert best_order(4, lambda order: (0,)) == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("n_stages", [5, 15, 40, 200, 2000])
+def test_order_search_ends_however_many_stages_there_are(n_stages):
+    looked_at = []
+
+    def distance(order):
+        looked_at.append(order)
+        return (sum(abs(i - (len(order) - 1 - stage)) for i, stage in enumerate(order)),)
+
+    found = best_order(n_stages, distance)
+    assert len(looked_at) * n_stages**2 <= 250_000 + n_stages**2
+    assert len(set(looked_at)) == len(looked_at)
+    assert sorted(found) == list(range(n_stages))
+    assert distance(found) <= distance(tuple(range(n_stages)))
 
 
 def test_accumulate_gives_later_stages_what_earlier_ones_acquired(three_classes):

@@ -150,8 +150,22 @@ class ARMEngine:
         return self._nulls[key]
 
     def solve(self, strengths: Strengths, start: ARMPoint | None = None) -> Solution:
-        """Solve for ``strengths``, from ``start`` where the solver can use it."""
-        chosen = self.choose(strengths)
+        """Solve for ``strengths``, from ``start`` where the solver can use it.
+
+        Raises
+        ------
+        ValueError
+            If the features are so large, or so small, that nothing finite is found.
+        """
+        found = self._solve(self.choose(strengths), strengths, start)
+        if not all(np.isfinite(part).all() for part in vars(found.point).values()):
+            raise ValueError(
+                "`X` has features of such scale that no finite coefficients are found. Scale them "
+                "(ModalityTransformer with StandardScaler)."
+            )
+        return found
+
+    def _solve(self, chosen: str, strengths: Strengths, start: ARMPoint | None) -> Solution:
         if chosen == "schur":
             return self._solve_schur(strengths, start)
         if chosen == "fista":
@@ -220,9 +234,14 @@ class ARMEngine:
         if strengths.penalty_name not in self._models:
             backend.check_solver(name, data.loss_name, strengths.penalty_name, data.n_outputs)
             self._models[strengths.penalty_name] = backend.ARMModel(data, strengths.penalty_name)
-        found = self._models[strengths.penalty_name].solve(
-            strengths, name, tol=self.tol, max_iter=self.max_iter, options=self.solver_options
-        )
+        try:
+            found = self._models[strengths.penalty_name].solve(
+                strengths, name, tol=self.tol, max_iter=self.max_iter, options=self.solver_options
+            )
+        except RuntimeError:
+            if self.solver != "auto":
+                raise
+            return self._solve_own(strengths, start)  # it was asked for by nobody
         # one proximal step never raises J; it makes zeros exact and, as the last act of any
         # solver here, it is certified by us
         if data.loss_name == "squared" and self._metric_grams is not None:
