@@ -26,14 +26,14 @@ class NeuralPredictions(ModalityEstimator):
 
     def _rows_for_prediction(self, X: Any) -> tuple[CheckedModalities, ModalityRows]:
         checked = self._read_for_prediction(X, accept_sparse=True)
-        network = self.net_.network
+        network = self.net_.module_
         return checked, to_rows(
             checked,
             None,
             None,
             dtype=next(network.parameters()).dtype,
             device=torch.device(self.net_.device),
-            encodings=network.encodings,
+            encodings=getattr(network, "encodings", None),
         )
 
     def _outputs(self, X: Any) -> torch.Tensor:
