@@ -39,3 +39,7 @@ class BaselineWarning(UserWarning):
 
 class LimitWarning(UserWarning):
     """A limit on an error rate is finer than the rows at hand can show."""
+
+
+class RowOrderWarning(UserWarning):
+    """Rows resemble their neighbours: folds in order and shuffled folds answer two questions."""

@@ -25,6 +25,7 @@ class BestModality(ExpertsEstimator):
         modalities: Any = None,
         missing: str = "error",
         n_jobs: int | None = None,
+        random_state: Any = None,
     ):
         self.estimator = estimator
         self.modality = modality
@@ -33,6 +34,7 @@ class BestModality(ExpertsEstimator):
         self.modalities = modalities
         self.missing = missing
         self.n_jobs = n_jobs
+        self.random_state = random_state
 
     def _needed_methods(self) -> tuple[str, ...]:
         return ()
@@ -43,6 +45,7 @@ class BestModality(ExpertsEstimator):
         experts = self._one_per_modality(names)
         rows = self._with_params(rows, experts)
         scores: dict[str, float] = {}
+        choice = None
         if self.modality != "best":
             if self.modality not in names:
                 raise ValueError(
@@ -53,7 +56,8 @@ class BestModality(ExpertsEstimator):
             best = names[0]
         else:
             score = Scoring(self.scoring, rows.target.kind)
-            by_fold = cross_scores(experts, rows, rows.folds(self.cv), score, self.n_jobs)
+            choice = rows.choose_folds(self.cv, self.random_state, stacklevel=3)
+            by_fold = cross_scores(experts, rows, choice.folds, score, self.n_jobs)
             scores = dict(zip(names, by_fold.mean(axis=1).tolist(), strict=True))
             for name, value in scores.items():
                 if not np.isfinite(value):
@@ -69,6 +73,7 @@ class BestModality(ExpertsEstimator):
             rows.checked.spec,
             best_modality_=best,
             scores_=scores,
+            row_order_={} if choice is None else choice.told(),
             weights_={name: float(name == best) for name in names},
             estimators_={best: expert.model},
             _experts={best: expert},

@@ -13,8 +13,8 @@ from sklearn.svm import LinearSVC
 
 from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier, OpinionPoolClassifier
 from sk_mmbalance.convex import fit_opinion_pool, pooled_log_proba
-from sk_mmbalance.ensemble._auto_experts import auto_classifiers
 from sk_mmbalance.ensemble._pooling import smooth_log
+from sk_mmbalance.experts import auto_classifiers
 from tests._checks import assert_all_checks_pass
 
 RULES = ("pool", "select", "stack")
@@ -298,7 +298,7 @@ def test_auto_has_no_duplicates_with_one_modality(data):
     assert list(model.experts_) == ["X: linear", "X: trees"]
 
 
-def test_auto_without_a_complete_row_has_experts_of_single_modalities(data):
+def test_auto_without_a_complete_row_has_experts_of_what_there_is(data):
     X, y = data[0][:60], data[1][:60]
     even = (np.arange(60) // 3 % 2 == 0)[:, None]
     apart = {
@@ -306,25 +306,31 @@ def test_auto_without_a_complete_row_has_experts_of_single_modalities(data):
         "voice": np.where(even, np.nan, X["voice"]),
     }
     model = OpinionPoolClassifier(random_state=0, cv=2, missing="mask").fit(apart, y)
-    assert {name.partition(":")[0] for name in model.experts_} == {"face", "voice"}
+    assert {name.partition(":")[0] for name in model.experts_} == {"face", "voice", "all"}
+    assert (model.oof_scores_.loc[["all: linear", "all: trees"], "n_rows"] == 60).all()
 
 
 def test_auto_leaves_out_what_costs_too_much():
-    assert set(auto_classifiers(100, 10, 3, 0)) == {"linear", "trees"}
-    assert set(auto_classifiers(1000, 10, 3, 0)) == {"linear", "trees", "boosting", "kernel"}
-    assert set(auto_classifiers(1000, 10, 100, 0)) == {"linear", "trees", "kernel"}
-    assert set(auto_classifiers(1000, 101, 3, 0)) == {"linear", "trees", "kernel"}
-    assert set(auto_classifiers(100_000, 10, 3, 0)) == {"linear", "trees", "boosting"}
+    def kinds(*shape):
+        return auto_classifiers(*shape, 0).kinds
+
+    assert kinds(100, 10, 3) == {"linear", "trees"}
+    assert kinds(1000, 10, 3) == {"linear", "trees", "boosting", "kernel"}
+    assert kinds(1000, 10, 100) == {"linear", "trees", "kernel"}
+    assert kinds(1000, 101, 3) == {"linear", "trees", "kernel"}
+    assert kinds(100_000, 10, 3) == {"linear", "trees", "boosting", "rough kernel"}
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("linear", 1e-7), ("trees", 0), ("kernel", 1e-3)])
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("linear, 1", 1e-7), ("trees", 0), ("kernel", 1e-3)]
+)
 def test_default_experts_weigh_rows_like_repeated_ones(name, tolerance):
     rng = np.random.default_rng(0)
     X, y, times = rng.normal(size=(60, 4)), np.arange(60) % 3, rng.integers(0, 4, 60)
     X[:, 0] += y
     from sk_mmbalance.base import weight_params
 
-    model = auto_classifiers(500, 4, 3, 0)[name]
+    model = auto_classifiers(500, 4, 3, 0).models[name]
     weighted = clone(model).fit(X, y, **weight_params(model, times.astype(float)))
     repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=tolerance)
@@ -522,6 +528,44 @@ def test_training_without_a_complete_row(data):
     model = OpinionPoolClassifier(EACH, missing="mask").fit(holes, y)
     assert model.score(X, y) > 0.8
     assert model.gap_ <= 1e-6
+
+
+def test_default_experts_on_all_modalities_use_incomplete_rows():
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = {
+        "face": (y[:, None] + rng.normal(0, 0.7, (240, 2))),
+        "voice": (y[:, None] + rng.normal(0, 0.7, (240, 2))),
+    }
+    lacks = rng.random(240) < 0.6
+    X["voice"] = np.where(lacks[:, None], np.nan, X["voice"])
+    model = OpinionPoolClassifier(missing="mask", random_state=0, cv=2).fit(X, y)
+    scores = model.oof_scores_["n_rows"]
+    assert scores["all: linear"] == scores["all: trees"] == 240
+    assert scores["voice: linear"] == 240 - lacks.sum()
+    linear = model.experts_["all: linear"]
+    rows = np.hstack([X["face"], X["voice"]])
+    scaled = linear[0].transform(rows)
+    np.testing.assert_allclose(
+        linear.predict_proba(rows), linear[-1].predict_proba(np.where(np.isnan(scaled), 0, scaled))
+    )
+    assert model.score(X, y) > 0.8
+
+
+def test_pattern_is_taught_by_its_own_rows_where_answers_hang_on_what_is_there():
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 2
+    X = {
+        "face": y[:, None] + rng.normal(0, 1, (300, 1)),
+        "voice": y[:, None] + 0.3 * rng.normal(size=(300, 1)),
+    }
+    X["voice"][200:] = np.nan
+    model = OpinionPoolClassifier(missing="mask", random_state=0, cv=3, min_pattern_rows=90)
+    model.fit(X, y)
+    assert list(model.pattern_weights_.index) == ["face"]  # 100 rows have the face alone
+    alone = model.pattern_weights_.loc["face"]
+    assert alone[["voice: linear", "voice: trees"]].tolist() == [0, 0]
+    assert model.score({"face": X["face"]}, y) > 0.65
 
 
 # -- bad input -----------------------------------------------------------------------------
