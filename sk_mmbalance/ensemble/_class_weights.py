@@ -16,7 +16,7 @@ CLASS_PENALTIES = (0.3, 1.0, 3.0)
 MOST_WEIGHTS = 600
 
 #: Standard errors (over folds) by which weights by class have to beat common ones.
-BY_STANDARD_ERRORS = 1.0
+BY_STANDARD_ERRORS = 2.0
 
 #: Duality gap of the compared weights: the differences that matter are larger by far.
 ROUGHLY = 1e-4
@@ -29,8 +29,8 @@ def choose_class_penalty(opinions: Opinions, fold_of: np.ndarray) -> dict[float,
     """Loss of rows held out by penalty, the chosen penalty first.
 
     Weights are learnt on the out-of-fold opinions of all folds but one, and judged on that one.
-    Common weights are left only for a penalty that is better by a standard error of the difference
-    over folds.
+    Common weights are left only for a penalty that is better by two standard errors of the
+    difference over folds.
 
     Parameters
     ----------

@@ -31,14 +31,11 @@ class ChosenExperts:
         Reckoned seconds of one fit, of the default experts.
     left_out : dict of str to str
         Why an expert is not among them, by its name.
-    stands_for : dict of str to str
-        Names of experts that differ in strength alone, and the name that the best of them gets.
     """
 
     named: list[NamedExpert]
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    stands_for: dict[str, str] = field(default_factory=dict)
 
 
 def auto_experts(
@@ -83,9 +80,6 @@ def auto_experts(
         found.named.extend(experts)
         found.seconds.update({f"{label}: {kind}": s for kind, s in admitted.seconds.items()})
         found.left_out.update({f"{label}: {kind}": s for kind, s in admitted.left_out.items()})
-        found.stands_for.update(
-            {f"{label}: {kind}": f"{label}: {best}" for kind, best in admitted.stands_for.items()}
-        )
     return found if unlimited else _affordable(found, n_fits)
 
 
@@ -96,7 +90,7 @@ def _affordable(found: ChosenExperts, n_fits: int) -> ChosenExperts:
     for expert in sorted(named, key=lambda e: -found.seconds[e.name]):
         if total <= MOST_SECONDS:
             break
-        if expert.name in found.stands_for:  # a linear one
+        if ": linear" in expert.name:
             continue
         named.remove(expert)
         left_out[expert.name] = (

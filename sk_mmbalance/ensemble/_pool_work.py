@@ -12,7 +12,6 @@ import numpy as np
 from ..base import Fold, TrainingRows
 from ..experts import Expert, OutOfFold, cross_fit_parts, fit_experts
 from ._pool_experts import ChosenExperts
-from ._rivals import without_losers
 
 #: Cross-validations, as lists of folds.
 Parts = Sequence[Sequence[Fold]]
@@ -69,8 +68,6 @@ class Work:
         oof, named = None, chosen.named
         if parts is not None:
             oof = cross_fit_parts(named, rows, parts, self.n_jobs, progress=self._progress())
-            kept, named = without_losers(named, oof, rows, chosen.stands_for)
-            oof = _only(oof, kept)
         fitted = fit_experts(named, rows, self.n_jobs)
         self._say("experts are fitted on all rows")
         return Done(fitted, oof)
@@ -85,9 +82,7 @@ class Work:
         for expert in order:
             cost = chosen.seconds.get(expert.name, 0.0) * (sum(map(len, parts)) + 1)
             if done and self.elapsed + slowness * cost > self.time_limit:
-                left_out[chosen.stands_for.get(expert.name, expert.name)] = (
-                    f"`time_limit`={self.time_limit:g} s would have been passed"
-                )
+                left_out[expert.name] = f"`time_limit`={self.time_limit:g} s would have been passed"
                 continue
             begun = self.elapsed
             oof = cross_fit_parts([expert], rows, parts, self.n_jobs)
@@ -98,13 +93,9 @@ class Work:
         begun_with = [expert for expert in chosen.named if expert.name in done]
         fitted = [done[expert.name][0] for expert in begun_with]
         oof = _joined([done[expert.name][1] for expert in begun_with])
-        kept, named = without_losers(begun_with, oof, rows, chosen.stands_for)
-        experts = [replace(fitted[e], named=own) for e, own in zip(kept, named, strict=True)]
-        for own in named:  # there at one strength at least
-            left_out.pop(own.name, None)
         for name, reason in left_out.items():
             self._say(f"without {name}: {reason}")
-        return Done(experts, _only(oof, kept), left_out)
+        return Done(fitted, oof if len(fitted) > 1 else None, left_out)
 
     def _progress(self) -> Callable[[Any, int], Any] | None:
         if not self.verbose:
@@ -122,11 +113,6 @@ class Work:
     def _say(self, what: str) -> None:
         if self.verbose:
             print(f"[{self.elapsed:7.1f} s] {what}", flush=True)
-
-
-def _only(oof: OutOfFold, experts: Sequence[int]) -> OutOfFold | None:
-    """Answers of some of the experts, by number; None of a single one."""
-    return None if len(experts) < 2 else oof.only(experts)
 
 
 def _joined(parts: Sequence[OutOfFold]) -> OutOfFold:

@@ -123,7 +123,8 @@ class Opinions:
             sample_weight=self.weights,
             penalty=self.alpha,
             min_rows=min_rows,
-            default="complete",
+            # where answers hang on what is there, rows that lack something teach what holds there
+            default="all" if exactly else "complete",
             exactly=exactly,
             **({"rule": self.select} if rule == "select" else pool),
         )

@@ -44,10 +44,11 @@ FEWEST_ROWS = 500
 #: Reckoned seconds of one fit (there are folds plus one of each) that an expert may take.
 LONGEST_FIT = 10.0
 
-#: Strengths of the linear experts, of which each block gets the one that loses least out of fold:
-#: wide blocks want a weak one.
-LOGISTIC_STRENGTHS = (0.01, 0.1, 1.0)
-RIDGE_PENALTIES = (1.0, 10.0, 100.0)
+#: Weaker linear experts beside the standard one (`C` = 1, `alpha` = 1) on wide blocks: with so many
+#: columns, and more than a quarter as many as rows.
+WEAKER_C = (0.1, 0.01)
+WEAKER_ALPHA = (10.0, 100.0)
+FEWEST_WIDE = 50
 
 #: Of a kernel machine: noisier classes than those that were timed take it several times as long.
 LONGEST_KERNEL = 3.0
@@ -125,8 +126,6 @@ class Admission:
         Reckoned seconds of a fit, by kind.
     left_out : dict of str to str
         Why a kind is not among them, or not as it would be.
-    stands_for : dict of str to str
-        Kinds that are one kind at several strengths, and the name of that.
     """
 
     n_rows: int
@@ -139,12 +138,11 @@ class Admission:
     models: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    stands_for: dict[str, str] = field(default_factory=dict)
 
     @property
     def kinds(self) -> set[str]:
         """What is admitted, at whatever strength."""
-        return {self.stands_for.get(kind, kind) for kind in self.models}
+        return {kind.partition(",")[0] for kind in self.models}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -178,13 +176,12 @@ class Admission:
         affordable = TREES * LONGEST_TREES / max(seconds("trees", *self.shape), 1e-9)
         return int(min(TREES, max(FEWEST_TREES, affordable)))
 
-    def admit_linear(self, models: dict[float, Any]) -> None:
-        """Take linear models of several strengths, of which the pool keeps the best."""
-        for strength, model in models.items():
-            kind = f"linear, {strength:g}"
+    def admit_linear(self, standard: Any, weaker: dict[str, Any]) -> None:
+        """Take a linear model, and on a wide block weaker ones beside it."""
+        wide = self.n_columns >= FEWEST_WIDE and 4 * self.n_columns > self.n_rows
+        for kind, model in {"linear": standard, **(weaker if wide else {})}.items():
             self.models[kind] = self.scaled(model)
             self.seconds[kind] = seconds("linear", *self.shape)
-            self.stands_for[kind] = "linear"
 
     def admit_trees(self, model: Any) -> None:
         """Take trees, as many as are worth their time."""
@@ -206,7 +203,10 @@ def auto_classifiers(
     """Unfitted classifiers for one block of columns."""
     n_outputs = 1 if n_classes == 2 else n_classes
     found = Admission(n_samples, n_features, n_outputs, random_state, **limits)
-    found.admit_linear({C: LogisticRegression(C=C, max_iter=1000) for C in LOGISTIC_STRENGTHS})
+    found.admit_linear(
+        LogisticRegression(max_iter=1000),
+        {f"linear, C={C:g}": LogisticRegression(C=C, max_iter=1000) for C in WEAKER_C},
+    )
     # No bootstrap (the default): a drawn row would not be a row of weight 2.
     found.admit_trees(ExtraTreesClassifier(random_state=random_state))
     enough = n_samples >= FEWEST_ROWS
@@ -225,7 +225,7 @@ def auto_classifiers(
 def auto_regressors(n_samples: int, n_features: int, random_state: Any, **limits: Any) -> Admission:
     """Unfitted regressors for one block of columns."""
     found = Admission(n_samples, n_features, 1, random_state, **limits)
-    found.admit_linear({alpha: Ridge(alpha) for alpha in RIDGE_PENALTIES})
+    found.admit_linear(Ridge(), {f"linear, alpha={a:g}": Ridge(a) for a in WEAKER_ALPHA})
     found.admit_trees(ExtraTreesRegressor(random_state=random_state))
     enough = n_samples >= FEWEST_ROWS
     if enough and n_features <= MOST_COLUMNS_TO_BOOST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,6 @@ class OutOfFold:
     def rows(self) -> np.ndarray:
         """Number of the row that each of `tested` is an answer to."""
         return self.tested % (self.answers.shape[1] // self.n_parts)
-
-    def only(self, experts: Sequence[int]) -> OutOfFold:
-        """Answers of some of the experts, by number."""
-        if len(experts) == len(self.answers):
-            return self
-        return replace(self, answers=self.answers[experts], available=self.available[experts])
 
     def known(self) -> np.ndarray:
         """Answers, NaN where the expert lacks its modalities and where a row is never tested."""

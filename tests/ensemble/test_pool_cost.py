@@ -115,8 +115,8 @@ def test_verbose_tells_what_is_done(data, capsys, limit):
     X, y = data
     OpinionPoolClassifier(cv=2, random_state=0, verbose=1, **limit).fit(X, y)
     told = capsys.readouterr().out
-    assert "12 experts, 180 rows" in told
-    assert "linear, " in told if limit else "24 of 24 fits out of fold" in told
+    assert "6 experts, 180 rows" in told
+    assert "face: linear: " in told if limit else "12 of 12 fits out of fold" in told
     assert ("without voice: trees" in told) == bool(limit)
     OpinionPoolClassifier(cv=2, random_state=0, **limit).fit(X, y)
     assert capsys.readouterr().out == ""

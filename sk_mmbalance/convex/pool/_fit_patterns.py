@@ -83,8 +83,9 @@ def fit_pattern_weights(
         Gives, for a pattern, the log-probabilities of all rows with the other modalities masked.
         None stands for experts whose answers do not depend on what else is there.
     exactly : bool, default=False
-        Whether only rows of exactly a pattern teach it: for experts whose answers do depend on what
-        else is there, and were not asked with it masked.
+        Whether only rows of exactly a pattern teach it: for experts that do not need all their
+        modalities, whose answers hang on what else is there, and that were not asked with it
+        masked.
     rule : callable, default=None
         What gives weights from log-probabilities, classes and weights of some rows, in place of
         the pool.
