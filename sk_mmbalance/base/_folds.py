@@ -87,23 +87,28 @@ class FoldChoice:
             }
         return table
 
-    def warn(self, cv: Any, stacklevel: int) -> None:
-        """Say so where the order of rows matters, and nothing else told how to cut them."""
-        if self.order is None or not self.order.matters:
-            return
-        low, high = self.order.interval
-        warnings.warn(
-            "Rows resemble their neighbours: a few trees lose out of fold "
-            f"{self.order.loss_in_order:.2f} of what the mean loses where folds are cut in order, "
-            f"and {self.order.loss_shuffled:.2f} where rows are shuffled (difference {low:.2f} to "
-            f"{high:.2f}, {CONFIDENCE:.1%} interval). `cv`={cv!r} was cut both ways, which is safe "
-            "for either use and best for none. If new rows lie among these, pass a splitter that "
-            "shuffles as `cv`, such as StratifiedKFold(5, shuffle=True). If they come from later "
-            "times or other places, pass `groups` (day, session, person) to fit, or a splitter "
-            "that keeps the order, such as StratifiedKFold(5).",
-            RowOrderWarning,
-            stacklevel=stacklevel + 1,
-        )
+
+def warn_of_order(order: RowOrder, consequence: str, stacklevel: int) -> None:
+    """Say how far folds in order and shuffled folds differ, and what follows."""
+    low, high = order.interval
+    warnings.warn(
+        "Rows resemble their neighbours: a few trees lose out of fold "
+        f"{order.loss_in_order:.2f} of what the mean loses where folds are cut in order, and "
+        f"{order.loss_shuffled:.2f} where rows are shuffled (difference {low:.2f} to {high:.2f}, "
+        f"{CONFIDENCE:.1%} interval). {consequence}",
+        RowOrderWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def said_of_both(cv: Any) -> str:
+    """What is said where a number of folds was cut both ways."""
+    return (
+        f"`cv`={cv!r} was cut both ways, which is safe for either use and best for none. If new "
+        "rows lie among these, pass a splitter that shuffles as `cv`, such as StratifiedKFold(5, "
+        "shuffle=True). If they come from later times or other places, pass `groups` (day, "
+        "session, person) to fit, or a splitter that keeps the order, such as StratifiedKFold(5)."
+    )
 
 
 def is_number(cv: Any) -> bool:

@@ -34,8 +34,9 @@ N_BLOCKS = 100
 #: twenty would be one in every cross-validation.
 CONFIDENCE = 0.999
 
-#: Smallest difference that is worth a word, as a share of the loss of knowing nothing.
-WORTH_A_WORD = 0.02
+#: Smallest difference that is worth a word, as a share of the loss of knowing nothing: that of rows
+#: which lie in some other order by chance comes near half of it.
+WORTH_A_WORD = 0.05
 
 
 @dataclass(frozen=True)

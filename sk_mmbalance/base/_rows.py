@@ -22,6 +22,8 @@ from ._folds import (
     cut_folds,
     is_number,
     numbers_rows_itself,
+    said_of_both,
+    warn_of_order,
 )
 from ._hold_out import hold_out
 from ._row_order import RowOrder, compare_orders
@@ -185,8 +187,20 @@ class TrainingRows:
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         shuffled = cut_folds(cv, len(self), self._strata(), shuffle=seed)
         choice = FoldChoice([in_order, shuffled], BOTH, order)
-        choice.warn(cv, stacklevel + 1)
+        warn_of_order(order, said_of_both(cv), stacklevel + 1)
         return choice
+
+    def warn_of_neighbours_held_out(self, stacklevel: int = 1) -> None:
+        """Say so where rows drawn to be held out have their like among those trained on."""
+        order = self.row_order() if self.groups is None else None
+        if order is not None and order.matters:
+            consequence = (
+                "Those that early stopping holds out were drawn among all, and have their like "
+                "among those trained on: training goes on for too long for rows of later times or "
+                "other places. If such come, pass `groups` (day, session, person) or `X_val` and "
+                "`y_val` to fit, or a splitter as `validation_fraction`."
+            )
+            warn_of_order(order, consequence, stacklevel + 1)
 
     def row_order(self, n_folds: int = DEFAULT_FOLDS) -> RowOrder | None:
         """What the order of the rows says; None where nobody can tell."""

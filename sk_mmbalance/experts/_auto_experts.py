@@ -193,8 +193,8 @@ class Admission:
 
     def admit_kernel(self, kernel: Any, rough: Any) -> None:
         """Take a kernel machine, or where it would take too long an approximation of it."""
-        if not self.admit("kernel", kernel, LONGEST_KERNEL):
-            self.admit("rough kernel", rough)
+        if not self.admit("kernel", kernel, LONGEST_KERNEL) and self.admit("rough kernel", rough):
+            self.left_out["kernel"] += '; "rough kernel" approximates it'
 
 
 def auto_classifiers(

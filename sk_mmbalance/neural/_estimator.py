@@ -216,6 +216,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         # the same seed when training goes on: what was held out before is held out again
         seed = self._seed if continued else self._new_seed()
         train, valid = (rows, own) if own is not None else self._split(rows, seed)
+        if own is None and valid is not None and isinstance(self.validation_fraction, Real):
+            rows.warn_of_neighbours_held_out(stacklevel=3)  # beyond the wrapper of `fit`
         target = self._target if continued else self._settled_target(train)
         rows, train = self._recoded(target, rows), self._recoded(target, train)
         valid = None if valid is None else self._recoded(target, valid)

@@ -39,6 +39,7 @@ def test_kernel_of_many_rows_is_approximated_and_named():
     large = auto_classifiers(20_000, 50, 2, 0)
     assert large.kinds == {"linear", "trees", "boosting", "rough kernel"}
     assert "a fit would take about" in large.left_out["kernel"]
+    assert '"rough kernel" approximates it' in large.left_out["kernel"]
     assert large.models["trees"].n_estimators < 100
     assert auto_regressors(20_000, 50, 0).kinds == large.kinds
 
