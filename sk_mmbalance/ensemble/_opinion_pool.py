@@ -36,10 +36,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         classifier, modalities)``. `modalities` is a name or a list of names; without it, or with
         None, the expert sees them all. A classifier None is logistic regression. Estimators of this
         package get the modalities by name, all others a flat table of the modalities side by side.
-        "auto" is logistic regression and extra trees on every modality, from 500 rows also
-        histogram boosting (up to 20 classes and 100 columns) and a kernel machine (while rows *
-        rows * columns are at most 2e10); and where there are several modalities, the same on all of
-        them together.
+        "auto" is logistic regression (on wide blocks also weaker ones) and extra trees on every
+        modality, from 500 rows also histogram boosting (up to 20 classes and 100 columns) and a
+        kernel machine; and where there are several modalities, the same on all of them together,
+        which make do with incomplete rows. What would take too long, as reckoned, is left out,
+        approximated, or smaller: see `left_out_` and `time_limit`.
     rule : {"pool", "select", "stack"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold log-loss;
         "stack" is logistic regression on the experts' log-probabilities [3]_ (0 where an expert
@@ -66,7 +67,9 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Weights of classes, for the experts (which must take `sample_weight`) and the pool.
     cv : int, splitter or iterable of (train, test), default=5
         Cross-validation of the experts. A number of folds is stratified, keeps groups together if
-        `groups` are given to `fit`, and is lowered to the size of the largest class.
+        `groups` are given to `fit`, and is lowered to the size of the largest class. Where rows
+        resemble their neighbours it is cut both in order and from shuffled rows, with a
+        `RowOrderWarning`.
     min_pattern_rows : int, default=50
         With ``missing="mask"``: a pattern of modalities gets weights of its own if so many rows
         have all that its experts need. Other patterns get the weights of the complete one,
@@ -156,7 +159,9 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     one on several modalities needs all of them, unless it is an estimator of this package with
     ``missing="mask"``. With up to six modalities all patterns of them get weights of their own if
     there are rows to learn from, otherwise those that occur in `fit`. A complete row teaches every
-    pattern.
+    pattern, but where default experts on all modalities make do with incomplete rows: what they say
+    hangs on what is there, so that a pattern is taught by its own rows, and the default weights by
+    all rows.
 
     With a single expert nothing is cross-validated and its probabilities are given as they are.
     A row of `sample_weight` 2 counts as two rows, in the penalty too: weights that sum to 1 are a

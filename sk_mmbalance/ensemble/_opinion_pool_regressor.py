@@ -35,14 +35,16 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         None, the expert sees them all. A regressor None is ridge regression on scaled features.
         Estimators of this package get the modalities by name, all others a flat table of the
         modalities side by side. One that does not declare ``multi_output`` is fitted once for each
-        column of `y`. "auto" is ridge regression and extra trees on every modality, from 500 rows
-        also histogram boosting (up to 100 columns) and a support vector machine (while rows * rows
-        * columns are at most 2e10); and where there are several modalities, the same on all of
-        them together.
+        column of `y`. "auto" is ridge regression (on wide blocks also stronger penalties) and extra
+        trees on every modality, from 500 rows also histogram boosting (up to 100 columns) and a
+        support vector machine; and where there are several modalities, the same on all of them
+        together, which make do with incomplete rows. What would take too long, as reckoned, is left
+        out, approximated, or smaller: see `left_out_` and `time_limit`.
     rule : {"pool", "select"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold squared error.
     cv : int, splitter or iterable of (train, test), default=5
-        Cross-validation of the experts. A number of folds cuts rows in the order given, and keeps
+        Cross-validation of the experts. A number of folds cuts rows in the order given (where they
+        resemble their neighbours also from shuffled rows, with a `RowOrderWarning`), and keeps
         groups together if `groups` are given to `fit`.
     min_pattern_rows : int, default=50
         With ``missing="mask"``: a pattern of modalities gets weights of its own if so many rows

@@ -336,3 +336,19 @@ def test_expert_without_sample_weight_is_named(data):
     chain = make_pipeline(StandardScaler(), KNeighborsRegressor())
     with pytest.raises(TypeError, match=r"for 'face', KNeighborsRegressor, does not take it"):
         LateFusionRegressor(chain).fit(X, y, sample_weight=np.ones(150))
+
+
+def test_default_experts_on_all_modalities_use_incomplete_rows():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    X = {"face": y[:, None] + rng.normal(0, 1, (200, 2)), "voice": y + rng.normal(0, 0.3, 200)}
+    lacks = rng.random(200) < 0.5
+    X["voice"] = np.where(lacks, np.nan, X["voice"])[:, None]
+    model = OpinionPoolRegressor(missing="mask", random_state=0, cv=3).fit(X, y)
+    assert model.oof_scores_.loc["all: linear", "n_rows"] == 200
+    assert model.oof_scores_.loc["voice: linear", "n_rows"] == 200 - lacks.sum()
+    assert model.score(X, y) > 0.8
+    face = {"face": X["face"]}
+    assert np.isfinite(model.predict(face)).all()
+    assert model.left_out_ == {}
+    assert model.row_order_["folds"] == "in order"
