@@ -15,6 +15,13 @@ CLASS_PENALTIES = (0.3, 1.0, 3.0)
 #: Weights by expert and class beyond which a step of the solver takes seconds: they stay common.
 MOST_WEIGHTS = 600
 
+#: Rows times weights times weights of a step of the solver, some 150 of which are compared: beyond,
+#: the comparison is on some of the rows.
+MOST_WORK = 2e8
+
+#: Rows a class, on average, below which nothing is compared.
+FEWEST_ROWS_A_CLASS = 10
+
 #: Standard errors (over folds) by which weights by class have to beat common ones.
 BY_STANDARD_ERRORS = 2.0
 
@@ -42,10 +49,15 @@ def choose_class_penalty(opinions: Opinions, fold_of: np.ndarray) -> dict[float,
     Returns
     -------
     losses : dict of float to float
-        Empty where nothing can be compared: too many weights, or a single fold.
+        Empty where nothing can be compared: too many weights, too few rows or folds.
     """
     n_experts, _, n_classes = opinions.logs.shape
     everyone = np.flatnonzero(opinions.present.all(axis=1) & (opinions.weights > 0))
+    most = int(MOST_WORK / (n_experts * n_classes) ** 2)
+    if len(everyone) > most:
+        everyone = np.sort(np.random.RandomState(0).choice(everyone, most, replace=False))
+    if len(everyone) < FEWEST_ROWS_A_CLASS * n_classes:
+        return {}
     folds = [everyone[fold_of[everyone] == fold] for fold in np.unique(fold_of[everyone])]
     if n_experts * n_classes > MOST_WEIGHTS or n_classes < 3 or len(folds) < 3:
         return {}

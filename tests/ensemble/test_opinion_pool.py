@@ -651,3 +651,67 @@ def test_repeated_cross_validation_averages(data):
     ).fit(X, y, groups=groups)
     assert isinstance(model.weights_, pd.DataFrame)
     assert (model.oof_scores_["n_rows"] == 180).all()
+
+
+# -- weights by class that are chosen ------------------------------------------------------
+
+
+def classes_of_two_experts(n=600, seed=0):
+    """Each of two modalities knows a class that the other has no idea of."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 4, n)
+    X = Modalities(
+        face=np.column_stack([4 * (y == 0), 4 * (y == 1)]) + rng.normal(size=(n, 2)),
+        voice=np.column_stack([4 * (y == 2), 4 * (y == 1)]) + rng.normal(size=(n, 2)),
+    )
+    return X, y
+
+
+def test_weights_by_class_are_chosen_where_they_pay():
+    X, y = classes_of_two_experts()
+    skilled = {"a": [0, 1], "b": [2, 3]}  # classes that an expert is sure of
+
+    class Partial(LogisticRegression):
+        """Sure of some classes, and loud about the others."""
+
+        def __init__(self, known=(), C=1.0):
+            self.known = known
+            super().__init__(C=C)
+
+        def predict_proba(self, X):
+            logits = super().decision_function(X)
+            others = np.setdiff1d(np.arange(4), self.known)
+            logits[:, others] = 2 * np.sin(1e4 * np.asarray(X)[:, :1] * (1 + others))
+            return np.exp(log_softmax(logits, axis=1))
+
+    experts = {name: (Partial(tuple(known)), None) for name, known in skilled.items()}
+    auto = OpinionPoolClassifier(experts, alpha=1.0).fit(X, y)
+    common = OpinionPoolClassifier(experts, alpha=1.0, per_class=False).fit(X, y)
+    assert np.isfinite(auto.class_penalty_)
+    losses = auto.class_penalty_losses_
+    assert min(losses, key=losses.get) == auto.class_penalty_ == next(iter(losses))
+    assert losses[auto.class_penalty_] < losses[np.inf]
+    assert auto.gap_ <= 1e-6
+    assert auto.oof_scores_.loc["pool", "log_loss"] < common.oof_scores_.loc["pool", "log_loss"]
+    assert np.ptp(auto.weights_[[0, 1, 2, 3]].to_numpy(), axis=1).max() > 0.1
+    assert common.class_penalty_ == np.inf
+    assert common.class_penalty_losses_ == {}
+
+
+def test_weights_stay_common_where_classes_are_alike(data):
+    X, y = data
+    auto = OpinionPoolClassifier(EACH).fit(X, y)
+    common = OpinionPoolClassifier(EACH, per_class=False).fit(X, y)
+    assert auto.class_penalty_ == np.inf
+    assert set(auto.class_penalty_losses_) == {1.0, 3.0, np.inf}
+    np.testing.assert_array_equal(auto.predict_proba(X), common.predict_proba(X))
+
+
+def test_weights_of_two_classes_are_common_without_a_comparison(data):
+    X, y = data
+    model = OpinionPoolClassifier(EACH).fit(X, y == 0)
+    assert (model.class_penalty_, model.class_penalty_losses_) == (np.inf, {})
+    free = OpinionPoolClassifier(EACH, per_class=True).fit(X, y)
+    assert free.class_penalty_ == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="`per_class` must be True, False or 'auto'"):
+        OpinionPoolClassifier(EACH, per_class="yes").fit(X, y)
