@@ -15,6 +15,7 @@ from sk_mmbalance import (
     MultimodalClassifier,
     OpinionPoolClassifier,
     SerialFusionClassifier,
+    SerialSemiSupervisedClassifier,
     UnimodalClassifier,
 )
 from sk_mmbalance.base import (
@@ -182,6 +183,7 @@ def test_rows_of_weight_zero_and_repeated_weights_change_no_choice():
         LateFusionClassifier(rule="stacking", random_state=0),
         UnimodalClassifier(random_state=0),
         SerialFusionClassifier(random_state=0),
+        SerialSemiSupervisedClassifier("a", guard=False, random_state=0),
     ],
     ids=lambda model: f"{type(model).__name__}, {getattr(model, 'rule', '')}",
 )

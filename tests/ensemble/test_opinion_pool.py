@@ -451,6 +451,23 @@ def test_fewer_rows_of_a_class_than_folds_lower_the_number_of_folds():
     assert OpinionPoolClassifier(experts, cv=10).fit(X, y).oof_scores_.loc["a", "n_rows"] == 8
 
 
+def test_class_weights_reach_every_default_expert_and_the_pool():
+    rng = np.random.default_rng(0)
+    y = (rng.random(600) < 0.06).astype(int)
+    X = Modalities(
+        face=1.5 * y[:, None] + rng.normal(size=(600, 2)),
+        voice=y[:, None] + rng.normal(size=(600, 2)),
+    )
+    plain = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
+    weighed = OpinionPoolClassifier(class_weight="balanced", random_state=0, cv=2).fit(X, y)
+    assert len(weighed.experts_) == 12
+    at_best = weighed.oof_scores_["balanced_accuracy"]
+    for name in ("linear", "kernel", "boosting"):
+        before = plain.oof_scores_.loc[f"all: {name}", "balanced_accuracy"]
+        assert at_best[f"all: {name}"] > before + 0.05
+    assert at_best["pool"] > 0.8 > plain.oof_scores_.loc["pool", "balanced_accuracy"]
+
+
 # -- missing modalities --------------------------------------------------------------------
 
 
