@@ -37,7 +37,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import GroupKFold, PredefinedSplit, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -110,10 +110,9 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
     dermatology         5 stratified folds
     leaves100           3 stratified folds
     hydraulic_ts        5 stratified folds, shuffled: the rows come in order of time
-    landuse21           5 stratified folds
-    prokaryotic         5 stratified folds
-    cremad_feat_ogmge   3 folds of actors
-    wesad_wrist         3 folds of subjects
+                        (``hydraulic_ts:blocks``: in order, cut into blocks)
+    others              3 folds of groups (actors, subjects), where there are some, or 5
+                        stratified folds
     =================== ==========================================================
     """
     file, _, variant = name.partition(":")
@@ -124,6 +123,8 @@ def load(name: str, n_splits: int | None = None) -> Protocol:
         split = arrays.get("split")
     if variant == "official":
         folds = PredefinedSplit(np.where(split == "test", 0, -1)).split()
+    elif variant == "blocks":
+        folds = KFold(n_splits or 5).split(y)
     elif groups is not None:
         folds = GroupKFold(n_splits or (5 if file == "occupancy" else 3)).split(y, y, groups)
     else:

@@ -47,3 +47,7 @@ class SingleModalityWarning(UserWarning):
 
 class ShapeWarning(UserWarning):
     """The shape of a modality's samples may mean two things; the message says how it was read."""
+
+
+class RowOrderWarning(UserWarning):
+    """Rows resemble their neighbours: folds in order and shuffled folds answer two questions."""

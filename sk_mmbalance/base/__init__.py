@@ -2,7 +2,7 @@
 
 from ._column import read_column
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
-from ._folds import Fold, cut_folds
+from ._folds import Fold, FoldChoice, cut_folds
 from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
 from ._published import PublishedFormMixin
@@ -29,6 +29,7 @@ __all__ = [
     "NUMBERS",
     "ClassTarget",
     "Fold",
+    "FoldChoice",
     "LabelTarget",
     "ModalityClassifier",
     "ModalityEstimator",

@@ -4,7 +4,9 @@ A number of folds
 
 - is lowered to the number of groups, or to the size of the largest class where that is smaller;
 - spreads classes evenly, and keeps all rows of a group on one side;
-- leaves rows in the order given.
+- leaves rows in the order given where any order is as good as another, or nobody can say; where
+  rows are shown to resemble their neighbours (`_row_order`), it is cut both from rows in order and
+  from shuffled rows, with a warning.
 
 A class that has fewer rows than there are folds is not tested in some of them, and one that has a
 single row, or a single group, is not trained on in one: who fits a model there gives such a class
@@ -15,6 +17,7 @@ user gives instead, a splitter or the splits themselves, is taken as it is, repe
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,12 +31,84 @@ from sklearn.model_selection import (
 )
 
 from .._sklearn import IterableOfSplits
+from ..exceptions import RowOrderWarning
+from ._row_order import CONFIDENCE, RowOrder
 
 #: Row numbers to train on and to test on.
 Fold = tuple[np.ndarray, np.ndarray]
 
 #: Folds where none are asked for, as in scikit-learn.
 DEFAULT_FOLDS = 5
+
+
+#: What `FoldChoice.how` may be.
+AS_GIVEN, BY_GROUP, IN_ORDER, BOTH = "as given", "by group", "in order", "both"
+
+
+@dataclass(frozen=True, eq=False)
+class FoldChoice:
+    """Folds, and how they came about.
+
+    Attributes
+    ----------
+    parts : list of list of (train, test)
+        Row numbers: one cross-validation, or two, of rows in order and of shuffled rows.
+    how : {"as given", "by group", "in order", "both"}
+        The user's own splits or splitter, groups kept whole, rows cut as they come, or as they
+        come and shuffled.
+    order : RowOrder or None
+        What the order of rows was found to say, where that was asked.
+    """
+
+    parts: list[list[Fold]]
+    how: str
+    order: RowOrder | None = None
+
+    @property
+    def folds(self) -> list[Fold]:
+        """All folds: every row is tested twice where there are two parts."""
+        return [fold for part in self.parts for fold in part]
+
+    def fold_of(self, n_rows: int) -> np.ndarray:
+        """Number of the fold of the first part in which each row is tested."""
+        found = np.zeros(n_rows, dtype=np.intp)
+        for number, (_, test) in enumerate(self.parts[0]):
+            found[test] = number
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """What people read of it: the fitted attribute `row_order_`."""
+        table: dict[str, Any] = {"folds": self.how}
+        if self.order is not None:
+            table |= {
+                "loss_in_order": self.order.loss_in_order,
+                "loss_shuffled": self.order.loss_shuffled,
+                "interval": self.order.interval,
+            }
+        return table
+
+
+def warn_of_order(order: RowOrder, consequence: str, stacklevel: int) -> None:
+    """Say how far folds in order and shuffled folds differ, and what follows."""
+    low, high = order.interval
+    warnings.warn(
+        "Rows resemble their neighbours: a few trees lose out of fold "
+        f"{order.loss_in_order:.2f} of what the mean loses where folds are cut in order, and "
+        f"{order.loss_shuffled:.2f} where rows are shuffled (difference {low:.2f} to {high:.2f}, "
+        f"{CONFIDENCE:.1%} interval). {consequence}",
+        RowOrderWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def said_of_both(cv: Any) -> str:
+    """What is said where a number of folds was cut both ways."""
+    return (
+        f"`cv`={cv!r} was cut both ways, which is safe for either use and best for none. If new "
+        "rows lie among these, pass a splitter that shuffles as `cv`, such as StratifiedKFold(5, "
+        "shuffle=True). If they come from later times or other places, pass `groups` (day, "
+        "session, person) to fit, or a splitter that keeps the order, such as StratifiedKFold(5)."
+    )
 
 
 def is_number(cv: Any) -> bool:
@@ -47,7 +122,11 @@ def numbers_rows_itself(cv: Any) -> bool:
 
 
 def cut_folds(
-    cv: Any, n_samples: int, strata: np.ndarray | None = None, groups: np.ndarray | None = None
+    cv: Any,
+    n_samples: int,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    shuffle: int | None = None,
 ) -> list[Fold]:
     """Rows to train on and rows to test on, fold by fold.
 
@@ -61,6 +140,9 @@ def cut_folds(
         Class of each row, to be spread over the folds.
     groups : ndarray of shape (n_samples,), default=None
         Group of each row, to be kept whole.
+    shuffle : int, default=None
+        Seed by which a number of folds is cut from shuffled rows; None keeps their order. Groups
+        are what is cut where there are some, and stay in order.
 
     Raises
     ------
@@ -68,7 +150,8 @@ def cut_folds(
         If there are too few rows or groups for two folds, or no fold tests a row.
     """
     if is_number(cv):
-        cv = _splitter(DEFAULT_FOLDS if cv is None else int(cv), n_samples, strata, groups)
+        n_folds = DEFAULT_FOLDS if cv is None else int(cv)
+        cv = _splitter(n_folds, n_samples, strata, groups, shuffle)
     splitter = check_cv(cv)
     rows = np.arange(n_samples)  # what was given as a mask becomes row numbers
     with warnings.catch_warnings():
@@ -85,7 +168,11 @@ def cut_folds(
 
 
 def _splitter(
-    n_folds: int, n_samples: int, strata: np.ndarray | None, groups: np.ndarray | None
+    n_folds: int,
+    n_samples: int,
+    strata: np.ndarray | None,
+    groups: np.ndarray | None,
+    shuffle: int | None,
 ) -> Any:
     """What cuts a number of folds."""
     if n_folds < 2:
@@ -108,4 +195,5 @@ def _splitter(
     n_folds = min(n_folds, most)
     if groups is not None:
         return GroupKFold(n_folds) if strata is None else StratifiedGroupKFold(n_folds)
-    return KFold(n_folds) if strata is None else StratifiedKFold(n_folds)
+    how: dict[str, Any] = {} if shuffle is None else {"shuffle": True, "random_state": shuffle}
+    return KFold(n_folds, **how) if strata is None else StratifiedKFold(n_folds, **how)

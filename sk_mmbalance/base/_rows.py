@@ -7,11 +7,26 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ..modalities import CheckedModalities
 from ._column import read_column
-from ._folds import Fold, cut_folds, is_number, numbers_rows_itself
+from ._folds import (
+    AS_GIVEN,
+    BOTH,
+    BY_GROUP,
+    DEFAULT_FOLDS,
+    IN_ORDER,
+    Fold,
+    FoldChoice,
+    cut_folds,
+    is_number,
+    numbers_rows_itself,
+    said_of_both,
+    warn_of_order,
+)
 from ._hold_out import hold_out
+from ._row_order import RowOrder, compare_orders
 from ._target import Target
 
 
@@ -147,6 +162,53 @@ class TrainingRows:
                 "positive `sample_weight`."
             )
         return folds
+
+    def choose_folds(self, cv: Any, random_state: Any, stacklevel: int = 1) -> FoldChoice:
+        """Folds of a number of them, of rows in order or both ways as rows ask; else as `folds`.
+
+        Warns with `RowOrderWarning` where the order of the rows matters and nothing but a number
+        was given.
+
+        Parameters
+        ----------
+        cv : int, splitter or iterable of (train, test), or None
+            As in `folds`.
+        random_state : int, RandomState instance or None
+            Seed of the shuffling. It is not looked at where nothing is shuffled.
+        stacklevel : int
+            As in `warnings.warn`, counted from the caller.
+        """
+        if not is_number(cv) or self.groups is not None:
+            return FoldChoice([self.folds(cv)], BY_GROUP if is_number(cv) else AS_GIVEN)
+        in_order = self.folds(cv)
+        order = self.row_order(len(in_order))
+        if order is None or not order.matters:
+            return FoldChoice([in_order], IN_ORDER, order)
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        shuffled = cut_folds(cv, len(self), self._strata(), shuffle=seed)
+        choice = FoldChoice([in_order, shuffled], BOTH, order)
+        warn_of_order(order, said_of_both(cv), stacklevel + 1)
+        return choice
+
+    def warn_of_neighbours_held_out(self, stacklevel: int = 1) -> None:
+        """Say so where rows drawn to be held out have their like among those trained on."""
+        order = self.row_order() if self.groups is None else None
+        if order is not None and order.matters:
+            consequence = (
+                "Those that early stopping holds out were drawn among all, and have their like "
+                "among those trained on: training goes on for too long for rows of later times or "
+                "other places. If such come, pass `groups` (day, session, person) or `X_val` and "
+                "`y_val` to fit, or a splitter as `validation_fraction`."
+            )
+            warn_of_order(order, consequence, stacklevel + 1)
+
+    def row_order(self, n_folds: int = DEFAULT_FOLDS) -> RowOrder | None:
+        """What the order of the rows says; None where nobody can tell."""
+
+        def cut(strata: np.ndarray | None, n_rows: int, seed: int | None) -> list[Fold]:
+            return cut_folds(min(n_folds, DEFAULT_FOLDS), n_rows, strata, shuffle=seed)
+
+        return compare_orders(self.checked, self.target, self.y, self.weight, cut)
 
     def hold_out(self, fraction: Any, seed: int) -> Fold:
         """Rows to train on and a share of the rows to hold out, drawn by `seed`.

@@ -26,6 +26,7 @@ class BestModality(ExpertsEstimator):
         missing: str = "error",
         n_jobs: int | None = None,
         verbose: int = 0,
+        random_state: Any = None,
     ):
         self.estimator = estimator
         self.modality = modality
@@ -35,6 +36,7 @@ class BestModality(ExpertsEstimator):
         self.missing = missing
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.random_state = random_state
 
     def _needed_methods(self) -> tuple[str, ...]:
         return ()
@@ -45,6 +47,7 @@ class BestModality(ExpertsEstimator):
         experts = self._one_per_modality(names)
         rows = self._with_params(rows, experts)
         scores: dict[str, float] = {}
+        choice = None
         if self.modality != "best":
             if self.modality not in names:
                 raise ValueError(
@@ -56,8 +59,10 @@ class BestModality(ExpertsEstimator):
         else:
             score = Scoring(self.scoring, rows.target.kind)
             progress = bar_over_fits(type(self).__name__, self.verbose)
-            folds = rows.folds(self.cv)
-            by_fold = cross_scores(experts, rows, folds, score, self.n_jobs, progress=progress)
+            choice = rows.choose_folds(self.cv, self.random_state, stacklevel=3)
+            by_fold = cross_scores(
+                experts, rows, choice.folds, score, self.n_jobs, progress=progress
+            )
             scores = dict(zip(names, by_fold.mean(axis=1).tolist(), strict=True))
             for name, value in scores.items():
                 if not np.isfinite(value):
@@ -73,6 +78,7 @@ class BestModality(ExpertsEstimator):
             rows.checked.spec,
             best_modality_=best,
             scores_=scores,
+            row_order_={} if choice is None else choice.told(),
             weights_={name: float(name == best) for name in names},
             estimators_={best: expert.model},
             _experts={best: expert},

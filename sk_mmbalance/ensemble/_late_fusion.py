@@ -54,6 +54,9 @@ class LateFusionClassifier(LateFusion, ExpertsClassifier):
         Number of fits run in parallel.
     verbose : int, default=0
         1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, where a number of them is cut from shuffled rows too (see
+        `row_order_`).
 
     Attributes
     ----------
@@ -71,6 +74,12 @@ class LateFusionClassifier(LateFusion, ExpertsClassifier):
     scores_ : dict of str to float
         Out-of-fold accuracy of each modality (of all labels of a row at once), weighted by
         `sample_weight`; empty if nothing was cross-validated.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int

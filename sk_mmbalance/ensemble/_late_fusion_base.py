@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..base import NUMBERS, Target
-from ..experts import bar_over_fits, classes_of, cross_fit, fit_experts, say
+from ..experts import bar_over_fits, classes_of, cross_fit_parts, fit_experts, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._stacking import Stacking
@@ -34,6 +34,7 @@ class LateFusion(ExpertsEstimator):
         missing: str = "error",
         n_jobs: int | None = None,
         verbose: int = 0,
+        random_state: Any = None,
     ):
         self.estimator = estimator
         self.weights = weights
@@ -43,6 +44,7 @@ class LateFusion(ExpertsEstimator):
         self.missing = missing
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.random_state = random_state
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
         rows = self._read_rows(X, y, sample_weight, groups)
@@ -52,14 +54,15 @@ class LateFusion(ExpertsEstimator):
         rows = self._with_params(rows, experts)
         learns = len(names) > 1 and (shares is None or self.rule == "stacking")
         scores: dict[str, float] = {}
+        choice = None
         if learns:
             progress = bar_over_fits(type(self).__name__, self.verbose)
-            folds = rows.folds(self.cv)
-            oof = cross_fit(experts, rows, folds, self.n_jobs, progress=progress)
+            choice = rows.choose_folds(self.cv, self.random_state, stacklevel=3)
+            oof = cross_fit_parts(experts, rows, choice.parts, self.n_jobs, progress=progress)
             tested = oof.tested
-            answers, y = oof.answers[:, tested], rows.y[tested]
-            present = rows.checked.present[tested]
-            weight = None if rows.weight is None else rows.weight[tested]
+            answers, y = oof.answers[:, tested], rows.y[oof.rows]
+            present = rows.checked.present[oof.rows]
+            weight = None if rows.weight is None else rows.weight[oof.rows]
             for name, own in zip(names, answers, strict=True):
                 scores[name] = self._score_of(target, own, y, weight)
         fitted = fit_experts(experts, rows, self.n_jobs)
@@ -78,6 +81,7 @@ class LateFusion(ExpertsEstimator):
             weights_=weights,
             stacker_=None if stacking is None else stacking.shown,
             scores_=scores,
+            row_order_={} if choice is None else choice.told(),
             best_modality_=max(names, key=scores.__getitem__) if scores else None,
             _experts={expert.name: expert for expert in fitted},
             _stacking=stacking,

@@ -94,6 +94,7 @@ class LinearFusion:
             sample_weight=weight,
             min_rows=min_rows,
             default="complete",
+            exactly=any(expert.any_of for expert in self.named),
             rule=solve,
         )
         self.gap = gaps[0] if gaps else None  # the default weights are found first

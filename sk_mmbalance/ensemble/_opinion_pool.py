@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import LABELS, TrainingRows
-from ..experts import NamedExpert, OutOfFold, classes_of
-from ._auto_experts import auto_classifiers
+from ..base import LABELS, FoldChoice, TrainingRows
+from ..experts import Admission, NamedExpert, OutOfFold, auto_classifiers, classes_of
 from ._base import ExpertsClassifier
 from ._opinion_pool_base import OpinionPool
 from ._pool_fusion import PoolFusion
@@ -37,10 +36,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         classifier, modalities)``. `modalities` is a name or a list of names; without it, or with
         None, the expert sees them all. A classifier None is logistic regression. Estimators of this
         package get the modalities by name, all others a flat table of the modalities side by side.
-        "auto" is logistic regression and extra trees on every modality, from 500 rows also
-        histogram boosting (up to 20 classes and 100 columns) and a kernel machine (while rows *
-        rows * columns are at most 2e10); and where there are several modalities, the same on all of
-        them together.
+        "auto" is logistic regression (on wide blocks also weaker ones) and extra trees on every
+        modality, from 500 rows also histogram boosting (up to 20 classes and 100 columns) and a
+        kernel machine; and where there are several modalities, the same on all of them together,
+        which make do with incomplete rows. What would take too long, as reckoned, is left out,
+        approximated, or smaller: see `left_out_` and `time_limit`.
     rule : {"pool", "select", "stack"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold log-loss;
         "stack" is logistic regression on the experts' log-probabilities [3]_ (0 where an expert
@@ -48,8 +48,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     alpha : float, default=10.0
         Penalty of a unit of weight, ``alpha * sum_e w_e`` beside the *sum* of all rows' losses:
         the fewer rows, the more it weighs, as with `C` of logistic regression.
-    per_class : bool, default=False
-        Whether the pool has a weight for every expert and class.
+    per_class : bool or "auto", default="auto"
+        Whether the pool has a weight for every expert and class. "auto" draws the weights of the
+        classes to one weight an expert by a penalty; its strength, or one weight for all classes,
+        is chosen by nested cross-validation of the out-of-fold probabilities. (Not for two
+        classes, nor beyond 600 weights: they stay common.)
     temperature : bool, default=True
         Whether each expert's probabilities get a temperature first, by its own out-of-fold
         log-loss [4]_. The pool alone would choose weights and temperatures in one; this way the
@@ -64,7 +67,9 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Weights of classes, for the experts (which must take `sample_weight`) and the pool.
     cv : int, splitter or iterable of (train, test), default=5
         Cross-validation of the experts. A number of folds is stratified, keeps groups together if
-        `groups` are given to `fit`, and is lowered to the size of the largest class.
+        `groups` are given to `fit`, and is lowered to the size of the largest class. Where rows
+        resemble their neighbours it is cut both in order and from shuffled rows, with a
+        `RowOrderWarning`.
     min_pattern_rows : int, default=50
         With ``missing="mask"``: a pattern of modalities gets weights of its own if so many rows
         have all that its experts need. Other patterns get the weights of the complete one,
@@ -75,12 +80,20 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Column blocks of a flat table. None takes a flat table for one modality named ``"X"``.
     missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality.
+    time_limit : float, default=None
+        Seconds after which no further expert is begun. None lets reckoned costs decide which
+        default experts there are, the same on every machine; with a limit the clock alone does,
+        cheap experts first, so that another run may end with other experts. The first expert is
+        fitted in any case, and none is broken off.
+    memory_limit : float, default=None
+        Megabytes that a fit of a default expert may take beside its input, as reckoned.
     n_jobs : int, default=None
         Number of fits run in parallel.
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, experts that are left out, and a line of what
+        was learnt at the end; 2 says besides when what is done.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees of "auto".
-    verbose : int, default=0
-        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------
@@ -98,6 +111,8 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     pattern_weights_ : DataFrame or None
         Weights learnt for patterns with missing modalities, one row a pattern, one column an
         expert (means over classes with ``per_class``); None with ``rule="stack"``.
+    left_out_ : dict of str to str
+        Experts that were left out for their cost, and why.
     oof_scores_ : DataFrame
         Out-of-fold `accuracy`, `balanced_accuracy` and `log_loss` of each expert on the rows that
         have its input, weighted by `sample_weight`, with their number `n_rows`; the last row,
@@ -110,8 +125,20 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Violation of the conditions of a minimum.
     n_iter_ : int or None
         Newton steps of the solver.
+    class_penalty_ : float or None
+        What it costs that an expert's weights differ by class, in units of `alpha`, as
+        `sk_mmbalance.convex.fit_opinion_pool` has it; infinite for weights common to all classes.
+    class_penalty_losses_ : dict of float to float or None
+        With ``per_class="auto"``: nested out-of-fold log-loss for every penalty that was compared,
+        the chosen one first.
     stacker_ : LogisticRegression, list of LogisticRegression or None
         The fusion of ``rule="stack"``.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
@@ -133,7 +160,9 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     one on several modalities needs all of them, unless it is an estimator of this package with
     ``missing="mask"``. With up to six modalities all patterns of them get weights of their own if
     there are rows to learn from, otherwise those that occur in `fit`. A complete row teaches every
-    pattern.
+    pattern, but where default experts on all modalities make do with incomplete rows: what they say
+    hangs on what is there, so that a pattern is taught by its own rows, and the default weights by
+    all rows.
 
     With a single expert nothing is cross-validated and its probabilities are given as they are.
     A row of `sample_weight` 2 counts as two rows, in the penalty too: weights that sum to 1 are a
@@ -189,7 +218,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         *,
         rule: str = "pool",
         alpha: float = 10.0,
-        per_class: bool = False,
+        per_class: Any = "auto",
         temperature: bool = True,
         objective: str = "log_loss",
         smoothing: float = 0.01,
@@ -199,9 +228,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         tol: float = 1e-6,
         modalities: Any = None,
         missing: str = "error",
+        time_limit: float | None = None,
+        memory_limit: float | None = None,
         n_jobs: int | None = None,
-        random_state: Any = None,
         verbose: int = 0,
+        random_state: Any = None,
     ):
         self.experts = experts
         self.rule = rule
@@ -216,9 +247,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         self.tol = tol
         self.modalities = modalities
         self.missing = missing
+        self.time_limit = time_limit
+        self.memory_limit = memory_limit
         self.n_jobs = n_jobs
-        self.random_state = random_state
         self.verbose = verbose
+        self.random_state = random_state
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
@@ -254,6 +287,8 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_choice("objective", ("log_loss", "balanced_log_loss"))
+        if not isinstance(self.per_class, bool | np.bool_) and self.per_class != "auto":
+            raise ValueError(f"`per_class` must be True, False or 'auto'; got {self.per_class!r}.")
         for name in ("alpha", "tol"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(
@@ -262,8 +297,10 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         if not 0 < self.smoothing < 1:
             raise ValueError(f"`smoothing` must lie between 0 and 1; got {self.smoothing!r}.")
 
-    def _auto(self, rows: TrainingRows, n_columns: int) -> dict[str, Any]:
-        return auto_classifiers(len(rows), n_columns, rows.target.n_outputs, self.random_state)
+    def _auto(self, rows: TrainingRows, n_columns: int, **limits: Any) -> Admission:
+        return auto_classifiers(
+            len(rows), n_columns, rows.target.n_outputs, self.random_state, **limits
+        )
 
     def _new_fusions(self, named: list[NamedExpert], rows: TrainingRows) -> list[PoolFusion | None]:
         def new() -> PoolFusion:
@@ -274,33 +311,40 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         return [new() if (label != label[0]).any() else None for label in rows.y.T]
 
     def _learn(
-        self, fusions: list[PoolFusion | None], oof: OutOfFold, rows: TrainingRows
+        self,
+        fusions: list[PoolFusion | None],
+        oof: OutOfFold,
+        rows: TrainingRows,
+        choice: FoldChoice,
     ) -> pd.DataFrame:
         tested = oof.tested
+        fold_of = choice.fold_of(len(rows))
         several = rows.target.kind == LABELS
         tables = {}
         for k, fusion in enumerate(fusions):
             if fusion is None:
                 continue
-            answers, codes = oof.answers[:, tested], rows.y[tested]
+            answers, codes = oof.answers[:, tested], rows.y[oof.rows]
             if several:
                 answers, codes = two_classes(answers[:, :, k]), codes[:, k].astype(np.intp)
             opinions = Opinions(
                 logs=smooth_log(answers, self.smoothing),
                 present=oof.available[:, tested].T,
                 codes=codes,
-                weights=rows.weight_or_ones[tested],
+                # a row that is answered twice counts half each time
+                weights=rows.weight_or_ones[oof.rows] / oof.n_parts,
                 alpha=self.alpha,
                 balanced=self.objective == "balanced_log_loss",
-                per_class=self.per_class,
+                per_class=self.per_class != "auto" and bool(self.per_class),
                 tol=self.tol,
             )
             tables[k] = fusion.learn(
                 opinions,
-                rows.checked.present[tested],
+                rows.checked.present[oof.rows],
                 temperature=self.temperature,
                 masked=self.missing == "mask",
-                min_rows=self.min_pattern_rows,
+                min_rows=self.min_pattern_rows * oof.n_parts,
+                fold_of=fold_of[oof.rows] if self.per_class == "auto" else None,
             )
         return joined_tables(tables, "label") if several else tables[0]
 
@@ -395,6 +439,8 @@ _NOTHING: dict[str, Any] = dict.fromkeys(
         "kkt_residual_",
         "n_iter_",
         "stacker_",
+        "class_penalty_",
+        "class_penalty_losses_",
     )
 )
 
@@ -405,6 +451,7 @@ def _told_of(fusion: PoolFusion, classes: np.ndarray) -> dict[str, Any]:
     learnt = fusion.weights
     if learnt is None:
         return told
+    told |= {"class_penalty_": fusion.class_penalty, "class_penalty_losses_": fusion.class_losses}
     if learnt.solution is not None:
         solution = learnt.solution
         told |= {"gap_": solution.gap, "kkt_residual_": solution.kkt_residual}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._sklearn import routing_enabled
-from ..base import TrainingRows
-from ..experts import NamedExpert, OutOfFold, bar_over_fits, cross_fit, fit_experts, say
+from ..base import FoldChoice, TrainingRows
+from ..experts import Admission, NamedExpert, OutOfFold, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
-from ._pool_experts import auto_experts, given_experts, read_experts, replaced
+from ._pool_experts import ChosenExperts, auto_experts, given_experts, read_experts, replaced
+from ._pool_work import Work
 
 
 class OpinionPool(ExpertsEstimator):
@@ -29,30 +31,37 @@ class OpinionPool(ExpertsEstimator):
     rule: str
     cv: Any
     min_pattern_rows: int
+    time_limit: float | None
+    memory_limit: float | None
     n_jobs: int | None
     verbose: int
+    random_state: Any
     _fusions: list[Any]
 
     # -- fit -------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
         self._check_parameters()
+        work = Work(type(self).__name__, self.time_limit, self.n_jobs, self.verbose)
         rows = self._read_rows(X, y, sample_weight, groups)
-        named = self._experts_for(rows)
-        rows = self._with_params(rows, named)
-        fusions = self._new_fusions(named, rows)
-        scores = pd.DataFrame()
-        if len(named) > 1:
-            progress = bar_over_fits(type(self).__name__, self.verbose)
-            oof = cross_fit(named, rows, rows.folds(self.cv), self.n_jobs, progress=progress)
-            scores = self._learn(fusions, oof, rows)
-            del oof
-        fitted = fit_experts(named, rows, self.n_jobs)
+        chosen = self._experts_for(rows)
+        rows = self._with_params(rows, chosen.named)
+        scores, folds = pd.DataFrame(), None
+        if len(chosen.named) > 1:
+            folds = rows.choose_folds(self.cv, self.random_state, stacklevel=3)
+        done = work.fit(chosen, rows, None if folds is None else folds.parts)
+        fusions = self._new_fusions([expert.named for expert in done.fitted], rows)
+        if done.oof is not None and folds is not None:
+            scores = self._learn(fusions, done.oof, rows, folds)
+            if done.oof.n_parts > 1 and len(scores):
+                scores["n_rows"] //= done.oof.n_parts
         self._become_fitted(
             rows.checked.spec,
-            experts_={expert.name: expert.model for expert in fitted},
+            experts_={expert.name: expert.model for expert in done.fitted},
             oof_scores_=scores,
-            _experts={expert.name: expert for expert in fitted},
+            left_out_={**chosen.left_out, **done.left_out},
+            row_order_={} if folds is None else folds.told(),
+            _experts={expert.name: expert for expert in done.fitted},
             _fusions=fusions,
             _target=rows.target,
             **self._told(fusions, rows),
@@ -75,32 +84,42 @@ class OpinionPool(ExpertsEstimator):
         """Fusions that have learnt nothing yet."""
         raise NotImplementedError
 
-    def _learn(self, fusions: list[Any], oof: OutOfFold, rows: TrainingRows) -> pd.DataFrame:
-        """Teach the fusions by out-of-fold answers; their scores."""
+    def _learn(
+        self, fusions: list[Any], oof: OutOfFold, rows: TrainingRows, choice: FoldChoice
+    ) -> pd.DataFrame:
+        """Teach the fusions by answers out of the chosen folds; their scores."""
         raise NotImplementedError
 
     def _told(self, fusions: list[Any], rows: TrainingRows) -> dict[str, Any]:
         """What people read of the fusions, by name of attribute."""
         raise NotImplementedError
 
-    def _auto(self, rows: TrainingRows, n_columns: int) -> dict[str, Any]:
-        """Default estimators by name for a number of columns."""
+    def _auto(self, rows: TrainingRows, n_columns: int, **limits: Any) -> Admission:
+        """Default estimators for a number of columns."""
         raise NotImplementedError
 
-    def _experts_for(self, rows: TrainingRows) -> list[NamedExpert]:
+    def _experts_for(self, rows: TrainingRows) -> ChosenExperts:
         """The experts, each of which has a row to learn from."""
         checked = rows.checked
         if isinstance(self.experts, str):
-            named = auto_experts(checked, lambda n_columns: self._auto(rows, n_columns))
+            unlimited = self.time_limit is not None
+            limits = {"memory_limit": self.memory_limit, "unlimited": unlimited}
+            n_fits = 1 + (int(self.cv) if isinstance(self.cv, int | np.integer) else 5)
+            chosen = auto_experts(
+                checked,
+                lambda n_columns, some: self._auto(rows, n_columns, incomplete=some, **limits),
+                n_fits,
+                unlimited,
+            )
         else:
-            named = read_experts(self.experts, checked.names, self._checked_expert)
-        for expert in named:
+            chosen = ChosenExperts(read_experts(self.experts, checked.names, self._checked_expert))
+        for expert in chosen.named:
             if not expert.available(checked.present, checked.names).any():
                 raise ValueError(
                     f"`X` has no row with the modalities {list(expert.modalities)} that expert "
                     f"{expert.name!r} needs; leave it out, or give it fewer."
                 )
-        return named
+        return chosen
 
     def _checked_expert(self, name: str, given: Any) -> Any:
         model = self._or_default(given)
@@ -113,6 +132,10 @@ class OpinionPool(ExpertsEstimator):
             raise ValueError(
                 f"`experts` must be 'auto', a dict or a list of experts; got {self.experts!r}."
             )
+        for name in ("time_limit", "memory_limit"):
+            limit = getattr(self, name)
+            if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
+                raise ValueError(f"`{name}` must be a number above 0 or None; got {limit!r}.")
         if self.min_pattern_rows < 1:
             raise ValueError(
                 f"`min_pattern_rows` must be at least 1; got {self.min_pattern_rows!r}."

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import NumberTarget, TrainingRows
-from ..experts import NamedExpert, OutOfFold
-from ._auto_experts import auto_regressors
+from ..base import FoldChoice, NumberTarget, TrainingRows
+from ..experts import Admission, NamedExpert, OutOfFold, auto_regressors
 from ._base import ExpertsRegressor
 from ._linear_fusion import LinearFusion
 from ._opinion_pool_base import OpinionPool
@@ -36,14 +35,16 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         None, the expert sees them all. A regressor None is ridge regression on scaled features.
         Estimators of this package get the modalities by name, all others a flat table of the
         modalities side by side. One that does not declare ``multi_output`` is fitted once for each
-        column of `y`. "auto" is ridge regression and extra trees on every modality, from 500 rows
-        also histogram boosting (up to 100 columns) and a support vector machine (while rows * rows
-        * columns are at most 2e10); and where there are several modalities, the same on all of
-        them together.
+        column of `y`. "auto" is ridge regression (on wide blocks also stronger penalties) and extra
+        trees on every modality, from 500 rows also histogram boosting (up to 100 columns) and a
+        support vector machine; and where there are several modalities, the same on all of them
+        together, which make do with incomplete rows. What would take too long, as reckoned, is left
+        out, approximated, or smaller: see `left_out_` and `time_limit`.
     rule : {"pool", "select"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold squared error.
     cv : int, splitter or iterable of (train, test), default=5
-        Cross-validation of the experts. A number of folds cuts rows in the order given, and keeps
+        Cross-validation of the experts. A number of folds cuts rows in the order given (where they
+        resemble their neighbours also from shuffled rows, with a `RowOrderWarning`), and keeps
         groups together if `groups` are given to `fit`.
     min_pattern_rows : int, default=50
         With ``missing="mask"``: a pattern of modalities gets weights of its own if so many rows
@@ -53,12 +54,20 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         Column blocks of a flat table. None takes a flat table for one modality named ``"X"``.
     missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality.
+    time_limit : float, default=None
+        Seconds after which no further expert is begun. None lets reckoned costs decide which
+        default experts there are, the same on every machine; with a limit the clock alone does,
+        cheap experts first, so that another run may end with other experts. The first expert is
+        fitted in any case, and none is broken off.
+    memory_limit : float, default=None
+        Megabytes that a fit of a default expert may take beside its input, as reckoned.
     n_jobs : int, default=None
         Number of fits run in parallel.
+    verbose : int, default=0
+        1 shows a bar over the cross-validated fits, experts that are left out, and a line of what
+        was learnt at the end; 2 says besides when what is done.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees of "auto".
-    verbose : int, default=0
-        1 shows a bar over the cross-validated fits, and a line of what was learnt at the end.
 
     Attributes
     ----------
@@ -72,6 +81,8 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
     pattern_weights_ : DataFrame
         Weights learnt for patterns with missing modalities, one row a pattern, one column an
         expert.
+    left_out_ : dict of str to str
+        Experts that were left out for their cost, and why.
     oof_scores_ : DataFrame
         Out-of-fold `r2` and `rmse` of each expert on the rows that have its input, weighted by
         `sample_weight`, with their number `n_rows`; the last row, "pool", is the fusion of the same
@@ -79,6 +90,12 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
     gap_ : float or None
         Certified relative gap of the weights where all modalities are there; 0 for a single
         expert, None with ``rule="select"``.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
@@ -140,9 +157,11 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         min_pattern_rows: int = 50,
         modalities: Any = None,
         missing: str = "error",
+        time_limit: float | None = None,
+        memory_limit: float | None = None,
         n_jobs: int | None = None,
-        random_state: Any = None,
         verbose: int = 0,
+        random_state: Any = None,
     ):
         self.experts = experts
         self.rule = rule
@@ -150,9 +169,11 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         self.min_pattern_rows = min_pattern_rows
         self.modalities = modalities
         self.missing = missing
+        self.time_limit = time_limit
+        self.memory_limit = memory_limit
         self.n_jobs = n_jobs
-        self.random_state = random_state
         self.verbose = verbose
+        self.random_state = random_state
 
     # -- fit -------------------------------------------------------------------------------
 
@@ -187,25 +208,29 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         self._fit(X, y, sample_weight, groups)
         return self
 
-    def _auto(self, rows: TrainingRows, n_columns: int) -> dict[str, Any]:
-        return auto_regressors(len(rows), n_columns, self.random_state)
+    def _auto(self, rows: TrainingRows, n_columns: int, **limits: Any) -> Admission:
+        return auto_regressors(len(rows), n_columns, self.random_state, **limits)
 
     def _new_fusions(self, named: list[NamedExpert], rows: TrainingRows) -> list[LinearFusion]:
         return [LinearFusion(named, rows.checked.names, self.rule) for _ in rows.y.T]
 
     def _learn(
-        self, fusions: list[LinearFusion], oof: OutOfFold, rows: TrainingRows
+        self,
+        fusions: list[LinearFusion],
+        oof: OutOfFold,
+        rows: TrainingRows,
+        choice: FoldChoice,
     ) -> pd.DataFrame:
         tested = oof.tested
         tables = {
             k: fusion.learn(
                 oof.answers[:, tested, k],
                 oof.available[:, tested],
-                rows.y[tested, k],
-                rows.weight_or_ones[tested],
-                rows.checked.present[tested],
+                rows.y[oof.rows, k],
+                rows.weight_or_ones[oof.rows] / oof.n_parts,
+                rows.checked.present[oof.rows],
                 masked=self.missing == "mask",
-                min_rows=self.min_pattern_rows,
+                min_rows=self.min_pattern_rows * oof.n_parts,
             )
             for k, fusion in enumerate(fusions)
         }

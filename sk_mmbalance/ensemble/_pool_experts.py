@@ -3,42 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..experts import NamedExpert
+from ..experts import Admission, NamedExpert
 from ..modalities import CheckedModalities
 
 #: Prefix of the experts on all modalities; the longer one where a modality is called "all".
 ALL = ("all", "all modalities")
 
 
+#: Reckoned seconds of all fits of one expert after the other, folds included, that a pool may take.
+MOST_SECONDS = 600.0
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenExperts:
+    """Experts, and what is known of their cost.
+
+    Attributes
+    ----------
+    named : list of NamedExpert
+        The experts.
+    seconds : dict of str to float
+        Reckoned seconds of one fit, of the default experts.
+    left_out : dict of str to str
+        Why an expert is not among them, by its name.
+    """
+
+    named: list[NamedExpert]
+    seconds: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
 def auto_experts(
-    checked: CheckedModalities, models_for: Callable[[int], dict[str, Any]]
-) -> list[NamedExpert]:
+    checked: CheckedModalities,
+    models_for: Callable[[int, bool], Admission],
+    n_fits: int,
+    unlimited: bool = False,
+) -> ChosenExperts:
     """The default experts on every modality, and on all of them where there are several.
 
-    Where no row has all modalities, or none has one of them, there is nothing to fit these on.
+    Those on all are content with any of them where rows are incomplete. Where no row has a
+    modality, there is nothing to fit its own experts on.
 
     Parameters
     ----------
     checked : CheckedModalities
         What `fit` was given.
     models_for : callable
-        Unfitted estimators by name for a number of columns.
+        Which unfitted estimators a number of columns gets, and whether rows may lack some of
+        them.
+    n_fits : int
+        How often each is fitted.
+    unlimited : bool
+        Whether no time is too long.
     """
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     if len(names) > 1:
         blocks[next(label for label in ALL if label not in names)] = names
     sizes = {name: int(np.prod(shape)) for name, shape in checked.spec.shapes.items()}
-    found = [
-        NamedExpert(f"{label}: {kind}", model, modalities)
-        for label, modalities in blocks.items()
-        for kind, model in models_for(sum(sizes[m] for m in modalities)).items()
-    ]
-    return [expert for expert in found if expert.available(checked.present, names).any()]
+    found = ChosenExperts([])
+    for label, modalities in blocks.items():
+        # one on all modalities would lack something in many a row: it makes do with what is there
+        any_of = len(modalities) > 1 and checked.has_missing
+        admitted = models_for(sum(sizes[m] for m in modalities), any_of)
+        experts = [
+            NamedExpert(f"{label}: {kind}", model, modalities, any_of=any_of)
+            for kind, model in admitted.models.items()
+        ]
+        if not experts[0].available(checked.present, names).any():
+            continue
+        found.named.extend(experts)
+        found.seconds.update({f"{label}: {kind}": s for kind, s in admitted.seconds.items()})
+        found.left_out.update({f"{label}: {kind}": s for kind, s in admitted.left_out.items()})
+    return found if unlimited else _affordable(found, n_fits)
+
+
+def _affordable(found: ChosenExperts, n_fits: int) -> ChosenExperts:
+    """Without the costliest, but for the linear ones, as long as all take too long together."""
+    named, left_out = list(found.named), dict(found.left_out)
+    total = n_fits * sum(found.seconds[e.name] for e in named)
+    for expert in sorted(named, key=lambda e: -found.seconds[e.name]):
+        if total <= MOST_SECONDS:
+            break
+        if ": linear" in expert.name:
+            continue
+        named.remove(expert)
+        left_out[expert.name] = (
+            f"all experts would take about {total:.3g} s, above {MOST_SECONDS:g} s"
+        )
+        total -= n_fits * found.seconds[expert.name]
+    return replace(found, named=named, left_out=left_out)
 
 
 def given_experts(experts: Any) -> list[tuple[str, Any, Any]]:

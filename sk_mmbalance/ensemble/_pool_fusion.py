@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ..convex import PatternWeights
 from ..experts import MAX_ITER, NamedExpert, align_classes
+from ._class_weights import COMMON, choose_class_penalty, with_penalty
 from ._pooling import Opinions, inverse_temperatures, pool_logs, smooth_log, tempered
 
 
@@ -33,6 +34,10 @@ class PoolFusion:
         Weights of the experts; None with a stacker.
     stacker : LogisticRegression or None
         Logistic regression on tempered log-probabilities.
+    class_penalty : float
+        What it costs that weights differ by class; infinite where they do not.
+    class_losses : dict of float to float
+        Loss of rows held out by what weights that differ by class cost, the chosen one first.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class PoolFusion:
         self.factors = np.ones(len(named))
         self.weights: PatternWeights | None = PatternWeights(self.uses, np.ones(len(named)))
         self.stacker: LogisticRegression | None = None
+        self.class_penalty = COMMON
+        self.class_losses: dict[float, float] = {}
         self._own: dict[str, np.ndarray] = {}
 
     # -- fit -------------------------------------------------------------------------------
@@ -61,11 +68,23 @@ class PoolFusion:
         temperature: bool,
         masked: bool,
         min_rows: int,
+        fold_of: np.ndarray | None = None,
     ) -> pd.DataFrame:
-        """Learn from out-of-fold opinions; `present` tells modalities. Returns their scores."""
+        """Learn from out-of-fold opinions; returns their scores.
+
+        `present` tells modalities; by `fold_of`, the fold in which each row was tested, it is
+        chosen how far weights differ by class.
+        """
         if temperature:
             self.factors = inverse_temperatures(opinions)
         opinions = opinions.with_logs(tempered(opinions.logs, self.factors))
+        if fold_of is not None and self.rule == "pool":
+            self.class_losses = choose_class_penalty(opinions, fold_of)
+            penalty = next(iter(self.class_losses), COMMON)
+            opinions = with_penalty(opinions, penalty, opinions.tol)
+        if opinions.per_class:
+            mean = 1.0 / opinions.logs.shape[2]
+            self.class_penalty = opinions.class_penalty or mean
         if self.rule == "stack":
             shares = opinions.shares(opinions.codes, opinions.weights) * opinions.weights.sum()
             self.stacker = LogisticRegression(max_iter=MAX_ITER).fit(
@@ -80,6 +99,7 @@ class PoolFusion:
                 rule=self.rule,
                 masked=masked,
                 min_rows=min_rows,
+                exactly=any(expert.any_of for expert in self.named),
             )
         for name in self.modality_names:
             chosen = self.experts_of(name)

@@ -6,6 +6,7 @@ Notation: ``l_e`` log-probabilities of expert e, divided by its temperature; ``w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -44,6 +45,8 @@ class Opinions:
         Whether weights differ by class.
     tol : float
         Duality gap.
+    class_penalty : float or None
+        What it costs that they do, as in `fit_opinion_pool`.
     """
 
     logs: np.ndarray
@@ -54,6 +57,7 @@ class Opinions:
     balanced: bool
     per_class: bool
     tol: float
+    class_penalty: float | None = None
 
     def solve(self, chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Best weights of the `chosen` experts on `rows`, where all of them have their input."""
@@ -65,6 +69,7 @@ class Opinions:
             alpha=self.alpha / weights.sum(),
             balanced=self.balanced,
             per_class=self.per_class,
+            class_penalty=self.class_penalty,
             tol=self.tol,
         ).weights
         whole = np.zeros((len(self.logs), *found.shape[1:]))
@@ -81,6 +86,7 @@ class Opinions:
         rule: str,
         masked: bool,
         min_rows: int,
+        exactly: bool = False,
     ) -> PatternWeights:
         """Weights where all modalities are there, and where some are missing if they may be.
 
@@ -98,8 +104,15 @@ class Opinions:
             Whether rows may lack modalities.
         min_rows : int
             Fewest rows that teach a pattern weights of its own.
+        exactly : bool
+            Whether only rows of exactly a pattern teach it.
         """
-        pool = {"balanced": self.balanced, "per_class": self.per_class, "tol": self.tol}
+        pool: dict[str, Any] = {
+            "balanced": self.balanced,
+            "per_class": self.per_class,
+            "class_penalty": self.class_penalty,
+            "tol": self.tol,
+        }
         return fit_pattern_weights(
             self.logs.transpose(1, 0, 2),
             self.codes,
@@ -110,7 +123,9 @@ class Opinions:
             sample_weight=self.weights,
             penalty=self.alpha,
             min_rows=min_rows,
-            default="complete",
+            # where answers hang on what is there, rows that lack something teach what holds there
+            default="all" if exactly else "complete",
+            exactly=exactly,
             **({"rule": self.select} if rule == "select" else pool),
         )
 

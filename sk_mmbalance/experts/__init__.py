@@ -17,33 +17,45 @@ row and every class, label or column (`Expert`). What is the same wherever exper
   (``multi_label``, ``multi_output``); otherwise it is fitted to each.
 """
 
-from ._cross_fit import OutOfFold, cross_fit, cross_scores
+from ._auto_experts import Admission, auto_classifiers, auto_regressors, rough_kernel
+from ._cost_model import megabytes, seconds, terms
+from ._cross_fit import OutOfFold, cross_fit, cross_fit_parts, cross_scores
 from ._defaults import MAX_ITER, default_classifier, default_regressor
 from ._expert import Expert, align_classes, answers, classes_of
 from ._fitting import fit_expert, fit_experts, prefit_expert, refuse_unused_weights
 from ._named import NamedExpert, takes_names
 from ._progress import bar_over_fits, say
 from ._tables import Tables, side_by_side
+from ._weighted_bins import WeightedBins
 
 __all__ = [
     "MAX_ITER",
+    "Admission",
     "Expert",
     "NamedExpert",
     "OutOfFold",
     "Tables",
+    "WeightedBins",
     "align_classes",
     "answers",
+    "auto_classifiers",
+    "auto_regressors",
     "bar_over_fits",
     "classes_of",
     "cross_fit",
+    "cross_fit_parts",
     "cross_scores",
     "default_classifier",
     "default_regressor",
     "fit_expert",
     "fit_experts",
+    "megabytes",
     "prefit_expert",
     "refuse_unused_weights",
+    "rough_kernel",
     "say",
+    "seconds",
     "side_by_side",
     "takes_names",
+    "terms",
 ]

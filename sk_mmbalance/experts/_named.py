@@ -30,6 +30,8 @@ class NamedExpert:
         estimator of this package that copes with missing ones.
     role : str
         What messages call it.
+    any_of : bool
+        Whether any of its modalities is enough for it: it then finds NaN in place of the others.
     """
 
     name: str
@@ -37,6 +39,7 @@ class NamedExpert:
     modalities: tuple[str, ...]
     needs: tuple[str, ...] | None = None
     role: str = "expert"
+    any_of: bool = False
 
     @property
     def takes_names(self) -> bool:
@@ -46,7 +49,9 @@ class NamedExpert:
     @property
     def needs_all(self) -> bool:
         """Whether it needs all its modalities in a row, or any of them is enough."""
-        return self.needs is not None or not copes_with_missing(self.estimator)
+        if self.needs is not None:
+            return True
+        return not (self.any_of or copes_with_missing(self.estimator))
 
     def available(self, present: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Rows of `present`, one column for each of `names`, in which it has its input."""

@@ -239,6 +239,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         if not continued:
             warn_if_unscaled(rows.checked, leave_out=encoded)
             warn_if_ambiguous(self.backbones, rows.checked.spec.shapes)
+        if own is None and valid is not None and isinstance(self.validation_fraction, Real):
+            rows.warn_of_neighbours_held_out(stacklevel=3)  # beyond the wrapper of `fit`
         target = self._target if continued else self._settled_target(train)
         rows, train = self._recoded(target, rows), self._recoded(target, train)
         valid = None if valid is None else self._recoded(target, valid)

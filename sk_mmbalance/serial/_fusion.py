@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from .._sklearn import BaseComposition
-from ..base import Fold, TrainingRows
+from ..base import FoldChoice, TrainingRows
 from ..experts import Expert, classes_of, fit_expert, prefit_expert
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
@@ -108,6 +108,9 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         Rows that lack a modality which the chain asks for: an error, or (in `fit`) left out of
         that stage's training and (in `predict`) handed on to the next stage, or decided by the
         latest score if there is none.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, where a number of them is cut from shuffled rows too (see
+        `row_order_`).
 
     Attributes
     ----------
@@ -135,6 +138,12 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
     stage_summary_ : DataFrame
         Per stage: modalities, cost, out-of-fold accuracy if it decided alone, and share of rows
         that run it.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_, modality_shapes_, n_features_in_, feature_names_in_
         What `fit` saw.
 
@@ -207,6 +216,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         verbose: int = 0,
         modalities: Any = None,
         missing: str = "error",
+        random_state: Any = None,
     ):
         self.stages = stages
         self.thresholds = thresholds
@@ -229,6 +239,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         self.verbose = verbose
         self.modalities = modalities
         self.missing = missing
+        self.random_state = random_state
 
     # -- nested parameters ---------------------------------------------------------------------
 
@@ -330,7 +341,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         fit = prefit_expert if self.prefit else fit_expert
         fitted = [fit(stage.expert, rows) for stage in placed]
         is_tuned = len(placed) > 1 or (tuning.is_searched and tuning.frees_cut)
-        self._assemble(rows, placed, fitted, scores(placed) if is_tuned else None)
+        found = scores(placed) if is_tuned else None
+        self._assemble(rows, placed, fitted, found, scores.choice)
         return self
 
     def _search_order(
@@ -349,6 +361,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         placed: Sequence[PlacedStage],
         experts: Sequence[Expert],
         scores: np.ndarray | None,
+        choice: FoldChoice | None = None,
     ) -> None:
         """Find thresholds on `scores` of all stages (None: nothing to find), and become fitted."""
         classes = classes_of(rows.target)
@@ -378,6 +391,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             predicted_cost_=model.cost,
             predicted_error_=model.error,
             stage_summary_=stage_table(chain, placed, ran),
+            row_order_={} if choice is None else choice.told(),
             _rates=(counted, model),
             _tuning_scores=chain,
             _chain=FittedChain(
@@ -500,8 +514,8 @@ class _StageScores:
     def __init__(self, serial: SerialFusionClassifier, rows: TrainingRows):
         self.rows, self.prefit = rows, serial.prefit
         self.n_jobs, self.verbose = serial.n_jobs, serial.verbose
-        self.cv = serial.cv
-        self.splits: list[Fold] | None = None
+        self.cv, self.random_state = serial.cv, serial.random_state
+        self.choice: FoldChoice | None = None
         self.known: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
 
     def __call__(self, placed: Sequence[PlacedStage]) -> np.ndarray:
@@ -515,6 +529,7 @@ class _StageScores:
         if self.prefit:
             experts = [prefit_expert(stage.expert, self.rows) for stage in placed]
             return scores_of(experts, self.rows.checked)
-        if self.splits is None:
-            self.splits = self.rows.folds(self.cv)
-        return out_of_fold_scores(placed, self.rows, self.splits, self.n_jobs, self.verbose)
+        if self.choice is None:
+            self.choice = self.rows.choose_folds(self.cv, self.random_state, stacklevel=4)
+        folds = self.choice.folds
+        return out_of_fold_scores(placed, self.rows, folds, self.n_jobs, self.verbose)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 
-from ..base import Fold, TrainingRows
+from ..base import Fold, FoldChoice, TrainingRows
 from ..exceptions import TeachingWarning
 from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights
 from ._acquire import refuse_callables
@@ -80,6 +80,9 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         Column blocks of a flat table, as in `sklearn.compose.ColumnTransformer`.
     missing : {"error", "mask"}, default="error"
         Rows that lack a modality: an error, or left out of what needs it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, where a number of them is cut from shuffled rows too (see
+        `row_order_`).
 
     Attributes
     ----------
@@ -102,6 +105,12 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     guard_scores_ : dict or None
         Cross-validated accuracy of the sides, ``{"weak": ..., "strong": ...}``; None where it was
         not needed.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_, modality_shapes_, n_features_in_, feature_names_in_
         What `fit` saw.
 
@@ -155,6 +164,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         verbose: int = 0,
         modalities: Any = None,
         missing: str = "error",
+        random_state: Any = None,
     ):
         self.weak = weak
         self.strong = strong
@@ -175,6 +185,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         self.verbose = verbose
         self.modalities = modalities
         self.missing = missing
+        self.random_state = random_state
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
@@ -224,6 +235,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             self._chain_of(data.take(labelled), placed, [fitted], None),
             weak=[],
             strong=names,
+            row_order={},
             weak_estimator=None,
             strong_estimator=fitted.model,
         )
@@ -233,7 +245,8 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
     ) -> dict[str, Any]:
         data = with_params(data, self, list(self._sides_given()))
         known = data.take(labelled)
-        splits = known.folds(self.cv)
+        choice = known.choose_folds(self.cv, self.random_state, stacklevel=3)
+        splits = choice.folds
         weak_names, strong_names = self._sides(known, splits)
         stages = [
             Stage("weak", self.weak_estimator, tuple(weak_names), self._cost(0)),
@@ -268,8 +281,9 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             )
         return self._told(
             self._chain_of(
-                known, [taught.placed_weak, strong], [taught.weak, taught.strong], scores
+                known, [taught.placed_weak, strong], [taught.weak, taught.strong], scores, choice
             ),
+            row_order=choice.told(),
             weak=weak_names,
             strong=strong_names,
             weak_estimator=taught.weak.model,
@@ -295,6 +309,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         placed: list[PlacedStage],
         fitted: list[Expert],
         scores: np.ndarray | None,
+        choice: FoldChoice | None = None,
     ) -> SerialFusionClassifier:
         stages = [(p.name, p.estimator, list(p.inputs), p.cost) for p in placed]
         own = {"price": self.price, "cv": self.cv, "verbose": self.verbose}
@@ -302,7 +317,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         serial = SerialFusionClassifier(
             stages, modalities=self.modalities, missing=self.missing, **params
         )
-        serial._assemble(known, placed, fitted, scores)
+        serial._assemble(known, placed, fitted, scores, choice)
         return serial
 
     def _told(

@@ -13,8 +13,8 @@ from sklearn.svm import LinearSVC
 
 from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier, OpinionPoolClassifier
 from sk_mmbalance.convex import fit_opinion_pool, pooled_log_proba
-from sk_mmbalance.ensemble._auto_experts import auto_classifiers
 from sk_mmbalance.ensemble._pooling import smooth_log
+from sk_mmbalance.experts import auto_classifiers
 from tests._checks import assert_all_checks_pass
 
 RULES = ("pool", "select", "stack")
@@ -298,7 +298,7 @@ def test_auto_has_no_duplicates_with_one_modality(data):
     assert list(model.experts_) == ["X: linear", "X: trees"]
 
 
-def test_auto_without_a_complete_row_has_experts_of_single_modalities(data):
+def test_auto_without_a_complete_row_has_experts_of_what_there_is(data):
     X, y = data[0][:60], data[1][:60]
     even = (np.arange(60) // 3 % 2 == 0)[:, None]
     apart = {
@@ -306,15 +306,25 @@ def test_auto_without_a_complete_row_has_experts_of_single_modalities(data):
         "voice": np.where(even, np.nan, X["voice"]),
     }
     model = OpinionPoolClassifier(random_state=0, cv=2, missing="mask").fit(apart, y)
-    assert {name.partition(":")[0] for name in model.experts_} == {"face", "voice"}
+    assert {name.partition(":")[0] for name in model.experts_} == {"face", "voice", "all"}
+    assert (model.oof_scores_.loc[["all: linear", "all: trees"], "n_rows"] == 60).all()
 
 
 def test_auto_leaves_out_what_costs_too_much():
-    assert set(auto_classifiers(100, 10, 3, 0)) == {"linear", "trees"}
-    assert set(auto_classifiers(1000, 10, 3, 0)) == {"linear", "trees", "boosting", "kernel"}
-    assert set(auto_classifiers(1000, 10, 100, 0)) == {"linear", "trees", "kernel"}
-    assert set(auto_classifiers(1000, 101, 3, 0)) == {"linear", "trees", "kernel"}
-    assert set(auto_classifiers(100_000, 10, 3, 0)) == {"linear", "trees", "boosting"}
+    def kinds(*shape):
+        return auto_classifiers(*shape, 0).kinds
+
+    assert kinds(100, 10, 3) == {"linear", "trees"}
+    assert kinds(1000, 10, 3) == {"linear", "trees", "boosting", "kernel"}
+    assert kinds(1000, 10, 100) == {"linear", "trees", "kernel"}
+    assert kinds(1000, 101, 3) == {"linear", "trees", "kernel"}
+    assert set(auto_classifiers(150, 60, 3, 0).models) == {
+        "linear",
+        "linear, C=0.1",
+        "linear, C=0.01",
+        "trees",
+    }
+    assert kinds(100_000, 10, 3) == {"linear", "trees", "boosting", "rough kernel"}
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("linear", 1e-7), ("trees", 0), ("kernel", 1e-3)])
@@ -324,7 +334,7 @@ def test_default_experts_weigh_rows_like_repeated_ones(name, tolerance):
     X[:, 0] += y
     from sk_mmbalance.base import weight_params
 
-    model = auto_classifiers(500, 4, 3, 0)[name]
+    model = auto_classifiers(500, 4, 3, 0).models[name]
     weighted = clone(model).fit(X, y, **weight_params(model, times.astype(float)))
     repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=tolerance)
@@ -441,6 +451,23 @@ def test_fewer_rows_of_a_class_than_folds_lower_the_number_of_folds():
     assert OpinionPoolClassifier(experts, cv=10).fit(X, y).oof_scores_.loc["a", "n_rows"] == 8
 
 
+def test_class_weights_reach_every_default_expert_and_the_pool():
+    rng = np.random.default_rng(0)
+    y = (rng.random(600) < 0.06).astype(int)
+    X = Modalities(
+        face=1.5 * y[:, None] + rng.normal(size=(600, 2)),
+        voice=y[:, None] + rng.normal(size=(600, 2)),
+    )
+    plain = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
+    weighed = OpinionPoolClassifier(class_weight="balanced", random_state=0, cv=2).fit(X, y)
+    assert len(weighed.experts_) == 12
+    at_best = weighed.oof_scores_["balanced_accuracy"]
+    for name in ("linear", "kernel", "boosting"):
+        before = plain.oof_scores_.loc[f"all: {name}", "balanced_accuracy"]
+        assert at_best[f"all: {name}"] > before + 0.05
+    assert at_best["pool"] > 0.8 > plain.oof_scores_.loc["pool", "balanced_accuracy"]
+
+
 # -- missing modalities --------------------------------------------------------------------
 
 
@@ -524,6 +551,47 @@ def test_training_without_a_complete_row(data):
     assert model.gap_ <= 1e-6
 
 
+def test_default_experts_on_all_modalities_use_incomplete_rows():
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = {
+        "face": (y[:, None] + rng.normal(0, 0.7, (240, 2))),
+        "voice": (y[:, None] + rng.normal(0, 0.7, (240, 2))),
+    }
+    lacks = rng.random(240) < 0.6
+    X["voice"] = np.where(lacks[:, None], np.nan, X["voice"])
+    model = OpinionPoolClassifier(missing="mask", random_state=0, cv=2).fit(X, y)
+    scores = model.oof_scores_["n_rows"]
+    assert scores["all: linear"] == scores["all: trees"] == 240
+    assert scores["voice: linear"] == 240 - lacks.sum()
+    linear = model.experts_["all: linear"]
+    rows = np.hstack([X["face"], X["voice"]])
+    scaled = linear[0].transform(rows)
+    np.testing.assert_allclose(
+        linear.predict_proba(rows), linear[-1].predict_proba(np.where(np.isnan(scaled), 0, scaled))
+    )
+    assert model.score(X, y) > 0.8
+
+
+def test_pattern_is_taught_by_its_own_rows_where_answers_hang_on_what_is_there():
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 2
+    X = {
+        "face": y[:, None] + rng.normal(0, 1, (300, 1)),
+        "voice": y[:, None] + 0.3 * rng.normal(size=(300, 1)),
+    }
+    X["voice"][200:] = np.nan
+    model = OpinionPoolClassifier(missing="mask", random_state=0, cv=3, min_pattern_rows=90)
+    model.fit(X, y)
+    # 100 rows have the face alone, 200 both; none has the voice alone
+    assert list(model.pattern_weights_.index) == ["face", "face + voice"]
+    complete = model.pattern_weights_.loc["face + voice"]
+    np.testing.assert_array_equal(complete, model.weights_["weight"])
+    alone = model.pattern_weights_.loc["face"]
+    assert alone[["voice: linear", "voice: trees"]].tolist() == [0, 0]
+    assert model.score({"face": X["face"]}, y) > 0.65
+
+
 # -- bad input -----------------------------------------------------------------------------
 
 
@@ -600,3 +668,67 @@ def test_repeated_cross_validation_averages(data):
     ).fit(X, y, groups=groups)
     assert isinstance(model.weights_, pd.DataFrame)
     assert (model.oof_scores_["n_rows"] == 180).all()
+
+
+# -- weights by class that are chosen ------------------------------------------------------
+
+
+def classes_of_two_experts(n=600, seed=0):
+    """Each of two modalities knows a class that the other has no idea of."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 4, n)
+    X = Modalities(
+        face=np.column_stack([4 * (y == 0), 4 * (y == 1)]) + rng.normal(size=(n, 2)),
+        voice=np.column_stack([4 * (y == 2), 4 * (y == 1)]) + rng.normal(size=(n, 2)),
+    )
+    return X, y
+
+
+def test_weights_by_class_are_chosen_where_they_pay():
+    X, y = classes_of_two_experts()
+    skilled = {"a": [0, 1], "b": [2, 3]}  # classes that an expert is sure of
+
+    class Partial(LogisticRegression):
+        """Sure of some classes, and loud about the others."""
+
+        def __init__(self, known=(), C=1.0):
+            self.known = known
+            super().__init__(C=C)
+
+        def predict_proba(self, X):
+            logits = super().decision_function(X)
+            others = np.setdiff1d(np.arange(4), self.known)
+            logits[:, others] = 2 * np.sin(1e4 * np.asarray(X)[:, :1] * (1 + others))
+            return np.exp(log_softmax(logits, axis=1))
+
+    experts = {name: (Partial(tuple(known)), None) for name, known in skilled.items()}
+    auto = OpinionPoolClassifier(experts, alpha=1.0).fit(X, y)
+    common = OpinionPoolClassifier(experts, alpha=1.0, per_class=False).fit(X, y)
+    assert np.isfinite(auto.class_penalty_)
+    losses = auto.class_penalty_losses_
+    assert min(losses, key=losses.get) == auto.class_penalty_ == next(iter(losses))
+    assert losses[auto.class_penalty_] < losses[np.inf]
+    assert auto.gap_ <= 1e-6
+    assert auto.oof_scores_.loc["pool", "log_loss"] < common.oof_scores_.loc["pool", "log_loss"]
+    assert np.ptp(auto.weights_[[0, 1, 2, 3]].to_numpy(), axis=1).max() > 0.1
+    assert common.class_penalty_ == np.inf
+    assert common.class_penalty_losses_ == {}
+
+
+def test_weights_stay_common_where_classes_are_alike(data):
+    X, y = data
+    auto = OpinionPoolClassifier(EACH).fit(X, y)
+    common = OpinionPoolClassifier(EACH, per_class=False).fit(X, y)
+    assert auto.class_penalty_ == np.inf
+    assert set(auto.class_penalty_losses_) == {1.0, 3.0, np.inf}
+    np.testing.assert_array_equal(auto.predict_proba(X), common.predict_proba(X))
+
+
+def test_weights_of_two_classes_are_common_without_a_comparison(data):
+    X, y = data
+    model = OpinionPoolClassifier(EACH).fit(X, y == 0)
+    assert (model.class_penalty_, model.class_penalty_losses_) == (np.inf, {})
+    free = OpinionPoolClassifier(EACH, per_class=True).fit(X, y)
+    assert free.class_penalty_ == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="`per_class` must be True, False or 'auto'"):
+        OpinionPoolClassifier(EACH, per_class="yes").fit(X, y)

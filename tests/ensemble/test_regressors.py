@@ -19,7 +19,7 @@ from sk_mmbalance import (
     UnimodalRegressor,
 )
 from sk_mmbalance.convex import fit_linear_pool
-from sk_mmbalance.ensemble._auto_experts import auto_regressors
+from sk_mmbalance.experts import auto_regressors
 from tests._checks import assert_all_checks_pass
 
 EACH = {name: (Ridge(), name) for name in ("face", "noise", "voice")}
@@ -288,15 +288,18 @@ def test_pattern_with_enough_rows_has_the_weights_of_a_pool_of_its_own(data):
 
 
 def test_auto_leaves_out_what_costs_too_much():
-    assert set(auto_regressors(100, 10, 0)) == {"linear", "trees"}
-    assert set(auto_regressors(1000, 10, 0)) == {"linear", "trees", "boosting", "kernel"}
-    assert set(auto_regressors(1000, 101, 0)) == {"linear", "trees", "kernel"}
-    assert set(auto_regressors(100_000, 10, 0)) == {"linear", "trees", "boosting"}
+    def kinds(*shape):
+        return auto_regressors(*shape, 0).kinds
+
+    assert kinds(100, 10) == {"linear", "trees"}
+    assert kinds(1000, 10) == {"linear", "trees", "boosting", "kernel"}
+    assert kinds(1000, 101) == {"linear", "trees", "kernel"}
+    assert kinds(100_000, 10) == {"linear", "trees", "boosting", "rough kernel"}
 
 
 def test_kernel_expert_takes_any_unit_and_weights(data):
     X, y = data
-    kernel = auto_regressors(500, 2, 0)["kernel"][-1]
+    kernel = auto_regressors(500, 2, 0).models["kernel"][-1]
     times = np.random.default_rng(0).integers(0, 3, 150)
     rows = np.repeat(np.arange(150), times)
     weighted = clone(kernel).fit(X["face"], 1e4 * y, sample_weight=times.astype(float))
@@ -333,3 +336,19 @@ def test_expert_without_sample_weight_is_named(data):
     chain = make_pipeline(StandardScaler(), KNeighborsRegressor())
     with pytest.raises(TypeError, match=r"for 'face', KNeighborsRegressor, does not take it"):
         LateFusionRegressor(chain).fit(X, y, sample_weight=np.ones(150))
+
+
+def test_default_experts_on_all_modalities_use_incomplete_rows():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    X = {"face": y[:, None] + rng.normal(0, 1, (200, 2)), "voice": y + rng.normal(0, 0.3, 200)}
+    lacks = rng.random(200) < 0.5
+    X["voice"] = np.where(lacks, np.nan, X["voice"])[:, None]
+    model = OpinionPoolRegressor(missing="mask", random_state=0, cv=3).fit(X, y)
+    assert model.oof_scores_.loc["all: linear", "n_rows"] == 200
+    assert model.oof_scores_.loc["voice: linear", "n_rows"] == 200 - lacks.sum()
+    assert model.score(X, y) > 0.8
+    face = {"face": X["face"]}
+    assert np.isfinite(model.predict(face)).all()
+    assert model.left_out_ == {}
+    assert model.row_order_["folds"] == "in order"

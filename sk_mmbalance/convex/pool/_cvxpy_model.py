@@ -16,7 +16,7 @@ class OpinionPoolModel:
 
     Parameters
     ----------
-    log_proba, y, sample_weight, present, balanced, per_class
+    log_proba, y, sample_weight, present, balanced, per_class, class_penalty
         As in `fit_opinion_pool`.
 
     Attributes
@@ -36,6 +36,7 @@ class OpinionPoolModel:
         present: Any = None,
         balanced: bool = False,
         per_class: bool = False,
+        class_penalty: float | None = None,
     ):
         data = read_pool(log_proba, y, sample_weight, present, balanced, per_class)
         n_experts, n_samples, n_classes = data.logs.shape
@@ -51,7 +52,12 @@ class OpinionPoolModel:
         )
         own = cp.sum(cp.multiply(scores, np.eye(n_classes)[data.codes]), axis=1)
         loss = cp.sum(cp.multiply(data.shares, cp.log_sum_exp(scores, axis=1) - own))
-        penalty = cp.sum(self.weights) / shape[1]
+        if class_penalty is None:
+            penalty = cp.sum(self.weights) / shape[1]
+        else:
+            least = cp.sum(cp.min(self.weights, axis=1))
+            apart = class_penalty * cp.sum(self.weights)
+            penalty = apart + (1 - class_penalty * n_classes) * least
         self.problem = cp.Problem(cp.Minimize(loss + self.alpha * penalty))
 
     def solve(self, alpha: float, solver: str = "CLARABEL", **options: Any) -> np.ndarray:

@@ -34,9 +34,11 @@ def fit_pattern_weights(
     default: str = "all",
     idle_sum: float | None = None,
     masked: Callable[[Pattern], np.ndarray] | None = None,
+    exactly: bool = False,
     rule: Rule | None = None,
     balanced: bool = False,
     per_class: bool = False,
+    class_penalty: float | None = None,
     tol: float = 1e-6,
     max_iter: int = 100,
 ) -> PatternWeights:
@@ -80,10 +82,16 @@ def fit_pattern_weights(
     masked : callable, default=None
         Gives, for a pattern, the log-probabilities of all rows with the other modalities masked.
         None stands for experts whose answers do not depend on what else is there.
+    exactly : bool, default=False
+        Whether only rows of exactly a pattern teach it: for experts that do not need all their
+        modalities, whose answers hang on what else is there, and that were not asked with it
+        masked.
     rule : callable, default=None
         What gives weights from log-probabilities, classes and weights of some rows, in place of
         the pool.
     balanced, per_class : bool, default=False
+        As in `fit_opinion_pool`.
+    class_penalty : float, default=None
         As in `fit_opinion_pool`.
     tol : float, default=1e-6
         Relative duality gap at which to stop.
@@ -133,7 +141,13 @@ def fit_pattern_weights(
     if not weight.any():
         raise ValueError("`sample_weight` is zero for every sample; at least one must be positive.")
     there = experts_available(uses, needs_all, present)
-    options = {"balanced": balanced, "per_class": per_class, "tol": tol, "max_iter": max_iter}
+    options = {
+        "balanced": balanced,
+        "per_class": per_class,
+        "class_penalty": class_penalty,
+        "tol": tol,
+        "max_iter": max_iter,
+    }
     lesson = _Lesson(codes, weight, there, penalty, rule, options)
     everyone = np.arange(n_experts)
     used = np.flatnonzero(weight > 0)
@@ -149,6 +163,8 @@ def fit_pattern_weights(
         pattern = tuple(row.tolist())
         chosen = np.flatnonzero(experts_available(uses, needs_all, row[None])[0])
         rows = lesson.rows(chosen)
+        if exactly:
+            rows = rows[(present[rows] == row).all(axis=1)]
         if not len(chosen) or len(rows) < max(min_rows, rows_per_expert * len(chosen)):
             continue
         logs = log_proba if masked is None else masked(pattern)

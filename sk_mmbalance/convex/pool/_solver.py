@@ -15,7 +15,7 @@ for reference.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from ._problem import PoolProblem, scores
+from ._shrunk import ShrunkProblem
 
 #: From how many rows on a tenth of them is solved first, to start near the solution.
 _MANY_ROWS = 20_000
@@ -85,6 +86,7 @@ def fit_opinion_pool(
     alpha: float = 1e-3,
     balanced: bool = False,
     per_class: bool = False,
+    class_penalty: float | None = None,
     tol: float = 1e-6,
     max_iter: int = 100,
 ) -> OpinionPoolSolution:
@@ -119,6 +121,11 @@ def fit_opinion_pool(
     per_class : bool, default=False
         Whether to learn a weight for each expert and class, ``z_ik = sum_e w_ek log p_iek``. The
         penalty is then on the mean over classes. A step costs ``(n_experts * n_classes) ** 3``.
+    class_penalty : float, default=None
+        With `per_class`: what it costs, in units of `alpha`, that a class's weight of an expert
+        exceeds the least that a class has, ``alpha * sum_e (min_k w_ek + class_penalty * sum_k
+        (w_ek - min_k w_ek))``. At least ``1 / n_classes``, which None stands for and which is the
+        penalty on the mean; the larger, the more classes share one weight.
     tol : float, default=1e-6
         Relative duality gap at which to stop.
     max_iter : int, default=100
@@ -189,11 +196,28 @@ def fit_opinion_pool(
             raise ValueError(f"`{name}` must be a finite number above 0; got {value!r}.")
     if max_iter < 1:
         raise ValueError(f"`max_iter` must be at least 1; got {max_iter!r}.")
-    start = np.full(problem.weights_shape, 1.0 / problem.weights_shape[0])
-    if problem.n_samples > _MANY_ROWS:
-        few = problem.rows(np.arange(0, problem.n_samples, 10))
-        start = _minimise(few, start, alpha, 1e-4, max_iter).weights
-    solution = _minimise(problem, start, alpha, tol, max_iter)
+    n_experts, _, n_classes = problem.logs.shape
+    if class_penalty is None:
+        size = int(np.prod(problem.weights_shape))
+        solution = _solve(
+            problem,
+            np.full(problem.weights_shape, 1.0 / n_experts),
+            # Per class, the penalty is on the mean over classes.
+            np.full(size, alpha * n_experts / size),
+            tol,
+            max_iter,
+        )
+    else:
+        if not (per_class and np.isfinite(class_penalty) and class_penalty * n_classes >= 1):
+            raise ValueError(
+                "`class_penalty` must be a finite number of at least 1 / n_classes = "
+                f"{1 / n_classes:.3g}, with `per_class`=True; got {class_penalty!r} with "
+                f"`per_class`={per_class!r}."
+            )
+        shrunk = ShrunkProblem(problem)
+        price = shrunk.prices(alpha, class_penalty)
+        solution = _solve(shrunk, shrunk.start(), price, tol, max_iter)
+        solution = replace(solution, weights=shrunk.weights(solution.weights))
     if solution.gap > tol:
         warnings.warn(
             f"The opinion pool's weights stopped at a relative duality gap of {solution.gap:.1e} "
@@ -295,12 +319,27 @@ def read_pool(
     return problem if shares.all() else problem.rows(np.flatnonzero(shares))
 
 
-def _minimise(
-    problem: PoolProblem, weights: np.ndarray, alpha: float, tol: float, max_iter: int
+#: What Newton's method minimises: a loss of variables that are not negative.
+_Problem = PoolProblem | ShrunkProblem
+
+
+def _solve(
+    problem: _Problem, start: np.ndarray, price: np.ndarray, tol: float, max_iter: int
 ) -> OpinionPoolSolution:
-    """Newton's method from `weights` until the relative duality gap is `tol`."""
-    # Per class, the penalty is on the mean over classes.
-    price = np.full(weights.size, alpha * len(weights) / weights.size)
+    """Minimum from `start`; where rows are many, that of a tenth of them is found first."""
+    if problem.n_samples > _MANY_ROWS:
+        few = problem.rows(np.arange(0, problem.n_samples, 10))
+        start = _minimise(few, start, price, 1e-4, max_iter).weights
+    return _minimise(problem, start, price, tol, max_iter)
+
+
+def _minimise(
+    problem: _Problem, weights: np.ndarray, price: np.ndarray, tol: float, max_iter: int
+) -> OpinionPoolSolution:
+    """Newton's method from `weights` until the relative duality gap is `tol`.
+
+    `price` is what a unit of each flattened variable costs.
+    """
     w = weights.ravel()
     smallest = _SMALLEST * np.log(problem.logs.shape[2])
     loss, slope, proba = problem.slope(weights)
@@ -332,7 +371,7 @@ def _minimise(
 
 
 def _shorten(
-    problem: PoolProblem,
+    problem: _Problem,
     w: np.ndarray,
     direction: np.ndarray,
     price: np.ndarray,

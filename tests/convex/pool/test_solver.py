@@ -58,6 +58,71 @@ def test_weights_are_those_of_cvxpy_on_many_problems(case, seed):
     agrees_with_cvxpy(seed, *case)
 
 
+@pytest.mark.parametrize("class_penalty", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize(("n_classes", "alpha", "missing"), [(2, 0.05, False), (3, 0.01, True)])
+def test_weights_drawn_together_are_those_of_cvxpy(n_classes, alpha, missing, class_penalty):
+    logs, y = experts(n_classes=n_classes)
+    given = options(0, 80, 4, True, missing, False, True) | {"class_penalty": class_penalty}
+    ours = fit_opinion_pool(logs, y, alpha=alpha, tol=1e-9, **given)
+    model = OpinionPoolModel(logs, y, **given)
+    theirs = model.solve(alpha)
+    assert ours.objective == pytest.approx(model.problem.value, rel=1e-6)
+    np.testing.assert_allclose(ours.weights, theirs, atol=2e-3)
+
+
+def test_the_least_class_penalty_is_that_on_the_mean():
+    logs, y = experts()
+    mean = fit_opinion_pool(logs, y, per_class=True, alpha=0.02, tol=1e-10)
+    least = fit_opinion_pool(logs, y, per_class=True, class_penalty=1 / 3, alpha=0.02, tol=1e-10)
+    assert least.objective == pytest.approx(mean.objective, rel=1e-8)
+    np.testing.assert_allclose(least.weights, mean.weights, atol=1e-3)
+
+
+def test_a_large_class_penalty_gives_all_classes_one_weight():
+    logs, y = experts()
+    common = fit_opinion_pool(logs, y, alpha=0.02, tol=1e-10)
+    drawn = fit_opinion_pool(logs, y, per_class=True, class_penalty=1e4, alpha=0.02, tol=1e-10)
+    np.testing.assert_allclose(drawn.weights, np.tile(common.weights[:, None], 3), atol=1e-5)
+    assert drawn.objective == pytest.approx(common.objective, rel=1e-8)
+
+
+def test_classes_leave_the_common_weight_one_after_another():
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    logits = rng.normal(size=(300, 2, 3))
+    logits[:, 0] += 2 * (np.eye(3)[y] * [1, 0, 0])  # knows the first class only
+    logits[:, 1] += np.eye(3)[y]
+    apart = [
+        np.ptp(
+            fit_opinion_pool(
+                log_softmax(logits, axis=2), y, alpha=0.01, per_class=True, class_penalty=penalty
+            ).weights,
+            axis=1,
+        ).sum()
+        for penalty in (1 / 3, 1, 4, 16)
+    ]
+    assert apart[0] > apart[1] > apart[2] > apart[3] >= 0
+
+
+@pytest.mark.filterwarnings("ignore:The opinion pool's weights stopped")
+def test_gap_bounds_the_distance_with_a_class_penalty_too():
+    logs, y = experts()
+    given = {"per_class": True, "class_penalty": 2.0, "alpha": 0.02}
+    best = fit_opinion_pool(logs, y, tol=1e-11, **given).objective
+    for n_steps in range(1, 6):
+        early = fit_opinion_pool(logs, y, tol=1e-15, max_iter=n_steps, **given)
+        assert early.objective - best <= early.gap * early.objective + 1e-13
+
+
+@pytest.mark.parametrize(
+    "given", [{"class_penalty": 1.0}, {"class_penalty": 0.1, "per_class": True}]
+)
+def test_class_penalty_out_of_range_is_named(given):
+    logs, y = experts()
+    with pytest.raises(ValueError, match="`class_penalty` must be"):
+        fit_opinion_pool(logs, y, **given)
+
+
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_derivatives_are_those_of_finite_differences(n_classes, per_class):

@@ -1,0 +1,160 @@
+"""Whether the order of the rows says something: folds cut in order and folds of shuffled rows.
+
+Rows in order of time, or sorted by whatever they were taken from, resemble their neighbours. Folds
+of rows in order then ask how well an estimator does on rows unlike those it was fitted on, shuffled
+folds how well on rows that lie between them: two questions with two answers. Where rows are
+exchangeable both are one. Which holds is found by a cheap expert that lives on neighbours, a few
+extra trees: its squared error out of fold, under both kinds of folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.stats import t as student
+from sklearn.ensemble import ExtraTreesRegressor
+
+from ..modalities import CheckedModalities
+from ._target import CLASSES, Target
+
+#: Below so many rows the difference is lost in the noise of the trees: nothing is asked.
+FEWEST_ROWS = 200
+
+#: Rows and columns that the trees are shown at most: a fraction of a second.
+MOST_ROWS, MOST_COLUMNS = 2000, 200
+
+#: Blocks of neighbouring rows whose mean differences the interval is made of: neighbours are no
+#: independent witnesses.
+N_BLOCKS = 100
+
+#: Coverage of the interval. Most data are exchangeable, and every fit looks: a false alarm in
+#: twenty would be one in every cross-validation.
+CONFIDENCE = 0.999
+
+#: Smallest difference that is worth a word, as a share of the loss of knowing nothing: that of rows
+#: which lie in some other order by chance comes near half of it.
+WORTH_A_WORD = 0.05
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """What a fast expert loses out of fold, as shares of what the mean of `y` loses.
+
+    Attributes
+    ----------
+    loss_in_order, loss_shuffled : float
+        Mean squared error with folds of rows in order, and of shuffled rows.
+    interval : tuple of float
+        Confidence interval of their difference.
+    """
+
+    loss_in_order: float
+    loss_shuffled: float
+    interval: tuple[float, float]
+
+    @property
+    def matters(self) -> bool:
+        """Whether rows are easier to predict where their neighbours are known."""
+        return self.interval[0] > 0 and self.loss_in_order - self.loss_shuffled > WORTH_A_WORD
+
+
+def compare_orders(
+    checked: CheckedModalities,
+    target: Target,
+    y: np.ndarray,
+    weight: np.ndarray | None,
+    cut: Callable[[np.ndarray | None, int, int | None], Sequence[tuple[np.ndarray, np.ndarray]]],
+) -> RowOrder | None:
+    """Losses under both kinds of folds; None where rows are too few, or all that is there is words.
+
+    Draws from a generator of its own: nothing else is drawn differently because rows were looked
+    at.
+
+    Parameters
+    ----------
+    checked : CheckedModalities
+        The modalities.
+    target : Target
+        What `y` is.
+    y : ndarray
+        Coded values.
+    weight : ndarray of shape (n_samples,), or None
+        Weights of the rows.
+    cut : callable
+        ``cut(strata, n_rows, seed)`` gives folds, of shuffled rows where there is a seed.
+    """
+    if len(y) < FEWEST_ROWS:
+        return None
+    draw = np.random.RandomState(0)
+    rows = np.arange(len(y))
+    if len(y) > MOST_ROWS:
+        rows = np.sort(draw.choice(len(y), MOST_ROWS, replace=False))
+    table = _some_columns(checked, rows, draw)
+    if table is None:
+        return None
+    wanted = _as_numbers(target, y[rows])
+    share = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
+    spread = np.average((wanted - np.average(wanted, axis=0, weights=share)) ** 2, 0, share)
+    whole = spread.sum() if target.kind == CLASSES else 1.0
+    wanted = wanted if target.kind == CLASSES else wanted / np.sqrt(np.maximum(spread, 1e-300))
+    whole = whole if target.kind == CLASSES else float((spread > 0).sum())
+    if not whole > 0:
+        return None
+    strata = target.strata(y[rows])
+    losses = []
+    for seed in (None, 0):
+        loss = np.empty(len(rows))
+        for train, test in cut(strata, len(rows), seed):
+            trees = ExtraTreesRegressor(10, max_features="sqrt", random_state=0)
+            one_column = wanted[train][:, 0] if wanted.shape[1] == 1 else wanted[train]
+            trees.fit(table[train], one_column, share[train])
+            told = trees.predict(table[test]).reshape(len(test), -1)
+            loss[test] = ((told - wanted[test]) ** 2).sum(axis=1) / whole
+        losses.append(loss)
+    in_order, shuffled = losses
+    return _compared(in_order, shuffled, share)
+
+
+def _compared(in_order: np.ndarray, shuffled: np.ndarray, share: np.ndarray) -> RowOrder:
+    blocks = np.array_split(np.arange(len(share)), N_BLOCKS)
+    apart = np.array([np.average((in_order - shuffled)[b], weights=share[b]) for b in blocks])
+    mean = float(np.average(in_order - shuffled, weights=share))
+    reach = student.ppf((1 + CONFIDENCE) / 2, N_BLOCKS - 1) * apart.std(ddof=1) / N_BLOCKS**0.5
+    return RowOrder(
+        float(np.average(in_order, weights=share)),
+        float(np.average(shuffled, weights=share)),
+        (mean - float(reach), mean + float(reach)),
+    )
+
+
+def _as_numbers(target: Target, y: np.ndarray) -> np.ndarray:
+    """Coded values as columns of numbers: a class is an indicator."""
+    if target.kind == CLASSES:
+        return np.eye(target.n_outputs)[y]
+    return y.reshape(len(y), -1).astype(np.float64)
+
+
+def _some_columns(
+    checked: CheckedModalities, rows: np.ndarray, draw: np.random.RandomState
+) -> np.ndarray | None:
+    """Some columns of the numbers, side by side; what is missing has the column's mean."""
+    blocks = []
+    for name in checked.names:
+        block = checked.flat(name)
+        if block.dtype.kind not in "biuf" or not block.shape[1]:
+            continue
+        most = max(1, MOST_COLUMNS // len(checked.names))
+        columns = np.arange(block.shape[1])
+        if len(columns) > most:
+            columns = np.sort(draw.choice(len(columns), most, replace=False))
+        block = block[rows][:, columns]
+        block = np.asarray(block.toarray() if issparse(block) else block, dtype=np.float64)
+        there = checked.present_in(name)[rows] & np.isfinite(block).all(axis=1)
+        mean = block[there].mean(axis=0) if there.any() else np.zeros(len(columns))
+        blocks.append(np.where(there[:, None], block, mean))
+        if not there.all():
+            blocks.append(there[:, None].astype(np.float64))
+    return np.hstack(blocks) if blocks else None

@@ -1,0 +1,169 @@
+"""Which experts the pool's default admits, and what a fit does when time or memory are short."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+
+from sk_mmbalance import Modalities, OpinionPoolClassifier, OpinionPoolRegressor
+from sk_mmbalance.experts import WeightedBins, auto_classifiers, auto_regressors, seconds
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1, 2], 60)
+    table = np.eye(3)[y] + rng.normal(0, 0.6, (180, 3))
+    return Modalities(face=table[:, :1], voice=table[:, 1:]), y
+
+
+# -- what is reckoned ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["linear", "trees", "boosting", "kernel", "rough kernel"])
+def test_costs_grow_with_rows_columns_and_classes(kind):
+    base = seconds(kind, 2000, 50, 3)
+    assert base > 0
+    assert seconds(kind, 4000, 50, 3) > base
+    assert seconds(kind, 400_000, 50, 3) > 40 * base
+    assert seconds(kind, 2000, 100, 3) > base
+    assert seconds(kind, 2000, 50, 6) >= base
+
+
+def test_kernel_of_many_rows_is_approximated_and_named():
+    small = auto_classifiers(3000, 50, 2, 0)
+    assert "kernel" in small.models
+    assert not small.left_out
+    large = auto_classifiers(20_000, 50, 2, 0)
+    assert large.kinds == {"linear", "trees", "boosting", "rough kernel"}
+    assert "a fit would take about" in large.left_out["kernel"]
+    assert '"rough kernel" approximates it' in large.left_out["kernel"]
+    assert large.models["trees"].n_estimators < 100
+    assert auto_regressors(20_000, 50, 0).kinds == large.kinds
+
+
+def test_the_clock_alone_decides_where_it_may():
+    everything = auto_classifiers(20_000, 50, 2, 0, unlimited=True)
+    assert everything.kinds == {"linear", "trees", "boosting", "kernel"}
+    assert everything.models["trees"].n_estimators == 100
+
+
+def test_twenty_thousand_rows_are_reckoned_to_end_within_a_minute():
+    blocks = [auto_classifiers(20_000, n_columns, 2, 0) for n_columns in (50, 50, 100)]
+    assert 6 * sum(sum(block.seconds.values()) for block in blocks) < 60
+
+
+def test_two_hundred_thousand_rows_are_reckoned_to_end_within_five_minutes():
+    blocks = [auto_classifiers(200_000, n_columns, 2, 0) for n_columns in (50, 50, 100)]
+    assert 6 * sum(sum(block.seconds.values()) for block in blocks) < 300
+
+
+def test_memory_limit_leaves_out_what_takes_more(data):
+    found = auto_classifiers(5000, 20, 2, 0, memory_limit=50.0)
+    assert "kernel" not in found.models
+    assert "MB, above `memory_limit`=50" in found.left_out["trees"]
+    X, y = data
+    model = OpinionPoolClassifier(memory_limit=0.2, random_state=0).fit(X, y)
+    assert {name.split(": ")[1] for name in model.experts_} == {"linear"}
+    assert set(model.left_out_) == {"face: trees", "voice: trees", "all: trees"}
+
+
+def test_costliest_experts_go_first_where_modalities_are_many(data, monkeypatch):
+    from sk_mmbalance.ensemble import _pool_experts
+
+    X, y = data
+    whole = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
+    assert whole.left_out_ == {}
+    monkeypatch.setattr(_pool_experts, "MOST_SECONDS", 1e-9)
+    least = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
+    linear = {"all: linear", "face: linear", "voice: linear"}
+    assert set(least.experts_) == linear
+    assert all("all experts would take" in reason for reason in least.left_out_.values())
+
+
+# -- the clock -----------------------------------------------------------------------------
+
+
+def test_a_fit_out_of_time_is_a_valid_pool_of_what_was_done(data):
+    X, y = data
+    model = OpinionPoolClassifier(time_limit=1e-9, cv=2, random_state=0).fit(X, y)
+    assert len(model.experts_) == 1
+    assert len(model.left_out_) == 5
+    assert all("`time_limit`=1e-09 s" in reason for reason in model.left_out_.values())
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    assert model.weights_["weight"].tolist() == [1.0]
+
+
+def test_time_enough_gives_the_pool_of_no_limit(data):
+    X, y = data
+    experts = {"b": LogisticRegression(), "a": (GaussianNB(), "face"), "c": (None, "voice")}
+    plain = OpinionPoolClassifier(experts, cv=3).fit(X, y)
+    timed = clone(plain).set_params(time_limit=1000).fit(X, y)
+    np.testing.assert_array_equal(timed.predict_proba(X), plain.predict_proba(X))
+    assert list(timed.experts_) == list(plain.experts_)
+    assert timed.left_out_ == {}
+    numbers = X["face"][:, 0] + y
+    ridges = {"b": Ridge(), "a": (Ridge(), "face")}
+    plain = OpinionPoolRegressor(ridges, cv=3).fit(X, numbers)
+    timed = clone(plain).set_params(time_limit=1000).fit(X, numbers)
+    np.testing.assert_array_equal(timed.predict(X), plain.predict(X))
+
+
+@pytest.mark.parametrize("limit", [{}, {"time_limit": 1e-9}])
+def test_verbose_tells_what_is_done(data, capsys, limit):
+    X, y = data
+    OpinionPoolClassifier(cv=2, random_state=0, verbose=2, **limit).fit(X, y)
+    told, bar = capsys.readouterr()
+    assert "6 experts, 180 rows" in told
+    assert "face: linear: " in told if limit else "12/12" in bar
+    assert ("without voice: trees" in told) == bool(limit)
+    OpinionPoolClassifier(cv=2, random_state=0, **limit).fit(X, y)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["time_limit", "memory_limit"])
+@pytest.mark.parametrize("value", [0, -1.0, "much"])
+def test_bad_limits_are_named(data, name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be a number above 0"):
+        OpinionPoolClassifier(**{name: value}).fit(*data)
+
+
+# -- weighted boosting ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_weighted_bins_are_those_of_scikit_learn(missing):
+    rng = np.random.default_rng(0)
+    n = 1500
+    X = np.column_stack(
+        [rng.normal(size=n), rng.exponential(size=n), rng.integers(0, 20, n), rng.normal(size=n)]
+    )
+    X[:, 3] = X[:, 3].round(2)  # ties
+    if missing:
+        X[rng.random(X.shape) < 0.2] = np.nan
+    y = (np.nan_to_num(X[:, 0]) + np.nan_to_num(X[:, 3]) + rng.normal(size=n) > 0).astype(int)
+    weight = rng.integers(1, 4, n).astype(float)
+    settings = {"max_iter": 10, "early_stopping": False, "random_state": 0}
+    theirs = HistGradientBoostingClassifier(**settings).fit(X, y, sample_weight=weight)
+    bins = WeightedBins().fit(X, y, sample_weight=weight)
+    binned = bins.transform(X)
+    assert np.nanmax(binned[:, 0]) == 254
+    np.testing.assert_array_equal(np.isnan(binned), np.isnan(X))
+    ours = HistGradientBoostingClassifier(**settings).fit(binned, y, sample_weight=weight)
+    np.testing.assert_allclose(ours.predict_proba(binned), theirs.predict_proba(X), atol=1e-12)
+
+
+def test_bins_of_weights_are_those_of_repeated_rows():
+    rng = np.random.default_rng(1)
+    X, weight = rng.normal(size=(700, 2)), rng.integers(1, 4, 700)
+    weighted = WeightedBins().fit(X, sample_weight=weight)
+    repeated = np.repeat(X, weight, axis=0)
+    ones = WeightedBins().fit(repeated, sample_weight=np.ones(len(repeated)))
+    np.testing.assert_array_equal(weighted.transform(X), ones.transform(X))
+
+
+def test_without_weights_columns_stay_as_they_are():
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    assert WeightedBins().fit(X).transform(X) is X
