@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from ._building import NetBuilding
 from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
 from ._fitted_fusion import FittedFusion, fit_fusion
+from ._fitting import Fitting, Share, Training, carry_out, each_its_own
 from ._history import history_frame
 from ._net import MultimodalNet
 from ._prediction import NeuralPredictions
@@ -198,35 +199,78 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         self
             The fitted estimator.
         """
+        return carry_out(
+            self._fitting(X, y, sample_weight, groups, X_val, y_val, sample_weight_val)
+        )
+
+    def _fitting(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        share: Share = each_its_own,
+    ) -> Fitting:
+        """`fit`, which hands every network out to be trained; see `sk_mmbalance.neural._fitting`.
+
+        `share` may give rows that were read, cut or made tensors of for another candidate.
+        """
         continued = self.warm_start and hasattr(self, "net_")
         self._check_parameters(continued)
-        rows = self._read_training(
-            X,
-            y,
-            sample_weight,
-            groups,
-            reset=not continued,
-            accept_sparse=True,
-            class_weight=self._class_weight(),
+        reading = {"modalities": self.modalities, "missing": self.missing}
+        rows = share(
+            "rows",
+            {**reading, "class_weight": self._class_weight(), "owner": type(self)},
+            lambda: self._read_training(
+                X,
+                y,
+                sample_weight,
+                groups,
+                reset=not continued,
+                accept_sparse=True,
+                class_weight=self._class_weight(),
+            ),
         )
+        read = rows
         self._check_target(rows.target)
-        own = self._read_validation(rows, X_val, y_val, sample_weight_val)
+        own = share(
+            "validation rows",
+            {"rows": rows, "early_stopping": self.early_stopping},
+            lambda: self._read_validation(rows, X_val, y_val, sample_weight_val),
+        )
         if not continued:
-            warn_if_unscaled(rows.checked)
+            share("scales", {"rows": rows}, lambda: warn_if_unscaled(rows.checked))
         # the same seed when training goes on: what was held out before is held out again
         seed = self._seed if continued else self._new_seed()
-        train, valid = (rows, own) if own is not None else self._split(rows, seed)
-        target = self._target if continued else self._settled_target(train)
-        rows, train = self._recoded(target, rows), self._recoded(target, train)
-        valid = None if valid is None else self._recoded(target, valid)
+
+        def cut() -> tuple[Target, TrainingRows, TrainingRows, TrainingRows | None]:
+            train, valid = (rows, own) if own is not None else self._split(rows, seed)
+            target = self._target if continued else self._settled_target(train)
+            valid = None if valid is None else self._recoded(target, valid)
+            return target, self._recoded(target, rows), self._recoded(target, train), valid
+
+        holding_out = {"share": self.validation_fraction, "seed": seed} if self._stops(rows) else {}
+        target, rows, train, valid = share("cut", {"rows": rows, "own": own, **holding_out}, cut)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, self.max_epochs, choose_batch_size(self.batch_size, len(train)))
-        net, interrupted = self._train(train, valid, plan, continued)
+        training = self._prepare(train, valid, plan, continued, share)
+        net = training.net
+
+        def alike(X: Any, y: Any) -> ModalityRows:
+            spec = read.checked.spec
+            other = self._read_training(X, y, accept_sparse=True, spec=spec, target=read.target)
+            dtype, device = next(net.network.parameters()).dtype, torch.device(net.device)
+            return _tensors(self._recoded(target, other), dtype, device)
+
+        interrupted = yield replace(training, alike=alike)
         fusion = self._earlier_fusion(continued)
         if self._fits_weights(net, target, valid, interrupted):
             # networks of folds are trained for as long as this one, earlier calls included
-            alike = replace(plan, n_epochs=n_done + plan.n_epochs)
-            fusion = self._fit_fusion(net, rows, valid, alike)
+            as_long = replace(plan, n_epochs=n_done + plan.n_epochs)
+            fusion = yield from self._fit_fusion(net, rows, valid, as_long, share)
         return self._finish(rows, net, seed, n_done, interrupted, fusion)
 
     def _partial_fit(self, rows: TrainingRows, continued: bool) -> Any:
@@ -238,7 +282,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         rows = self._recoded(self._target if continued else self._settled_target(rows), rows)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, 1, choose_batch_size(self.batch_size, len(rows)))
-        net, interrupted = self._train(rows, None, plan, continued)
+        training = self._prepare(rows, None, plan, continued)
+        net, interrupted = training.net, training.run()
         fusion = self._earlier_fusion(continued)  # no rows are held out here
         return self._finish(rows, net, seed, n_done, interrupted, fusion)
 
@@ -296,18 +341,26 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
     def _split(self, rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows | None]:
         """Rows to train on and rows to hold out."""
-        stopping = self.early_stopping
-        if stopping == "auto":
-            stopping = len(rows) >= AUTO_EARLY_STOPPING_ROWS
-        if not stopping:
+        if not self._stops(rows):
             return rows, None
         train, valid = rows.hold_out(self.validation_fraction, seed)
         return rows.take(train), rows.take(valid)
 
-    def _train(
-        self, rows: TrainingRows, valid: TrainingRows | None, plan: TrainingPlan, continued: bool
-    ) -> tuple[MultimodalNet, bool]:
-        """Return the net after training, and whether Ctrl-C ended it."""
+    def _stops(self, rows: TrainingRows) -> bool:
+        """Whether some of the rows are held out for early stopping."""
+        if self.early_stopping == "auto":
+            return len(rows) >= AUTO_EARLY_STOPPING_ROWS
+        return bool(self.early_stopping)
+
+    def _prepare(
+        self,
+        rows: TrainingRows,
+        valid: TrainingRows | None,
+        plan: TrainingPlan,
+        continued: bool,
+        share: Share = each_its_own,
+    ) -> Training:
+        """Everything before the first step of a training."""
         device = choose_device(self.device)
         self._check_modality_lr(list(rows.checked.names))
         for method in self._methods():
@@ -330,9 +383,16 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
                 criterion = self._criterion(target, self._scale(rows))
                 net = self._make_net(module, device, plan, valid is not None, criterion)
                 net.n_classes = target.n_outputs if target.kind == CLASSES else None
-            watched = None if valid is None else _tensors(valid, dtype, device)
-            interrupted = net.train(_tensors(rows, dtype, device), watched, plan.n_epochs)
-        return net, interrupted
+            kind = {"dtype": dtype, "device": device}
+            watched = None
+            if valid is not None:
+                watched = share(
+                    "tensors", {"rows": valid, **kind}, lambda: _tensors(valid, dtype, device)
+                )
+            tensors = share(
+                "tensors", {"rows": rows, **kind}, lambda: _tensors(rows, dtype, device)
+            )
+            return Training.ready(net, tensors, watched, plan.n_epochs)
 
     def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
         """Fusion weights that are kept when training goes on and no rows are held out."""
@@ -359,7 +419,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         rows: TrainingRows,
         valid: TrainingRows | None,
         plan: TrainingPlan,
-    ) -> FittedFusion | None:
+        share: Share,
+    ) -> Generator[Training, bool, FittedFusion | None]:
         """Fusion weights from rows that the net, or nets trained like it, have not seen."""
         names = net.network.names
         if len(names) == 1:
@@ -367,14 +428,15 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         dtype, device = next(net.network.parameters()).dtype, torch.device(net.device)
         held_out = []
         if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
-            held_out = [(net, _tensors(valid, dtype, device))]
+            kind = {"rows": valid, "dtype": dtype, "device": device}
+            held_out = [(net, share("tensors", kind, lambda: _tensors(valid, dtype, device)))]
         else:
             for train, test in rows.folds(self.cv):
                 fitted, watched = self._split(rows.take(train), plan.seed)
-                other, interrupted = self._train(fitted, watched, plan, continued=False)
-                if interrupted:
+                training = self._prepare(fitted, watched, plan, continued=False)
+                if (yield training):
                     raise KeyboardInterrupt
-                held_out.append((other, _tensors(rows.take(test), dtype, device)))
+                held_out.append((training.net, _tensors(rows.take(test), dtype, device)))
         return fit_fusion(held_out, names, masked=self.missing == "mask")
 
     def _finish(
@@ -469,3 +531,22 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
 def _tensors(rows: TrainingRows, dtype: torch.dtype, device: torch.device) -> ModalityRows:
     return to_rows(rows.checked, rows.y, rows.weight, dtype=dtype, device=device)
+
+
+def hands_out(estimator: Any) -> bool:
+    """Whether the networks of an estimator's fit can be trained by somebody else."""
+    own = getattr(type(estimator), "fit", None)
+    return isinstance(estimator, BaseMultimodalEstimator) and own is BaseMultimodalEstimator.fit
+
+
+def start_fitting(
+    estimator: BaseMultimodalEstimator, X: Any, y: Any, share: Share, **fit_params: Any
+) -> Fitting:
+    """The fit of an estimator that hands its networks out, begun but for the first of them."""
+    estimator._validate_params()
+    return estimator._fitting(X, y, share=share, **fit_params)
+
+
+def preset_of(estimator: BaseMultimodalEstimator) -> tuple[type[Balancing] | None, dict[str, str]]:
+    """The method that a preset stands for, if it is one, and what it calls its parameters."""
+    return estimator._preset_of, estimator._called
