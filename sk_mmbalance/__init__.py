@@ -46,6 +46,7 @@ _ROOMS = (
     "federated",
     "inspection",
     "modalities",
+    "model_selection",
     "neural",
     "preprocessing",
     "serial",

@@ -1,0 +1,384 @@
+import pickle
+from inspect import signature
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import loguniform
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+from skorch.callbacks import EpochScoring
+from torch import nn
+
+from sk_mmbalance import Modalities, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
+from sk_mmbalance.exceptions import DivergenceError
+from sk_mmbalance.model_selection import VectorizedGridSearchCV, VectorizedRandomizedSearchCV
+from tests.model_selection._compare import assert_same_results, make_rows, search_both
+
+NUMBERS = [
+    {"lr": [0.01], "weight_decay": [0.0, 0.01], "unimodal_weight": [0.3]},
+    {"lr": [0.05], "weight_decay": [0.01], "unimodal_weight": [1.0]},
+]
+
+
+def classifier(**params):
+    settings = {
+        "hidden_layer_sizes": (8,),
+        "embedding_dim": 6,
+        "max_epochs": 20,
+        "batch_size": 16,
+        "early_stopping": False,
+        "random_state": 0,
+    }
+    return MultimodalClassifier(**{**settings, **params})
+
+
+@pytest.mark.parametrize("fusion", ["concat", "late"])
+def test_stacked_sgd_in_single_precision_equals_training_one_by_one(fusion):
+    X, y = make_rows(dtype=np.float32)
+    both = search_both(classifier(optimizer="sgd", fusion=fusion), NUMBERS, X, y, cv=2)
+    assert both.apart < 1e-4
+    assert both.together.vectorized_["stacked"].all()
+    assert_same_results(both.one_by_one, both.together)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_stacked_adam_in_double_precision_equals_training_one_by_one(optimizer):
+    X, y = make_rows()
+    both = search_both(classifier(optimizer=optimizer), NUMBERS, X, y, cv=2)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+    assert_same_results(both.one_by_one, both.together)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "gated", "film", "transformer"])
+def test_every_fusion_is_stacked(fusion):
+    X, y = make_rows(45)
+    both = search_both(classifier(fusion=fusion, max_epochs=4), {"lr": [0.01, 0.03]}, X, y, cv=2)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+    assert_same_results(both.one_by_one, both.together)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_and_missing_modalities_count_as_in_single_trainings(missing, weighted):
+    X, y = make_rows(missing=missing)
+    weight = np.random.default_rng(1).integers(0, 3, size=len(y)).astype(float)
+    both = search_both(
+        classifier(max_epochs=6, missing="mask", class_weight={0: 2.0, 1: 1.0, 2: 0.5}),
+        {"lr": [0.01, 0.03]},
+        X,
+        y,
+        cv=2,
+        params={"sample_weight": weight} if weighted else None,
+    )
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+    assert_same_results(both.one_by_one, both.together)
+
+
+def test_folds_of_very_unequal_size_are_trained_each_on_its_own_rows():
+    X, y = make_rows(80)
+    groups = np.repeat([0, 1, 2, 3], [45, 20, 10, 5])
+    grid = {"optimizer": ["sgd", "adamw"], "lr": [0.01]}
+    both = search_both(
+        classifier(max_epochs=6),
+        grid,
+        X,
+        y,
+        cv=GroupKFold(3),
+        params={"groups": groups},
+        answer="predict_proba",
+    )
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+    assert both.together.vectorized_["stack"].nunique() == 2  # one for each optimiser
+    assert_same_results(both.one_by_one, both.together)
+
+
+def test_seeds_make_orders_and_weights_of_their_own():
+    X, y = make_rows()
+    both = search_both(classifier(max_epochs=6), {"random_state": [0, 1, 2]}, X, y, cv=2)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stack"].nunique() == 1
+    scores = both.together.cv_results_["mean_test_score"]
+    assert len(set(scores)) > 1
+
+
+def test_early_stopping_freezes_each_network_at_its_own_best_state():
+    X, y = make_rows(120)
+    grid = {"lr": [0.01, 0.2], "n_iter_no_change": [2, 5], "lr_schedule": [None, "plateau"]}
+    clf = classifier(early_stopping=True, validation_fraction=0.25, max_epochs=20)
+    lengths = []
+
+    def answer(fitted):
+        lengths.append(fitted.n_iter_)
+        return fitted.predict_proba(X)
+
+    both = search_both(clf, grid, X, y, cv=2, answer=answer)
+    assert both.apart < 1e-8
+    assert_same_results(both.one_by_one, both.together)
+    assert lengths[: len(lengths) // 2] == lengths[len(lengths) // 2 :]
+    assert len(set(lengths)) > 3
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_regressors_are_stacked(loss):
+    X, y = make_rows()
+    numbers = np.column_stack([X["a"][:, 0] + y, 3 * X["b"][:, 1]])
+    model = MultimodalRegressor(
+        loss=loss, hidden_layer_sizes=(8,), embedding_dim=6, max_epochs=10, random_state=0
+    )
+    both = search_both(model, {"lr": [0.01, 0.03]}, X, numbers, answer="predict")
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+
+
+def test_several_labels_are_stacked():
+    X, y = make_rows()
+    labels = np.column_stack([y == 0, y == 1, X["a"][:, 0] > 0]).astype(int)
+    both = search_both(classifier(), {"lr": [0.01, 0.03]}, X, labels)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+
+
+@pytest.mark.parametrize("backbones", ["cnn", "sequence"])
+def test_convolutions_are_stacked(backbones):
+    X, y = make_rows(45)
+    rng = np.random.default_rng(0)
+    shape = (2, 6, 6) if backbones == "cnn" else (7, 3)
+    images = rng.normal(size=(45, *shape)) + y.reshape(-1, *[1] * len(shape))
+    X = Modalities(a=X["a"], image=images)
+    clf = classifier(backbones={"image": backbones}, max_epochs=3)
+    both = search_both(clf, {"lr": [0.003, 0.01]}, X, y)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+
+
+def test_fusion_weights_of_a_candidate_are_fitted_as_ever():
+    X, y = make_rows(90)
+    grid = [{"fusion_weights": ["fit"], "cv": [2]}, {"fusion_weights": [None], "lr": [0.01, 0.02]}]
+    both = search_both(classifier(max_epochs=5), grid, X, y)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+
+
+# -- what is searched with what ----------------------------------------------------------------
+
+
+def test_a_pipeline_is_fitted_once_a_fold_for_all_candidates_that_share_it():
+    X, y = make_rows()
+    steps = [("scale", ModalityTransformer({"a": Counted()})), ("net", classifier(max_epochs=5))]
+    grid = {"net__lr": [0.01, 0.03], "scale__a__factor": [1.0, 2.0], "net__weight_decay": [0, 0.1]}
+    pipeline = Pipeline(steps)
+    Counted.fits = 0
+    search = VectorizedGridSearchCV(pipeline, grid, cv=3, refit=False).fit(X, y)
+    assert Counted.fits == 3 * 2
+    assert search.vectorized_["stacked"].all()
+    both = search_both(pipeline, grid, X, y)
+    assert both.apart < 1e-8
+    assert_same_results(both.one_by_one, both.together)
+    assert both.together.predict(X).shape == y.shape
+
+
+def test_steps_of_a_pipeline_get_their_own_fit_parameters():
+    X, y = make_rows()
+    weight = np.random.default_rng(1).random(len(y))
+    pipeline = Pipeline([("scale", ModalityTransformer({})), ("net", classifier(max_epochs=5))])
+    params = {"net__sample_weight": weight}
+    both = search_both(pipeline, {"net__lr": [0.01, 0.03]}, X, y, params=params)
+    assert both.apart < 1e-8
+
+
+def test_metadata_is_routed_to_estimator_scorer_and_splitter():
+    X, y = make_rows(80)
+    weight = np.random.default_rng(1).random(80)
+    groups = np.arange(80) // 4
+    with config_context(enable_metadata_routing=True):
+        clf = classifier(max_epochs=5).set_fit_request(sample_weight=True, groups=False)
+        clf.set_score_request(sample_weight=True)
+        params = {"sample_weight": weight, "groups": groups}
+        searches = [
+            cls(clf, {"lr": [0.01, 0.03]}, cv=GroupKFold(3)).fit(X, y, **params)
+            for cls in (GridSearchCV, VectorizedGridSearchCV)
+        ]
+        assert_same_results(*searches)
+        assert searches[1].vectorized_["stacked"].all()
+        with pytest.raises(UnsetMetadataPassedError, match="are passed but are not explicitly set"):
+            VectorizedGridSearchCV(classifier(), {}, cv=2).fit(X, y, sample_weight=weight)
+
+
+def test_drawn_candidates_are_those_of_scikit_learn():
+    X, y = make_rows()
+    settings = {"n_iter": 4, "cv": 3, "random_state": 7, "return_train_score": True}
+    distributions = {"lr": loguniform(1e-3, 1e-1), "embedding_dim": [4, 6]}
+    searches = [
+        cls(classifier(max_epochs=5), distributions, **settings).fit(X, y)
+        for cls in (RandomizedSearchCV, VectorizedRandomizedSearchCV)
+    ]
+    assert_same_results(*searches)
+
+
+def test_several_scorings_are_those_of_scikit_learn():
+    X, y = make_rows()
+    settings = {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss", "cv": 3}
+    searches = [
+        cls(classifier(max_epochs=5), {"lr": [0.003, 0.03]}, **settings).fit(X, y)
+        for cls in (GridSearchCV, VectorizedGridSearchCV)
+    ]
+    assert_same_results(*searches, apart=1e-8)
+    assert list(searches[1].scorer_) == ["accuracy", "neg_log_loss"]
+
+
+def test_what_cannot_be_stacked_takes_the_ordinary_path_and_says_why():
+    X, y = make_rows()
+    grid = [
+        {"lr": [0.01, 0.02]},
+        {"dropout": [0.2]},
+        {"backbones": [{"a": WithStatistics}]},
+        {"optimizer": [torch.optim.LBFGS], "weight_decay": [0.0]},
+        {"callbacks": [[EpochScoring("accuracy")]]},
+    ]
+    both = search_both(classifier(max_epochs=3), grid, X, y)
+    found = both.together.vectorized_
+    assert found["stacked"].tolist() == [True, True, False, False, False, False]
+    for reason, part in zip(
+        found["reason"][2:], ("dropout", "BatchNorm1d", "LBFGS", "callbacks"), strict=True
+    ):
+        assert part in reason
+    assert both.apart < 1e-8
+    assert_same_results(both.one_by_one, both.together)
+
+
+def test_other_estimators_are_searched_as_by_scikit_learn():
+    X, y = make_rows()
+    search = VectorizedGridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(X["a"], y)
+    plain = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(X["a"], y)
+    assert_same_results(plain, search)
+    assert "LogisticRegression" in search.vectorized_["reason"][0]
+
+
+def test_memory_is_bounded_by_the_number_of_networks_at_once():
+    X, y = make_rows()
+    grid = {"lr": [0.01, 0.02, 0.03, 0.05]}
+    search = VectorizedGridSearchCV(classifier(max_epochs=4), grid, cv=3, max_models=6).fit(X, y)
+    assert search.vectorized_["stack"].tolist() == [0, 0, 1, 1]
+    whole = VectorizedGridSearchCV(classifier(max_epochs=4), grid, cv=3).fit(X, y)
+    assert_same_results(whole, search, apart=1e-8)
+
+
+def test_threads_change_no_result():
+    X, y = make_rows()
+    both = search_both(classifier(max_epochs=5), {"lr": [0.01, 0.02, 0.05]}, X, y, n_jobs=2)
+    assert both.apart < 1e-8
+
+
+# -- what goes wrong ---------------------------------------------------------------------------
+
+
+def test_a_network_that_diverges_fails_alone():
+    X, y = make_rows()
+    grid = {"lr": [0.01, 1e20]}
+    clf = classifier(max_epochs=5, optimizer="sgd")
+    with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
+        search = VectorizedGridSearchCV(clf, grid, cv=3).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+    with pytest.raises(DivergenceError, match="lower `lr`"):
+        VectorizedGridSearchCV(clf, grid, cv=3, error_score="raise").fit(X, y)
+
+
+def test_bad_parameters_of_a_candidate_fail_as_in_scikit_learn():
+    X, y = make_rows()
+    search = VectorizedGridSearchCV(classifier(), {"lr": [-1.0]}, cv=3, error_score="raise")
+    with pytest.raises(ValueError, match="'lr' parameter"):
+        search.fit(X, y)
+    assert not hasattr(search, "cv_results_")
+
+
+@pytest.mark.parametrize("halving", [[0], [3, 2], ["a"], [2, 2]])
+def test_epochs_of_halving_must_grow(halving):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match="`halving` must hold numbers of epochs"):
+        VectorizedGridSearchCV(classifier(), {}, halving=halving).fit(X, y)
+
+
+# -- halving -----------------------------------------------------------------------------------
+
+
+def test_halving_gives_up_the_worse_half_and_the_best_is_a_survivor():
+    X, y = make_rows(90)
+    grid = {"lr": [1e-6, 1e-5, 0.01, 0.02]}
+    lengths = []
+
+    def score(fitted, X_test, y_test):
+        lengths.append(fitted.n_iter_)
+        return fitted.score(X_test, y_test)
+
+    search = VectorizedGridSearchCV(classifier(), grid, cv=3, scoring=score, halving=[4, 8])
+    search.fit(X, y)
+    dropped = search.cv_results_["dropped_after"]
+    assert dropped[:2].tolist() == [4, 4]
+    assert sorted(dropped[2:]) == [0, 8]
+    assert search.best_index_ == dropped.tolist().index(0)
+    assert lengths == [n or 20 for n in dropped for _ in range(3)]
+
+
+def test_survivors_of_halving_are_trained_as_without_it():
+    X, y = make_rows(90)
+    grid = {"lr": [1e-6, 0.02]}
+    plain = GridSearchCV(classifier(), grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    halved = VectorizedGridSearchCV(
+        classifier(), grid, cv=3, scoring="neg_log_loss", halving=[5]
+    ).fit(X, y)
+    assert halved.cv_results_["dropped_after"].tolist() == [5, 0]
+    assert halved.best_index_ == 1
+    assert abs(halved.best_score_ - plain.cv_results_["mean_test_score"][1]) < 1e-8
+
+
+# -- around ------------------------------------------------------------------------------------
+
+
+def test_a_search_is_cloned_pickled_and_shows_a_bar(capfd):
+    X, y = make_rows()
+    search = VectorizedGridSearchCV(classifier(max_epochs=3), {"lr": [0.01, 0.02]}, cv=3, verbose=1)
+    again = pickle.loads(pickle.dumps(clone(search).fit(X, y)))
+    assert type(again.best_estimator_) is MultimodalClassifier
+    assert again.predict(X).shape == y.shape
+    assert "18/18" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("cls", [VectorizedGridSearchCV, VectorizedRandomizedSearchCV])
+def test_signatures_are_scikit_learns_and_three_more(cls):
+    theirs = signature(cls.__mro__[2]).parameters
+    mine = signature(cls).parameters
+    assert list(mine) == [*theirs, "max_models", "halving", "stack"]
+    assert {n: repr(mine[n].default) for n in theirs} == {
+        n: repr(theirs[n].default) for n in theirs
+    }
+
+
+class Counted(TransformerMixin, BaseEstimator):
+    """Multiplies, and counts how often it was fitted."""
+
+    fits = 0
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def fit(self, X, y=None):
+        type(self).fits += 1
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) * self.factor
+
+
+class WithStatistics(nn.Sequential):
+    def __init__(self, input_shape, embedding_dim):
+        super().__init__(nn.Linear(input_shape[0], embedding_dim), nn.BatchNorm1d(embedding_dim))
