@@ -8,7 +8,7 @@ replaced for the time being by a subclass that differs in `fit` alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from sklearn.base import clone
@@ -73,18 +73,20 @@ class Catching:
 
 
 def _dressed(estimator: Any, mixin: type, **attributes: Any) -> Any:
-    cls: Any = type(estimator)
-    own: Any = mixin
+    estimator.__class__ = _dress(mixin, type(estimator))
+    vars(estimator).update(attributes)
+    return estimator
+
+
+@cache
+def _dress(mixin: Any, cls: Any) -> type:
+    """Make the subclass; once, for scikit-learn reads signatures whenever a class is made."""
 
     @wraps(cls.fit)  # metadata routing reads the signature
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return own.fit(self, *args, **kwargs)
+        return mixin.fit(self, *args, **kwargs)
 
-    estimator.__class__ = type(
-        cls.__name__, (mixin, cls), {"__module__": cls.__module__, "fit": fit}
-    )
-    vars(estimator).update(attributes)
-    return estimator
+    return type(cls.__name__, (mixin, cls), {"__module__": cls.__module__, "fit": fit})
 
 
 def _undressed(estimator: Any, mixin: type, attributes: tuple[str, ...]) -> Any:

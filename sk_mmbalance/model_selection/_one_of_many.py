@@ -17,6 +17,7 @@ from torch.func import functional_call
 from ..balancing import hooks_of
 from ..networks import Batch, MultimodalOutput, mean_criterion, unimodal_losses
 from ..neural import MultimodalNet
+from ._stacked_linear import with_stacked_layers
 
 #: Hooks that are asked inside `vmap`.
 INSIDE = ("forward", "loss")
@@ -56,7 +57,7 @@ class OneOfMany:
     def __init__(self, nets: Sequence[MultimodalNet]):
         first = nets[0]
         self.nets = list(nets)
-        self.network = copy.deepcopy(first.network)
+        self.network: Any = with_stacked_layers(copy.deepcopy(first.network))
         self._held = _Held(self.network)
         self.criterion_ = first.criterion_
         self.optimizer_ = first.optimizer_

@@ -14,11 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..neural import Training
 
-#: A step of one network: whatever its size, and for a million products and weights.
-ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1000.0, 50.0, 1000.0
+#: A step of one network: whatever its size, for a million products, for a million weights.
+ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1170.0, 72.0, 1680.0
 
 #: A step of a stack: whatever its size; then for each network, and for a million of its own.
-STACK, STACKED, STACKED_PER_PRODUCTS, STACKED_PER_WEIGHTS = 1500.0, 20.0, 60.0, 3000.0
+STACK, STACKED, STACKED_PER_PRODUCTS, STACKED_PER_WEIGHTS = 3800.0, 250.0, 100.0, 2000.0
 
 #: A stack has to be faster by this factor to be worth its memory.
 LEAST_GAIN = 1.1

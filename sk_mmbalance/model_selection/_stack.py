@@ -27,7 +27,7 @@ from ..networks import Batch, ModalityRows, MultimodalOutput, RowBatches
 from ..neural import MultimodalNet, Training, TrainingStopped
 from ._halving import Halving
 from ._one_of_many import OUTSIDE, OneOfMany
-from ._stacked_parameters import StackedOptimizer, StackedParameters, UnstackableError
+from ._stacked_parameters import StackedOptimizer, StackedParameters, UnstackableError, settings_of
 
 #: At most so many rows of all networks together are evaluated in one pass.
 EVALUATED_ROWS = 2**16
@@ -53,7 +53,11 @@ class Stack:
         on_epoch: Callable[[int], None] | None = None,
         halving: Halving | None = None,
     ):
-        self.trainings = list(trainings)
+        given = list(trainings)
+        # networks that are moved alike stand side by side
+        alike = [(repr(settings_of(t.net)), len(t.rows)) for t in given]
+        self._places = sorted(range(len(given)), key=lambda k: alike[k])
+        self.trainings = [given[k] for k in self._places]
         self.on_epoch = on_epoch
         self.halving = halving
         self.outcomes: list[Exception | None] = [None] * len(self.trainings)
@@ -70,7 +74,9 @@ class Stack:
         self._learning = _Together([model.batches for model in self._models])
         self._watching = _Together([m.watched for m in self._models if m.watched is not None])
         self._parameters = StackedParameters(nets)
-        self._optimizer = StackedOptimizer(nets, self._parameters)
+        self._optimizer = StackedOptimizer(
+            nets, self._parameters, [len(model.bounds) for model in self._models]
+        )
         self._one = OneOfMany(nets)
         self._numbers = self._read_numbers()
         hooks = hooks_of(nets[0].methods)
@@ -78,7 +84,8 @@ class Stack:
         self._n_epochs = 0
         while self._models:
             self._epoch()
-        return self.outcomes
+        found = dict(zip(self._places, self.outcomes, strict=True))
+        return [found[k] for k in range(len(found))]
 
     def _read_numbers(self) -> dict[str, Tensor]:
         numbers = self._one.numbers()
@@ -193,10 +200,10 @@ class Stack:
             return
         models = self._models
         kept = [k for k, model in enumerate(models) if model not in leaving]
-        nets, before = [model.net for model in models], self._parameters.rows
+        nets = [model.net for model in models]
         self._parameters.drop(nets, kept)
         if kept:
-            self._optimizer.drop(nets, kept, before)
+            self._optimizer.drop(nets, kept)
             self._one.nets = [nets[k] for k in kept]
             self._numbers = self._read_numbers()
         for model in leaving:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,9 +78,7 @@ class StackedParameters:
     def _hold(self, table: Tensor) -> None:
         self.table = table
         self.gradients = torch.zeros_like(table)
-        self.rows = list(table.detach())
-        for row, gradient in zip(self.rows, self.gradients, strict=True):
-            row.grad = gradient
+        self._gradients = list(_views(self.gradients, self._shapes).values())
         self.trained = _leaves(table, self._shapes)
 
     def _bind(self, modules: Sequence[Any]) -> None:
@@ -109,11 +108,11 @@ class StackedParameters:
         lacking = [name for name, g in zip(self._shapes, gradients, strict=True) if g is None]
         if lacking:
             raise UnstackableError(f"parameters {lacking[:3]} take no part in the loss")
-        flat = [g.flatten(1) for g in gradients if g is not None]
+        given: Any = list(gradients)
         if some is None:
-            torch.cat(flat, dim=1, out=self.gradients)
+            torch._foreach_copy_(self._gradients, given)
         else:
-            self.gradients[some] = torch.cat(flat, dim=1)
+            self.gradients[some] = torch.cat([g.flatten(1) for g in given], dim=1)
 
     def drop(self, nets: Sequence[MultimodalNet], kept: Sequence[int]) -> None:
         """Give all but the rows `kept` back to their networks, and forget them."""
@@ -154,8 +153,9 @@ def _leaves(table: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor
 class StackedOptimizer:
     """One optimiser for all networks of a stack; each has the settings of its own net's.
 
-    The kernel is that of the single networks. A network that takes no part in a step has no
-    gradient, and is left alone altogether: no decay, no momentum, no count.
+    The kernel is that of the single networks. Neighbours with the same settings and as many steps
+    in an epoch are one parameter of it, a *slab* of the table. Networks that take no part in a step
+    are left alone altogether: no decay, no momentum, no count.
 
     Parameters
     ----------
@@ -163,53 +163,112 @@ class StackedOptimizer:
         Whose settings are read, anew in every epoch: schedules may have changed them.
     parameters : StackedParameters
         What is moved.
+    n_batches : sequence of int
+        Steps of each network in an epoch.
     """
 
-    def __init__(self, nets: Sequence[MultimodalNet], parameters: StackedParameters):
+    def __init__(
+        self,
+        nets: Sequence[MultimodalNet],
+        parameters: StackedParameters,
+        n_batches: Sequence[int],
+    ):
         self.parameters = parameters
-        self._settings: list[Any] = []
+        self._n_batches = list(n_batches)
+        self._slabs: list[tuple[int, int]] = []
+        self._states: list[dict[str, Any]] = []
         self._optimizer: torch.optim.Optimizer | None = None
         self.follow(nets)
 
     def follow(self, nets: Sequence[MultimodalNet]) -> None:
         """Take the settings that the nets have now."""
-        settings = [_settings_of(net) for net in nets]
-        if settings == self._settings:
-            return
-        self._settings = settings
-        groups: dict[Any, dict[str, Any]] = {}
-        for row, own in zip(self.parameters.rows, settings, strict=True):
-            groups.setdefault(repr(own), {**own, "params": []})["params"].append(row)
-        made = type(nets[0].optimizer_)(list(groups.values()))
-        if self._optimizer is not None:
-            made.state = self._optimizer.state
-        start_momentum(made)
-        self._optimizer = made
+        settings = [settings_of(net) for net in nets]
+        slabs = _runs(list(zip(settings, self._n_batches, strict=True)))
+        if slabs != self._slabs or self._optimizer is None:
+            self._cut(slabs, [settings[start] for start, _ in slabs], type(nets[0].optimizer_))
+        else:
+            for group, (start, _) in zip(self._optimizer.param_groups, slabs, strict=True):
+                group.update(settings[start])
 
-    def drop(
-        self, nets: Sequence[MultimodalNet], kept: Sequence[int], before: list[Tensor]
+    def _cut(
+        self,
+        slabs: list[tuple[int, int]],
+        settings: Sequence[dict[str, Any]],
+        kind: type[torch.optim.Optimizer],
     ) -> None:
-        """Go on with fewer networks, whose rows were those of `before`."""
-        assert self._optimizer is not None
-        old, self._settings = self._optimizer.state, []
-        self._optimizer.state = type(old)(old.default_factory)
-        for k, row in zip(kept, self.parameters.rows, strict=True):
-            self._optimizer.state[row] = old[before[k]]
+        """Make the table's slabs the parameters, and give them what was kept of their networks."""
+        states = self._states_of_rows()
+        tables = [self.parameters.table[start:stop].detach() for start, stop in slabs]
+        for (start, stop), slab in zip(slabs, tables, strict=True):
+            slab.grad = self.parameters.gradients[start:stop]
+        groups = [{**own, "params": [slab]} for own, slab in zip(settings, tables, strict=True)]
+        made: Any = kind(groups)
+        for (start, stop), slab in zip(slabs, tables, strict=True):
+            if states and states[start]:
+                made.state[slab] = _joined(states[start:stop])
+        start_momentum(made)
+        self._optimizer, self._slabs = made, slabs
+
+    def _states_of_rows(self) -> list[dict[str, Any]]:
+        """What the optimiser keeps of every network."""
+        if self._optimizer is None:
+            return self._states
+        states: list[dict[str, Any]] = []
+        for group in self._optimizer.param_groups:
+            (slab,) = group["params"]
+            kept = self._optimizer.state.get(slab, {})
+            states += [
+                {
+                    key: value[k : k + 1] if _has_rows(value, slab) else value
+                    for key, value in kept.items()
+                }
+                for k in range(len(slab))
+            ]
+        return states
+
+    def drop(self, nets: Sequence[MultimodalNet], kept: Sequence[int]) -> None:
+        """Go on with fewer networks, which the table has left already."""
+        states = self._states_of_rows()
+        self._states = [states[k] for k in kept]
+        self._n_batches = [self._n_batches[k] for k in kept]
+        self._optimizer = None
         self.follow([nets[k] for k in kept])
 
     def step(self, taking_part: Sequence[int]) -> None:
         """Move the networks that take part."""
         assert self._optimizer is not None
-        rows = self.parameters.rows
-        resting = set(range(len(rows))) - set(taking_part) if len(taking_part) < len(rows) else ()
-        gradients = {k: rows[k].grad for k in resting}
-        for k in resting:
-            rows[k].grad = None
+        some = set(taking_part)
+        resting = [k for k, (start, _) in enumerate(self._slabs) if start not in some]
+        slabs = [self._optimizer.param_groups[k]["params"][0] for k in resting]
+        gradients = [slab.grad for slab in slabs]
+        for slab in slabs:
+            slab.grad = None
         self._optimizer.step()
-        for k, gradient in gradients.items():
-            rows[k].grad = gradient
+        for slab, gradient in zip(slabs, gradients, strict=True):
+            slab.grad = gradient
 
 
-def _settings_of(net: MultimodalNet) -> dict[str, Any]:
+def settings_of(net: MultimodalNet) -> dict[str, Any]:
+    """Settings of a net's optimiser, as they are now."""
     (group,) = net.optimizer_.param_groups
     return {key: value for key, value in group.items() if key not in ("params", "initial_lr")}
+
+
+def _runs(keys: Sequence[Any]) -> list[tuple[int, int]]:
+    """First and last place of every run of equal neighbours."""
+    starts = [k for k in range(len(keys)) if k == 0 or keys[k] != keys[k - 1]]
+    return list(zip(starts, [*starts[1:], len(keys)], strict=True))
+
+
+def _has_rows(value: Any, slab: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == slab.shape
+
+
+def _joined(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The states of neighbours as that of a slab; they have taken the same number of steps."""
+    return {
+        key: torch.cat([state[key] for state in states])
+        if isinstance(value, Tensor) and value.ndim
+        else copy.copy(value)
+        for key, value in states[0].items()
+    }
