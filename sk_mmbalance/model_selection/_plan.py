@@ -52,6 +52,7 @@ class Together:
         self._stack_of: dict[int, int] = {}
         self._fits: dict[tuple[int, int], Fit] = {}
         self._n_stacks = 0
+        self._given_up = False
         #: by candidate, the epochs after which halving dropped it, 0 if it did not
         self.dropped = [0] * len(candidates)
 
@@ -155,7 +156,11 @@ class Together:
             self._train_stack(numbers[0], parts[0], halving)
             return
         with ThreadPoolExecutor(n_jobs) as pool:
-            list(pool.map(self._train_stack, numbers, parts, repeat(halving)))
+            try:
+                list(pool.map(self._train_stack, numbers, parts, repeat(halving)))
+            except BaseException:
+                self._given_up = True  # the other threads end with their epoch
+                raise
 
     def _train_stack(self, number: int, fits: Sequence[Fit], halving: Halving | None) -> None:
         torch.set_num_threads(1)  # small products: a thread each costs more than it gives
@@ -187,6 +192,8 @@ class Together:
             yield
 
     def _on_epoch(self, n_epochs: int) -> None:
+        if self._given_up:
+            raise RuntimeError("another stack of this search has failed, or was interrupted")
         self._bar.update(n_epochs)
 
     def enter_times(self, results: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@ import pickle
 from inspect import signature
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import loguniform
@@ -261,6 +262,20 @@ def test_other_estimators_are_searched_as_by_scikit_learn():
     plain = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(X["a"], y)
     assert_same_results(plain, search)
     assert "LogisticRegression" in search.vectorized_["reason"][0]
+
+
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_flat_tables_are_cut_by_the_estimator(form):
+    X, y = make_rows()
+    table = np.hstack([X["a"], X["b"]])
+    if form == "frame":
+        table = pd.DataFrame(table, columns=[f"c{k}" for k in range(9)])
+    blocks = {"modalities": {"a": slice(0, 5), "b": slice(5, 9)}}
+    clf = classifier(max_epochs=4, **blocks)
+    both = search_both(clf, {"lr": [0.01, 0.03]}, table, y, cv=2)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+    assert both.together.n_features_in_ == both.one_by_one.n_features_in_ == 9
 
 
 def test_memory_is_bounded_by_the_number_of_networks_at_once():
