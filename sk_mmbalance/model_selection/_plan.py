@@ -168,9 +168,10 @@ class Together:
         stack = Stack([fit.ready for fit in fits], self._on_epoch, halving)
         try:
             outcomes = stack.run()
-        except UnstackableError as error:
+        except Exception as error:  # what is wrong with it by itself, too, the search will show
+            what = "" if isinstance(error, UnstackableError) else f"{type(error).__name__}: "
             for fit in fits:
-                self._reasons[fit.candidate] = str(error)
+                self._reasons[fit.candidate] = f"it cannot be run as a stack: {what}{error}"
                 fit.training = None
             return
         share = (time.perf_counter() - start) / len(fits)
@@ -193,7 +194,7 @@ class Together:
 
     def _on_epoch(self, n_epochs: int) -> None:
         if self._given_up:
-            raise RuntimeError("another stack of this search has failed, or was interrupted")
+            raise _GivenUp
         self._bar.update(n_epochs)
 
     def enter_times(self, results: dict[str, Any]) -> None:
@@ -216,6 +217,10 @@ class Together:
                 "reason": [self._reasons.get(k, "") for k in numbers],
             }
         )
+
+
+class _GivenUp(BaseException):
+    """Another stack of the search was interrupted."""
 
 
 @contextmanager

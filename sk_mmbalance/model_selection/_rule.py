@@ -45,7 +45,11 @@ def gain(products: float, weights: float, n_networks: int) -> float:
 def pays(training: Training, n_networks: int) -> bool:
     """Whether networks like that of a training are trained as a stack."""
     weights = sum(p.numel() for p in training.net.network.parameters() if p.requires_grad)
-    return gain(products_of(training), weights, n_networks) >= LEAST_GAIN
+    try:
+        products = products_of(training)
+    except Exception:  # a network that fails does so where the search says what becomes of it
+        return False
+    return gain(products, weights, n_networks) >= LEAST_GAIN
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from ..networks import Batch, ModalityRows, MultimodalOutput, RowBatches
 from ..neural import MultimodalNet, Training, TrainingStopped
 from ._halving import Halving
 from ._one_of_many import OUTSIDE, OneOfMany
-from ._stacked_parameters import StackedOptimizer, StackedParameters, UnstackableError, settings_of
+from ._stacked_parameters import StackedOptimizer, StackedParameters, settings_of
 
 #: At most so many rows of all networks together are evaluated in one pass.
 EVALUATED_ROWS = 2**16
@@ -152,10 +152,7 @@ class Stack:
         numbers = self._numbers
         if some is not None:
             numbers = {key: n[some] for key, n in numbers.items()}
-        try:
-            loss, output = vmap(self._one.training_loss, randomness="same")(values, numbers, batch)
-        except (RuntimeError, ValueError) as error:
-            raise UnstackableError(f"the network cannot be run as a stack: {error}") from error
+        loss, output = vmap(self._one.training_loss, randomness="same")(values, numbers, batch)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()), allow_unused=True)
         self._parameters.take_gradients(gradients, some)
         if some is not None and self._one.methods:

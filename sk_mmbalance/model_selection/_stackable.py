@@ -144,6 +144,7 @@ def form(training: Training) -> tuple[Any, ...]:
         rows.weight is None,
         valid is not None and (valid.present is None, valid.weight is None),
         len(net.history),
+        getattr(net.criterion_, "scale", None) if net.methods else None,
         net.seed if any(method._draws for method in net.methods) else None,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -266,9 +265,12 @@ def _has_rows(value: Any, slab: Tensor) -> bool:
 
 def _joined(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The states of neighbours as that of a slab; they have taken the same number of steps."""
-    return {
-        key: torch.cat([state[key] for state in states])
-        if isinstance(value, Tensor) and value.ndim
-        else copy.copy(value)
-        for key, value in states[0].items()
-    }
+    joined: dict[str, Any] = {}
+    for key, value in states[0].items():
+        if not isinstance(value, Tensor):
+            joined[key] = value
+        elif value.ndim:
+            joined[key] = torch.cat([state[key] for state in states])
+        else:  # a count, which every slab goes on with for itself
+            joined[key] = value.clone()
+    return joined

@@ -325,7 +325,7 @@ class MultimodalNet(FollowingNet):
             begun.update(method.begin_pass(self, iterator))
         # by the method, and better than the pass could
         measured = any(key.endswith("__train_loss") for key in begun)
-        events = self.wants_batch_events()
+        events = self._wants_batch_events()
         log = EpochLog(self.network.names, self.criterion_)
         self._set_training(training)
         n_batches = self.n_batches = len(iterator)
@@ -387,8 +387,7 @@ class MultimodalNet(FollowingNet):
                 f"{self.lr:g})."
             )
 
-    def wants_batch_events(self) -> bool:
-        """Whether a callback wants to hear of every batch."""
+    def _wants_batch_events(self) -> bool:
 
         def wants(callback: Any) -> bool:
             if isinstance(callback, LRScheduler) and callback.step_every == "epoch":

@@ -1,3 +1,4 @@
+import os
 import pickle
 from inspect import signature
 
@@ -12,7 +13,7 @@ from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import EpochScoring, LRScheduler
 from torch import nn
 
 from sk_mmbalance import Modalities, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
@@ -126,6 +127,24 @@ def test_early_stopping_freezes_each_network_at_its_own_best_state():
     assert_same_results(both.one_by_one, both.together)
     assert lengths[: len(lengths) // 2] == lengths[len(lengths) // 2 :]
     assert len(set(lengths)) > 3
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_learning_rates_that_part_on_the_way_are_followed(optimizer):
+    X, y = make_rows()
+    plateau = LRScheduler("ReduceLROnPlateau", monitor="train_loss", patience=0, factor=0.5)
+    rates = []
+
+    def answer(fitted):
+        rates.append(fitted.net_.optimizer_.param_groups[0]["lr"])
+        return fitted.predict_proba(X)
+
+    clf = classifier(lr_schedule=plateau, lr=0.2, optimizer=optimizer, max_epochs=12)
+    grid = {"unimodal_weight": [0.2, 0.5, 1.0]}
+    both = search_both(clf, grid, X, y, answer=answer)
+    assert both.apart < 1e-8
+    assert rates[: len(rates) // 2] == rates[len(rates) // 2 :]
+    assert len(set(rates)) > 2
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
@@ -256,6 +275,23 @@ def test_what_cannot_be_stacked_takes_the_ordinary_path_and_says_why():
     assert_same_results(both.one_by_one, both.together)
 
 
+def test_a_network_that_vmap_cannot_run_takes_the_ordinary_path():
+    X, y = make_rows()
+    clf = classifier(backbones={"a": Looks}, max_epochs=2)
+    both = search_both(clf, {"lr": [0.01, 0.02]}, X, y)
+    assert both.together.vectorized_["reason"].str.contains("cannot be run as a stack").all()
+    assert both.apart == 0
+
+
+def test_a_network_that_fails_fails_as_in_scikit_learn():
+    X, y = make_rows()
+    clf = classifier(backbones={"a": Fails}, max_epochs=2)
+    for stack in (True, "auto"):
+        search = VectorizedGridSearchCV(clf, {}, cv=2, error_score="raise", stack=stack)
+        with pytest.raises(RuntimeError, match="in training"):
+            search.fit(X, y)
+
+
 def test_other_estimators_are_searched_as_by_scikit_learn():
     X, y = make_rows()
     search = VectorizedGridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(X["a"], y)
@@ -285,6 +321,17 @@ def test_memory_is_bounded_by_the_number_of_networks_at_once():
     assert search.vectorized_["stack"].tolist() == [0, 0, 1, 1]
     whole = VectorizedGridSearchCV(classifier(max_epochs=4), grid, cv=3).fit(X, y)
     assert_same_results(whole, search, apart=1e-8)
+
+
+@pytest.mark.parametrize(("free", "stacks"), [(10**10, [0, 0, 0]), (10**4, [0, 1, 2])])
+def test_auto_takes_as_many_networks_as_go_into_the_free_memory(free, stacks, monkeypatch):
+    sysconf = os.sysconf
+    pages = {"SC_AVPHYS_PAGES": free, "SC_PAGE_SIZE": 1}
+    monkeypatch.setattr(os, "sysconf", lambda name: pages.get(name) or sysconf(name))
+    X, y = make_rows()
+    grid = {"lr": [0.01, 0.02, 0.03]}
+    search = VectorizedGridSearchCV(classifier(max_epochs=2), grid, cv=2, stack=True).fit(X, y)
+    assert search.vectorized_["stack"].tolist() == stacks
 
 
 def test_threads_change_no_result():
@@ -397,3 +444,18 @@ class Counted(TransformerMixin, BaseEstimator):
 class WithStatistics(nn.Sequential):
     def __init__(self, input_shape, embedding_dim):
         super().__init__(nn.Linear(input_shape[0], embedding_dim), nn.BatchNorm1d(embedding_dim))
+
+
+class Looks(nn.Linear):
+    def __init__(self, input_shape, embedding_dim):
+        super().__init__(input_shape[0], embedding_dim)
+
+    def forward(self, x):
+        return super().forward(x.relu() if x.sum() > 0 else x)
+
+
+class Fails(Looks):
+    def forward(self, x):
+        if self.training:
+            raise RuntimeError("in training")
+        return super().forward(x)

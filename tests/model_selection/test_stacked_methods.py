@@ -7,6 +7,7 @@ from sk_mmbalance import (
     DataRemixingClassifier,
     Modalities,
     MultimodalClassifier,
+    MultimodalRegressor,
     NegativeLearningClassifier,
 )
 from sk_mmbalance.balancing import (
@@ -77,6 +78,16 @@ def test_three_modalities_guide_each_other_as_one_by_one(guide):
     grid = {"balancing__negative_weight": [0.2, 0.7], "lr": [0.01, 0.03]}
     clf = MultimodalClassifier(balancing=NegativeLearning(guide=guide), **NET)
     both = search_both(clf, grid, X, y)
+    assert both.apart < 1e-8
+    assert both.together.vectorized_["stacked"].all()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_credits_of_numbers_are_measured_by_each_folds_own_scale(optimizer):
+    X, y = make_rows(50)
+    numbers = np.where(np.arange(50) < 25, 1.0, 5.0) * X["a"][:, 0] + y
+    model = MultimodalRegressor(balancing=AGM(), optimizer=optimizer, **NET)
+    both = search_both(model, {"balancing__alpha": [0.5, 1.0]}, X, numbers, cv=2, answer="predict")
     assert both.apart < 1e-8
     assert both.together.vectorized_["stacked"].all()
 
