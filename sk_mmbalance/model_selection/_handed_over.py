@@ -72,8 +72,9 @@ class Catching:
         return self
 
 
-def _dressed(estimator: Any, mixin: type, **attributes: Any) -> Any:
-    estimator.__class__ = _dress(mixin, type(estimator))
+def _dressed(estimator: Any, mixin: Any, **attributes: Any) -> Any:
+    plain: Any = type(estimator)
+    estimator.__class__ = _dress(mixin, plain)
     vars(estimator).update(attributes)
     return estimator
 

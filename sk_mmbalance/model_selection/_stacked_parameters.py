@@ -193,7 +193,7 @@ class StackedOptimizer:
         self,
         slabs: list[tuple[int, int]],
         settings: Sequence[dict[str, Any]],
-        kind: type[torch.optim.Optimizer],
+        kind: Any,
     ) -> None:
         """Make the table's slabs the parameters, and give them what was kept of their networks."""
         states = self._states_of_rows()

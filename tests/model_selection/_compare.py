@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.model_selection import GridSearchCV
 
-from sk_mmbalance import Modalities
+from sk_mmbalance import Modalities, MultimodalClassifier
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
 
 
@@ -22,6 +22,18 @@ def make_rows(n=75, dtype=np.float64, seed=0, n_classes=3, missing=False):
         a[lacking & (np.arange(n) % 2 == 0)] = np.nan
         b[lacking & (np.arange(n) % 2 == 1)] = np.nan
     return Modalities(a=a, b=b), y
+
+
+def classifier(**params):
+    settings = {
+        "hidden_layer_sizes": (8,),
+        "embedding_dim": 6,
+        "max_epochs": 20,
+        "batch_size": 16,
+        "early_stopping": False,
+        "random_state": 0,
+    }
+    return MultimodalClassifier(**{**settings, **params})
 
 
 class Both(NamedTuple):
