@@ -127,6 +127,17 @@ def test_a_network_that_fails_fails_as_in_scikit_learn():
             search.fit(X, y)
 
 
+@pytest.mark.slow  # starts processes
+def test_stacked_and_ordinary_candidates_are_scored_in_processes():
+    X, y = make_rows()
+    grid = [{"lr": [0.01, 0.02]}, {"batch_size": [30], "dropout": [0.2]}]
+    clf = classifier(max_epochs=3)
+    plain = GridSearchCV(clf, grid, cv=3).fit(X, y)
+    search = VectorizedGridSearchCV(clf, grid, cv=3, n_jobs=2, stack=True).fit(X, y)
+    assert search.vectorized_["stacked"].tolist() == [True, True, False]
+    assert_same_results(plain, search)
+
+
 def test_other_estimators_are_searched_as_by_scikit_learn():
     X, y = make_rows()
     search = VectorizedGridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(X["a"], y)
