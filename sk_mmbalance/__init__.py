@@ -49,6 +49,7 @@ _ROOMS = (
     "federated",
     "inspection",
     "modalities",
+    "model_selection",
     "neural",
     "preprocessing",
     "serial",

@@ -8,6 +8,7 @@ import balancing
 import defaults
 import numpy as np
 import pytest
+import search
 import speed
 import starved_modalities
 from _protocols import read
@@ -106,6 +107,19 @@ def test_starved_modalities_are_measured(small, monkeypatch):
     assert read("starved_modalities", small)["method"].nunique() == 7
     curves = read("end_to_end_curves", small)
     assert curves.groupby("epoch").size().to_dict() == {1: 12, 2: 12}
+
+
+@pytest.mark.slow  # starts processes
+@pytest.mark.parametrize("question", search.QUESTIONS)
+def test_searches_are_timed(question, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "WIDTHS", (8,))
+    monkeypatch.setattr(search, "BATCHES", (16,))
+    monkeypatch.setattr(search, "NUMBERS", (3,))
+    monkeypatch.setattr(search, "GRID", {"lr": [1e-3, 1e-2]})
+    monkeypatch.setattr(search, "ROWS_AND_EPOCHS", (60, 2))
+    monkeypatch.setattr("sys.argv", ["search.py", question, "--folder", str(tmp_path)])
+    search.main()
+    assert not read(search.QUESTIONS[question][1], tmp_path).empty
 
 
 @pytest.mark.slow  # the loops by hand are long enough to be timed

@@ -107,6 +107,8 @@ class AGM(Modulation):
     _published: ClassVar[Mapping[str, Any]] = {"scale": "gradient"}
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd"}
     _unimodal_weight: ClassVar[float] = 0.0
+    _stacks: ClassVar[bool] = True
+    _stacked_numbers: ClassVar[frozenset[str]] = frozenset({"alpha", "cap"})
 
     def control(self) -> dict[str, Any]:
         """The same clipping without factors; no balancing where there is none."""

@@ -94,6 +94,8 @@ class AMCo(Balancing):
     }
     _published: ClassVar[Mapping[str, Any]] = {"max_share": 1.0, "own_logits": "share"}
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """All modalities masked alike."""

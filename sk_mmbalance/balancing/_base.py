@@ -48,6 +48,13 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS, NUMBERS)
     #: Whether the method works on batches that hold a part of each row's modalities.
     _takes_parts: ClassVar[bool] = False
+    #: Whether many networks can be trained with it as one, and which of its numbers may then differ
+    #: from network to network: inside hooks they may be tensors. Networks for which a number is 0
+    #: are never together with others.
+    _stacks: ClassVar[bool] = False
+    _stacked_numbers: ClassVar[frozenset[str]] = frozenset()
+    #: Whether its hooks draw, by the net's seed: then only networks of one seed are together.
+    _draws: ClassVar[bool] = False
     #: Whether the modalities are measured on every batch.
     _measures_always: ClassVar[bool] = False
 
@@ -253,6 +260,11 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         stop = getattr(self, "stop_epoch", None)
         inside = getattr(self, "start_epoch", 0) <= epoch and (stop is None or epoch < stop)
         return inside and (self._takes_parts or epoch < net.whole_rows_until)
+
+
+def switched_on(number: Any) -> bool:
+    """Whether a strength is not 0; as a tensor it is that of networks for which it is not."""
+    return isinstance(number, Tensor) or bool(number)
 
 
 #: The moments of a training that a method may plug into, and what a step asks it.

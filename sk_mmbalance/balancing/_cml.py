@@ -85,6 +85,8 @@ class CML(Balancing):
     _published: ClassVar[Mapping[str, Any]] = {"reduction": "sum"}
     _unimodal_weight: ClassVar[float] = 0.0
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """The same removals without penalty."""

@@ -63,6 +63,7 @@ class DGL(Balancing):
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "unimodal_weight": 4.0}
     _other_unimodal_weights: ClassVar[str] = "positive"
     _fixed: ClassVar[frozenset[str]] = frozenset({"own_logits"})
+    _stacks: ClassVar[bool] = True
 
     def check_net(self, net: Net) -> None:
         """Refuse an optimiser that searches along one loss."""

@@ -7,7 +7,7 @@ Tensors over modalities have them in their second dimension; ``z_m`` is the logi
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +82,7 @@ def find_roles(
         return Roles(margins, may.to(log_p.dtype))
     if guide == "best":
         scores = torch.where(may, margins[:, :, None], -math.inf)
-        first = torch.zeros_like(may).scatter_(1, scores.argmax(dim=1, keepdim=True), True)
+        first = torch.zeros_like(may).scatter(1, scores.argmax(dim=1, keepdim=True), True)
         return Roles(margins, (may & first).to(log_p.dtype))
     parts = may.to(log_p.dtype)
     return Roles(margins, parts / parts.sum(dim=1, keepdim=True).clamp_min(1))
@@ -92,8 +92,8 @@ def guidance_loss(
     log_q: Tensor,
     codes: Tensor,
     guides: Tensor,
-    negative_weight: float,
-    target_boost: float,
+    negative_weight: Any,
+    target_boost: Any,
     renormalised: bool = False,
 ) -> Tensor:
     """``sum_k 1{k is guided} (b CE(z_k, y) + lambda NL(p_guide, p_k))`` for every row.
@@ -123,7 +123,11 @@ def guidance_loss(
     at_y = codes[:, None, None].expand(-1, log_q.shape[1], 1)
     to_guided = guides.transpose(1, 2)
     if not renormalised:
-        p = (negative_weight * log_q.detach().exp()).scatter_(2, at_y, target_boost)
+        p = negative_weight * log_q.detach().exp()
+        if isinstance(target_boost, Tensor):  # of one of many networks that are trained as one
+            p = p.scatter(2, at_y, target_boost.expand(at_y.shape))
+        else:
+            p = p.scatter_(2, at_y, target_boost)
         return -(torch.bmm(to_guided, p) * log_q).sum(dim=(1, 2))
     # exp(-inf) = 0 leaves the true class out of p; its 0 * -inf in the sums is set to 0
     log_wrong = F.log_softmax(log_q.scatter(2, at_y, -math.inf), dim=2)

@@ -47,6 +47,7 @@ class Independent(Balancing):
     _fusions: ClassVar[frozenset[str] | None] = frozenset({"late"})
     _unimodal_weight: ClassVar[float] = 0.0
     _other_unimodal_weights: ClassVar[str] = "none"
+    _stacks: ClassVar[bool] = True
 
     def needs_own_logits(self, net: Net) -> bool:
         """They are all that is trained."""

@@ -93,6 +93,7 @@ class MBSD(Balancing):
     }
     _published: ClassVar[Mapping[str, Any]] = {"direction": "both", "form": "code"}
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+    _stacks: ClassVar[bool] = True
 
     def check_net(self, net: Net) -> None:
         """Refuse modalities without logits of their own."""

@@ -98,6 +98,8 @@ class MCR(Balancing):
     _published_side: ClassVar[Mapping[str, Any]] = {"unimodal_weight": 0.01}
     _unimodal_weight: ClassVar[float] = 0.5
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """No competition; what is contrasted stays."""

@@ -103,6 +103,8 @@ class MIDAS(Balancing):
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "unimodal_weight": 1.0}
     _other_unimodal_weights: ClassVar[str] = "positive"
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """The same warm-up, and no mixed rows."""

@@ -75,6 +75,7 @@ class MMCosine(Balancing):
     _fusions: ClassVar[frozenset[str] | None] = frozenset({"concat"})
     _fixed: ClassVar[frozenset[str]] = frozenset({"scale", "over"})
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABELS)
+    _stacks: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """One cosine over all embeddings together."""

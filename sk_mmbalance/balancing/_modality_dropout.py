@@ -74,6 +74,9 @@ class ModalityDropout(Balancing):
         "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
     }
 
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
+
     def check_training(self, names: list[str], validating: bool) -> None:
         """Refuse rates of modalities that are not there, and what is no rate."""
         if not isinstance(self.rate, Mapping):
@@ -142,5 +145,5 @@ def survivors(having: Tensor, chances: Tensor, rates: Tensor, ties: Tensor) -> T
     """
     kept = having & (chances >= rates)
     last = torch.where(having, ties, -1).argmax(dim=1, keepdim=True)
-    only = torch.zeros_like(having).scatter_(1, last, True) & having
+    only = torch.zeros_like(having).scatter(1, last, True) & having
     return torch.where(kept.any(dim=1, keepdim=True), kept, only)

@@ -14,7 +14,7 @@ from torch import Tensor
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, weighted_mean_loss
-from ._base import Balancing
+from ._base import Balancing, switched_on
 from ._guidance import Roles, find_roles, guidance_loss
 from ._protocol import Net
 
@@ -96,9 +96,12 @@ class NegativeLearning(Balancing):
     _fusion: ClassVar[str] = "late"
     _fusions: ClassVar[frozenset[str] | None] = frozenset({"late"})
     _other_unimodal_weights: ClassVar[str] = "positive"
+    _stacks: ClassVar[bool] = True
+    _stacked_numbers: ClassVar[frozenset[str]] = frozenset({"negative_weight", "target_boost"})
 
     def _guides(self, net: Net) -> bool:
-        return bool(self.negative_weight or self.target_boost) and self.acts(net)
+        wanted = switched_on(self.negative_weight) or switched_on(self.target_boost)
+        return wanted and self.acts(net)
 
     def needs_own_logits(self, net: Net) -> bool:
         """For margins and guidance."""

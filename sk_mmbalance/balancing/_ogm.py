@@ -77,6 +77,8 @@ class OGM(Modulation):
     }
     _published: ClassVar[Mapping[str, Any]] = {"scale": "gradient", "own_logits": "share"}
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "unimodal_weight": 0.0}
+    _stacks: ClassVar[bool] = True
+    _stacked_numbers: ClassVar[frozenset[str]] = frozenset({"alpha"})
 
     def needs_own_logits(self, net: Net) -> bool:
         """Where they are looked at."""

@@ -100,6 +100,8 @@ class OPM(Balancing):
     }
     _published: ClassVar[Mapping[str, Any]] = {"rescale": True, "own_logits": "share"}
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "unimodal_weight": 0.0}
+    _stacks: ClassVar[bool] = True
+    _draws: ClassVar[bool] = True
 
     def control(self) -> dict[str, Any]:
         """As many drops, of all modalities alike."""

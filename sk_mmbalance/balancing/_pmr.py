@@ -22,7 +22,7 @@ from ..networks import (
     probability_of_truth,
     weighted_mean_loss,
 )
-from ._base import Balancing
+from ._base import Balancing, switched_on
 from ._evidence import pair_ratios, rows_having
 from ._protocol import Net
 
@@ -111,6 +111,8 @@ class PMR(Balancing):
     _published: ClassVar[Mapping[str, Any]] = {"coefficient": "constant"}
     _published_side: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "unimodal_weight": 0.0}
     _kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+    _stacks: ClassVar[bool] = True
+    _stacked_numbers: ClassVar[frozenset[str]] = frozenset({"weight", "entropy_weight"})
 
     def control(self) -> dict[str, Any]:
         """The same loss for all modalities alike."""
@@ -121,7 +123,8 @@ class PMR(Balancing):
         return ByModality({name: _Prototypes(n_classes, size) for name, size in dims.items()})
 
     def _takes_part(self, net: Net) -> bool:
-        wanted = self.weight > 0 or (self.entropy_weight > 0 and self.entropy_epochs > 0)
+        rewards = switched_on(self.entropy_weight) and self.entropy_epochs > 0
+        wanted = switched_on(self.weight) or rewards
         return wanted and len(net.network.names) > 1 and self.acts(net)
 
     @torch.no_grad()
@@ -167,11 +170,11 @@ class PMR(Balancing):
             behind, ahead = self._coefficients(ratios, pairs)
         early = len(net.history) <= self.entropy_epochs
         for k, m in enumerate(names):
-            if self.weight:
+            if switched_on(self.weight):
                 losses = F.cross_entropy(logits[m], y, reduction="none")
                 mean = weighted_mean_loss(losses, weight, told[m])
                 loss = loss + self.weight * behind[k] * mean
-            if self.entropy_weight and early:
+            if switched_on(self.entropy_weight) and early:
                 doubt = weighted_mean_loss(_entropy(logits[m]), weight, told[m])
                 loss = loss - self.entropy_weight * ahead[k] * doubt
         net.note({f"{m}__score": scores[k] for k, m in enumerate(names)})

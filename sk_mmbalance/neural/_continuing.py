@@ -95,7 +95,10 @@ def same(a: Any, b: Any) -> bool:
         return np.array_equal(a, b)
     if isinstance(a, BaseEstimator):
         return same(a.get_params(deep=False), b.get_params(deep=False))
-    return bool(a == b)
+    try:
+        return bool(a == b)
+    except ValueError:  # compared entry by entry, as tables are
+        return False
 
 
 def _kept(value: Any) -> Any:

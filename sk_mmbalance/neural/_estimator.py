@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -31,11 +31,10 @@ from ..networks import (
 )
 from ._building import NetBuilding
 from ._continuing import refuse_changes, remember_parameters
-from ._divergence import refuse_diverged
 from ._documentation import insert_shared
-from ._drawing import drawing_in_training
 from ._export import export
 from ._fitted_fusion import FittedFusion, fit_fusion
+from ._fitting import Fitting, Share, Training, carry_out, each_its_own
 from ._history import history_frame
 from ._net import MultimodalNet
 from ._prediction import NeuralPredictions
@@ -219,39 +218,81 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         self
             The fitted estimator.
         """
+        return carry_out(
+            self._fitting(X, y, sample_weight, groups, X_val, y_val, sample_weight_val)
+        )
+
+    def _fitting(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        share: Share = each_its_own,
+    ) -> Fitting:
+        """`fit`, which hands every network out to be trained; see `sk_mmbalance.neural._fitting`.
+
+        `share` may give rows that were read, cut or made tensors of for another candidate.
+        """
         continued = self.warm_start and hasattr(self, "net_")
         self._check_parameters(continued)
-        rows = self._read_training(
-            X,
-            y,
-            sample_weight,
-            groups,
-            reset=not continued,
-            accept_sparse=True,
-            class_weight=self._class_weight(),
+        reading = {"modalities": self.modalities, "missing": self.missing}
+        rows = share(
+            "rows",
+            {**reading, "class_weight": self._class_weight(), "owner": type(self)},
+            lambda: self._read_training(
+                X,
+                y,
+                sample_weight,
+                groups,
+                reset=not continued,
+                accept_sparse=True,
+                class_weight=self._class_weight(),
+            ),
         )
+        read = rows
         self._check_target(rows.target)
-        own = self._read_validation(rows, X_val, y_val, sample_weight_val)
+        encoded = self._encoded(rows.checked)
+        own = share(
+            "validation rows",
+            {"rows": rows, "early_stopping": self.early_stopping},
+            lambda: self._read_validation(rows, X_val, y_val, sample_weight_val),
+        )
+        if not continued:
+            said = {"rows": rows, "encoded": encoded, "backbones": self.backbones}
+            share("warnings", said, lambda: self._warn_of(rows, encoded, stacklevel=9))
         # the same seed when training goes on: what was held out before is held out again
         seed = self._seed if continued else self._new_seed()
-        train, valid = (rows, own) if own is not None else self._split(rows, seed)
-        encoded = self._encoded(train.checked)
-        if not continued:
-            warn_if_unscaled(rows.checked, leave_out=encoded)
-            warn_if_ambiguous(self.backbones, rows.checked.spec.shapes)
-        if own is None and valid is not None and isinstance(self.validation_fraction, Real):
-            rows.warn_of_neighbours_held_out(stacklevel=3)  # beyond the wrapper of `fit`
-        target = self._target if continued else self._settled_target(train)
-        rows, train = self._recoded(target, rows), self._recoded(target, train)
-        valid = None if valid is None else self._recoded(target, valid)
+
+        def cut() -> tuple[Target, TrainingRows, TrainingRows, TrainingRows | None]:
+            train, valid = (rows, own) if own is not None else self._split(rows, seed)
+            if own is None and valid is not None and isinstance(self.validation_fraction, Real):
+                rows.warn_of_neighbours_held_out(stacklevel=7)
+            target = self._target if continued else self._settled_target(train)
+            valid = None if valid is None else self._recoded(target, valid)
+            return target, self._recoded(target, rows), self._recoded(target, train), valid
+
+        holding_out = {"share": self.validation_fraction, "seed": seed} if self._stops(rows) else {}
+        target, rows, train, valid = share("cut", {"rows": rows, "own": own, **holding_out}, cut)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, self.max_epochs, choose_batch_size(self.batch_size, len(train)))
-        net, interrupted = self._train(train, valid, plan, continued, encoded)
+        training = self._prepare(train, valid, plan, continued, encoded, share)
+        net = training.net
+
+        def alike(X: Any, y: Any) -> ModalityRows:
+            spec = read.checked.spec
+            other = self._read_training(X, y, accept_sparse=True, spec=spec, target=read.target)
+            return _tensors(self._recoded(target, other), net)
+
+        interrupted = yield replace(training, alike=alike)
         fusion = self._earlier_fusion(continued)
         if self._fits_weights(net, target, valid, interrupted):
             # networks of folds are trained for as long as this one, earlier calls included
-            alike = replace(plan, n_epochs=n_done + plan.n_epochs)
-            fusion = self._fit_fusion(net, rows, valid, alike)
+            as_long = replace(plan, n_epochs=n_done + plan.n_epochs)
+            fusion = yield from self._fit_fusion(net, rows, valid, as_long, share)
         return self._finish(rows, net, seed, n_done, interrupted, fusion)
 
     def _partial_fit(self, rows: TrainingRows, continued: bool) -> Any:
@@ -259,15 +300,20 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         self._check_target(rows.target)
         encoded = self._encoded(rows.checked)
         if not continued:
-            warn_if_unscaled(rows.checked, leave_out=encoded)
-            warn_if_ambiguous(self.backbones, rows.checked.spec.shapes)
+            self._warn_of(rows, encoded)
         seed = self._seed if continued else self._new_seed()
         rows = self._recoded(self._target if continued else self._settled_target(rows), rows)
         n_done = len(self.net_.history) if continued else 0
         plan = TrainingPlan(seed, 1, choose_batch_size(self.batch_size, len(rows)))
-        net, interrupted = self._train(rows, None, plan, continued, encoded)
+        training = self._prepare(rows, None, plan, continued, encoded)
+        net, interrupted = training.net, training.run()
         fusion = self._earlier_fusion(continued)  # no rows are held out here
         return self._finish(rows, net, seed, n_done, interrupted, fusion)
+
+    def _warn_of(self, rows: TrainingRows, encoded: list[str], stacklevel: int = 5) -> None:
+        """Warn of what a new network may take amiss."""
+        warn_if_unscaled(rows.checked, leave_out=encoded, stacklevel=stacklevel)
+        warn_if_ambiguous(self.backbones, rows.checked.spec.shapes, stacklevel=stacklevel)
 
     def _check_parameters(self, continued: bool) -> None:
         """Refuse, before any row is read, what goes with nothing else or cannot change now."""
@@ -323,37 +369,42 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
     def _split(self, rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows | None]:
         """Rows to train on and rows to hold out."""
-        stopping = self.early_stopping
-        if stopping == "auto":
-            stopping = len(rows) >= AUTO_EARLY_STOPPING_ROWS
-        if not stopping:
+        if not self._stops(rows):
             return rows, None
         train, valid = rows.hold_out(self.validation_fraction, seed)
         return rows.take(train), rows.take(valid)
 
-    def _train(
+    def _stops(self, rows: TrainingRows) -> bool:
+        """Whether some of the rows are held out for early stopping."""
+        if self.early_stopping == "auto":
+            return len(rows) >= AUTO_EARLY_STOPPING_ROWS
+        return bool(self.early_stopping)
+
+    def _prepare(
         self,
         rows: TrainingRows,
         valid: TrainingRows | None,
         plan: TrainingPlan,
         continued: bool,
         encoded: list[str],
-    ) -> tuple[MultimodalNet, bool]:
-        """Return the net after training, and whether Ctrl-C ended it.
+        share: Share = each_its_own,
+    ) -> Training:
+        """Everything before the first step of a training.
 
         A new net learns the encodings of the modalities `encoded`.
         """
         with learning():
-            return self._train_with_gradients(rows, valid, plan, continued, encoded)
+            return self._prepared(rows, valid, plan, continued, encoded, share)
 
-    def _train_with_gradients(
+    def _prepared(
         self,
         rows: TrainingRows,
         valid: TrainingRows | None,
         plan: TrainingPlan,
         continued: bool,
         encoded: list[str],
-    ) -> tuple[MultimodalNet, bool]:
+        share: Share,
+    ) -> Training:
         device = choose_device(self.device)
         self._check_modality_lr(list(rows.checked.names))
         for method in self._methods():
@@ -378,13 +429,12 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
                 net.n_classes = target.n_outputs if target.kind == CLASSES else None
         if len(rows) == 1:
             refuse_batch_statistics(net.network)
-        watched = None if valid is None else _tensors(valid, net)
-        trained = _tensors(rows, net)
-        with drawing_in_training(net, draws):
-            interrupted = net.train(trained, watched, plan.n_epochs)
-            if len(net.history):
-                refuse_diverged(net, trained)
-        return net, interrupted
+        kind = {"dtype": dtype, "device": device, "encoded": encoded, "learnt_from": rows}
+        watched = None
+        if valid is not None:
+            watched = share("tensors", {"rows": valid, **kind}, lambda: _tensors(valid, net))
+        tensors = share("tensors", {"rows": rows, **kind}, lambda: _tensors(rows, net))
+        return Training(net, tensors, watched, plan.n_epochs, draws)
 
     def _earlier_fusion(self, continued: bool) -> FittedFusion | None:
         """Fusion weights that are kept when training goes on and no rows are held out."""
@@ -411,7 +461,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         rows: TrainingRows,
         valid: TrainingRows | None,
         plan: TrainingPlan,
-    ) -> FittedFusion | None:
+        share: Share,
+    ) -> Generator[Training, bool, FittedFusion | None]:
         """Fusion weights from rows that the net, or nets trained like it, have not seen."""
         names = net.network.names
         if len(names) == 1:
@@ -423,10 +474,10 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
             for train, test in rows.folds(self.cv):
                 fitted, watched = self._split(rows.take(train), plan.seed)
                 encoded = list(net.network.encodings)
-                other, interrupted = self._train(fitted, watched, plan, False, encoded)
-                if interrupted:
+                training = self._prepare(fitted, watched, plan, False, encoded)
+                if (yield training):
                     raise KeyboardInterrupt
-                held_out.append((other, _tensors(rows.take(test), other)))
+                held_out.append((training.net, _tensors(rows.take(test), training.net)))
         return fit_fusion(held_out, names, masked=self.missing == "mask")
 
     def _finish(
@@ -604,3 +655,22 @@ def _tensors(rows: TrainingRows, net: MultimodalNet) -> ModalityRows:
         device=torch.device(net.device),
         encodings=net.network.encodings,
     )
+
+
+def hands_out(estimator: Any) -> bool:
+    """Whether the networks of an estimator's fit can be trained by somebody else."""
+    own = getattr(type(estimator), "fit", None)
+    return isinstance(estimator, BaseMultimodalEstimator) and own is BaseMultimodalEstimator.fit
+
+
+def start_fitting(
+    estimator: BaseMultimodalEstimator, X: Any, y: Any, share: Share, **fit_params: Any
+) -> Fitting:
+    """The fit of an estimator that hands its networks out, begun but for the first of them."""
+    estimator._validate_params()
+    return estimator._fitting(X, y, share=share, **fit_params)
+
+
+def preset_of(estimator: BaseMultimodalEstimator) -> tuple[type[Balancing] | None, dict[str, str]]:
+    """The method that a preset stands for, if it is one, and what it calls its parameters."""
+    return estimator._preset_of, estimator._called

@@ -354,26 +354,33 @@ class MultimodalNet(FollowingNet):
                     y_pred=logits,
                 )
         figures = log.summary(prefix)
-        if not events:
-            # One entry for the whole epoch is all that skorch's scoring callbacks look at.
-            self.history.new_batch()
-            self.history.record_batch(f"{prefix}_loss", figures[f"{prefix}_loss"])
-            self.history.record_batch(f"{prefix}_batch_size", log.n_rows)
-        self.history.record(f"{prefix}_batch_count", log.n_batches)
+        self.record_pass(prefix, figures[f"{prefix}_loss"], log.n_rows, log.n_batches, events)
         for key, value in {**figures, **begun}.items():
             self.history.record(key, value)
         for key, values in self._noted.items():
             self.history.record(key, torch.stack(values).mean().item())
         self._noted = {}
         if training:
-            self._refuse_divergence(figures["train_loss"])
+            self.refuse_divergence(figures["train_loss"])
+
+    def record_pass(
+        self, prefix: str, loss: float, n_rows: int, n_batches: int, by_batch: bool = False
+    ) -> None:
+        """Enter a pass over the rows into the history, where its batches are not in it yet."""
+        if not by_batch:
+            # One entry for the whole epoch is all that skorch's scoring callbacks look at.
+            self.history.new_batch()
+            self.history.record_batch(f"{prefix}_loss", loss)
+            self.history.record_batch(f"{prefix}_batch_size", n_rows)
+        self.history.record(f"{prefix}_batch_count", n_batches)
 
     def wants_modalities(self, log: EpochLog, n_batches: int) -> bool:
         """Whether to measure the modalities on the next batch of a training epoch."""
         always = any(method._measures_always for method in self.methods)
         return always or log.wants_modalities(n_batches, self.batch_size)
 
-    def _refuse_divergence(self, loss: float) -> None:
+    def refuse_divergence(self, loss: float) -> None:
+        """Stop where the loss is no number any more."""
         if loss - loss != 0:  # NaN or infinite
             raise DivergenceError(
                 f"The training loss became {loss} in epoch {len(self.history)}. Scale the "
@@ -382,6 +389,7 @@ class MultimodalNet(FollowingNet):
             )
 
     def _wants_batch_events(self) -> bool:
+
         def wants(callback: Any) -> bool:
             if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
                 return False
@@ -485,14 +493,8 @@ class MultimodalNet(FollowingNet):
         bool
             Whether the training was interrupted by Ctrl-C.
         """
-        if not self.initialized_:
-            self.initialize()
-        self.train_split = None if valid is None else _FixedSplit(valid)
-        self._last_state: tuple[int, dict[str, Tensor] | None] = (len(self.history), None)
+        rows = self.begin_training(rows, valid)
         interrupted = False
-        for method in self._hooks["on_train_begin"]:
-            rows = method.on_train_begin(self, rows, valid)
-        self.notify("on_train_begin", X=rows, y=rows.codes)
         try:
             self.fit_loop(rows, epochs=epochs)
         except TrainingStopped:
@@ -500,6 +502,22 @@ class MultimodalNet(FollowingNet):
         except KeyboardInterrupt:
             interrupted = True
             self._go_back_to_last_epoch()
+        self.end_training(rows)
+        return interrupted
+
+    def begin_training(self, rows: ModalityRows, valid: ModalityRows | None) -> ModalityRows:
+        """What comes before the first epoch of a call; gives the rows to train on."""
+        if not self.initialized_:
+            self.initialize()
+        self.train_split = None if valid is None else _FixedSplit(valid)
+        self._last_state: tuple[int, dict[str, Tensor] | None] = (len(self.history), None)
+        for method in self._hooks["on_train_begin"]:
+            rows = method.on_train_begin(self, rows, valid)
+        self.notify("on_train_begin", X=rows, y=rows.codes)
+        return rows
+
+    def end_training(self, rows: ModalityRows) -> None:
+        """What comes after the last epoch of a call."""
         if len(self.history):
             self.notify("on_train_end", X=rows, y=rows.codes)
             refuse_weights_not_finite(self)  # the last step is measured by no loss
@@ -509,7 +527,6 @@ class MultimodalNet(FollowingNet):
         self._noted, self.sums = {}, {}
         for method in self._hooks["on_train_end"]:
             method.on_train_end(self)
-        return interrupted
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Let methods act between the epochs."""

@@ -170,12 +170,12 @@ def test_what_stands_in_absent_rows_changes_no_bit(value):
     clf = fit(value, holes, y, missing="mask")
 
     class Loud(MultimodalClassifier):
-        def _train(self, given, *args, **kwargs):
+        def _prepare(self, given, *args, **kwargs):
             for k, name in enumerate(given.checked.names):
                 values = given.checked.arrays[name]
                 values.setflags(write=True)
                 values[~given.checked.present[:, k]] = 1e30
-            return super()._train(given, *args, **kwargs)
+            return super()._prepare(given, *args, **kwargs)
 
     loud = Loud(**clf.get_params(deep=False)).fit({m: np.array(holes[m]) for m in holes}, y)
     assert same_weights(clf, loud)

@@ -171,9 +171,9 @@ def test_groups_are_never_split_between_a_fold_and_the_network_it_judges():
     seen = []
 
     class Watching(MultimodalClassifier):
-        def _train(self, given, train, valid, *args, **kwargs):
+        def _prepare(self, given, train, valid, *args, **kwargs):
             seen.append(given.checked.flat("face"))
-            return super()._train(given, train, valid, *args, **kwargs)
+            return super()._prepare(given, train, valid, *args, **kwargs)
 
     Watching(**LATE, **SMALL, cv=3).fit(X, y, groups=groups)
     assert len(seen) == 4  # all rows, and three folds
@@ -290,9 +290,9 @@ def test_auto_trains_no_further_network(early_stopping):
     trained = []
 
     class Watching(MultimodalClassifier):
-        def _train(self, *args, **kwargs):
+        def _prepare(self, *args, **kwargs):
             trained.append(self)
-            return super()._train(*args, **kwargs)
+            return super()._prepare(*args, **kwargs)
 
     auto = Watching(early_stopping=early_stopping, cv=3, **SMALL).fit(X, y)
     assert len(trained) == 1
@@ -306,10 +306,10 @@ def test_networks_of_folds_have_the_batches_of_the_whole_one():
     sizes = []
 
     class Watching(MultimodalClassifier):
-        def _train(self, *args, **kwargs):
-            net, interrupted = super()._train(*args, **kwargs)
-            sizes.append(net.batch_size)
-            return net, interrupted
+        def _prepare(self, *args, **kwargs):
+            training = super()._prepare(*args, **kwargs)
+            sizes.append(training.net.batch_size)
+            return training
 
     params = {**SMALL, "max_epochs": 1, "early_stopping": False}
     Watching(fusion_weights="fit", cv=2, **params).fit(X, y)

@@ -1,0 +1,162 @@
+"""How long a search takes whose networks are trained as one, against one after another.
+
+======== ===================================================================================
+question asks for the time of
+======== ===================================================================================
+steps    a step of training, per network, by width, rows of a batch and number of networks
+searches whole searches of 24 candidates in 5 folds, on two cores
+======== ===================================================================================
+
+Steps are timed in CPU seconds of one thread, as the difference of two trainings that differ in
+the number of epochs, so that everything around the training falls out. Searches are timed by the
+clock. The rule by which a search decides whether stacking pays comes from the first table.
+
+    python benchmarks/search.py             # both: results/search_steps, results/search_times
+    python benchmarks/search.py searches --repeats 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from _protocols import RESULTS
+from _speed.timing import CPU, device_name, keep, make_data, seconds
+from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
+
+from sk_mmbalance import Modalities, MultimodalClassifier
+from sk_mmbalance.model_selection import VectorizedGridSearchCV
+
+WIDTHS, BATCHES, NUMBERS = (16, 64, 256, 512), (32, 128, 512), (8, 32, 128)
+
+#: One after another, so many networks are enough to know the time of one.
+ONE_BY_ONE = 2
+
+#: Products of a batch's rows and a network's weights beyond which nothing is timed: minutes.
+MOST_WORK = 3e8
+
+#: Rows of the whole searches, and epochs of each of their fits.
+ROWS_AND_EPOCHS = (2000, 10)
+
+GRID = {
+    "lr": [3e-4, 1e-3, 3e-3, 1e-2],
+    "weight_decay": [0.0, 1e-4, 1e-2],
+    "unimodal_weight": [0.3, 1.0],
+}
+
+
+def make_net(width: int, batch_size: int, n_epochs: int) -> MultimodalClassifier:
+    return MultimodalClassifier(
+        hidden_layer_sizes=(width,),
+        embedding_dim=width,
+        batch_size=batch_size,
+        max_epochs=n_epochs,
+        early_stopping=False,
+        dtype="float32",
+        random_state=0,
+    )
+
+
+def measure_steps(repeats: int) -> list[dict]:
+    """CPU microseconds of a step, per network."""
+    rows = []
+    for width, batch_size in itertools.product(WIDTHS, BATCHES):
+        weights = 2 * width**2 + 96 * width
+        if weights * batch_size > MOST_WORK:
+            continue
+        for n_models in (ONE_BY_ONE, *NUMBERS):
+            if n_models * weights * batch_size > 8 * MOST_WORK:
+                continue
+            how = "one by one" if n_models == ONE_BY_ONE else "stacked"
+            taken = [_microseconds(how, width, batch_size, n_models) for _ in range(repeats)]
+            rows.append(
+                {
+                    "device": device_name(CPU),
+                    "width": width,
+                    "batch_size": batch_size,
+                    "networks": 1 if how == "one by one" else n_models,
+                    "method": how,
+                    "value": round(float(np.median(taken)), 1),
+                }
+            )
+    return rows
+
+
+def _microseconds(how: str, width: int, batch_size: int, n_models: int) -> float:
+    n_steps = 8
+    X, y = make_data(n_steps * batch_size + 20, 5)
+    X, half = Modalities(X), n_steps * batch_size
+    cv = [(np.arange(half), np.arange(half, len(y)))]
+    search = GridSearchCV if how == "one by one" else VectorizedGridSearchCV
+    extra = {} if how == "one by one" else {"stack": True}
+    times = {}
+    search(make_net(width, batch_size, 1), {}, cv=cv, refit=False, **extra).fit(X, y)  # warms up
+    more = int(np.clip(3e9 / (n_models * n_steps * batch_size * (width**2 + 5e3)), 1, 8))
+    for n_epochs in (1, 1 + more):
+        grid = {"lr": np.geomspace(1e-4, 1e-2, n_models).tolist()}
+        net = make_net(width, batch_size, n_epochs)
+        fitted = search(net, grid, cv=cv, refit=False, **extra)
+        times[n_epochs] = seconds(lambda fitted=fitted: fitted.fit(X, y))[0]
+    return 1e6 * (times[1 + more] - times[1]) / (more * n_steps * n_models)
+
+
+def measure_searches(repeats: int) -> list[dict]:
+    """Seconds of whole searches."""
+    n_rows, n_epochs = ROWS_AND_EPOCHS
+    X, y = make_data(n_rows, 5)
+    X = Modalities(X)
+    net = make_net(64, 32, n_epochs)
+    searches = {
+        "GridSearchCV": GridSearchCV(net, GRID, cv=5, n_jobs=2, refit=False),
+        "VectorizedGridSearchCV": VectorizedGridSearchCV(net, GRID, cv=5, n_jobs=2, refit=False),
+        "VectorizedGridSearchCV, halving": VectorizedGridSearchCV(
+            net, GRID, cv=5, n_jobs=2, refit=False, halving=[2, 4]
+        ),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in searches}
+    for _ in range(repeats):
+        for name, search in searches.items():
+            start = time.perf_counter()
+            search.fit(X, y)
+            taken[name].append(time.perf_counter() - start)
+    first = np.median(taken["GridSearchCV"])
+    return [
+        {
+            "device": "CPU, 2 cores",
+            "method": name,
+            "seconds": round(float(np.median(times)), 2),
+            "times_as_fast": round(float(first / np.median(times)), 2),
+        }
+        for name, times in taken.items()
+    ]
+
+
+QUESTIONS = {
+    "steps": (measure_steps, "search_steps"),
+    "searches": (measure_searches, "search_times"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("questions", nargs="*", help=f"of {', '.join(QUESTIONS)}; else all")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    unknown = set(args.questions) - set(QUESTIONS)
+    if unknown:
+        parser.error(f"no question {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        for question in args.questions or QUESTIONS:
+            measure, name = QUESTIONS[question]
+            keep(name, measure(args.repeats), args.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Whether a stack is faster than its networks one after another: a rule on sizes alone.
+
+Nothing is timed, so that the same search takes the same path, and gives the same result, on any
+machine. The figures are fitted to ``benchmarks/search.py steps``: microseconds on one core, of
+which only the ratio counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..neural import Training
+
+#: A step of one network: whatever its size, for a million products, for a million weights.
+ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1170.0, 72.0, 1680.0
+
+#: A step of a stack: whatever its size; then for each network, and for a million of its own.
+STACK, STACKED, STACKED_PER_PRODUCTS, STACKED_PER_WEIGHTS = 3800.0, 250.0, 100.0, 2000.0
+
+#: A stack has to be faster by this factor to be worth its memory.
+LEAST_GAIN = 1.1
+
+
+def gain(products: float, weights: float, n_networks: int) -> float:
+    """How much faster a stack is expected to be.
+
+    Parameters
+    ----------
+    products : float
+        Multiplications of one network on one batch, forward.
+    weights : float
+        Numbers that one network trains.
+    n_networks : int
+        Networks in the stack.
+    """
+    products, weights = products / 1e6, weights / 1e6
+    alone = ALONE + ALONE_PER_PRODUCTS * products + ALONE_PER_WEIGHTS * weights
+    own = STACKED + STACKED_PER_PRODUCTS * products + STACKED_PER_WEIGHTS * weights
+    return alone / (STACK / n_networks + own)
+
+
+def pays(training: Training, n_networks: int) -> bool:
+    """Whether networks like that of a training are trained as a stack."""
+    weights = sum(p.numel() for p in training.net.network.parameters() if p.requires_grad)
+    try:
+        products = products_of(training)
+    except Exception:  # a network that fails does so where the search says what becomes of it
+        return False
+    return gain(products, weights, n_networks) >= LEAST_GAIN
+
+
+@torch.no_grad()
+def products_of(training: Training) -> float:
+    """Multiplications of the network on one batch, forward."""
+    network: Any = training.net.network
+    X, _ = training.rows[: training.net.batch_size]
+    with FlopCounterMode(display=False) as counter:
+        network(X["inputs"], X.get("present"))
+    return counter.get_total_flops() / 2  # which counts an addition for every multiplication
