@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _columns import read_columns, write_columns
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import accuracy_score, log_loss
@@ -251,14 +252,11 @@ def run(
                             delayed(_job)(protocol, fold, method, make, seed, extra, stress, keep)
                         )
     print(f"{name}: {len(order) - len(jobs)} measurements are there, {len(jobs)} to make.")
-    file = table_file(name, folder)
-    if not file.exists():
-        write(done, name, folder)
+    folder.mkdir(exist_ok=True)
     for number, rows in enumerate(
         Parallel(n_jobs=min(n_jobs, 2), return_as="generator_unordered")(jobs), 1
     ):
-        # a compressed file may be continued: its parts are read one after the other
-        rows.to_csv(file, mode="a", header=False, index=False)
+        rows.to_csv(_journal(name, folder), mode="a", header=False, index=False)
         if number % 10 == 0 or number == len(jobs):
             print(f"{name}: {number} of {len(jobs)}", flush=True)
     whole = _in_order(read(name, folder), order)
@@ -324,13 +322,23 @@ def table_file(name: str, folder: Path = RESULTS) -> Path:
 def read(name: str, folder: Path = RESULTS, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """A table of results; without rows where there is none yet."""
     file = table_file(name, folder)
-    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=list(columns))
+    parts = [read_columns(file)] if file.exists() else []
+    journal = _journal(name, folder)
+    if journal.exists():
+        parts.append(pd.read_csv(journal, names=list(columns)))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
 
 
 def write(table: pd.DataFrame, name: str, folder: Path = RESULTS) -> None:
     """Write a table of results; the same rows are the same bytes. Six digits are kept."""
     folder.mkdir(exist_ok=True)
-    table.to_csv(table_file(name, folder), index=False, float_format="%.6g")
+    write_columns(table, table_file(name, folder))
+    _journal(name, folder).unlink(missing_ok=True)
+
+
+def _journal(name: str, folder: Path) -> Path:
+    """Rows of a run that has not ended yet: one that was stopped goes on from here."""
+    return folder / f"{name}.journal.csv"
 
 
 # -- what the tables say -------------------------------------------------------------------

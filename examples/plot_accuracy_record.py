@@ -16,7 +16,9 @@ import scikit_posthocs as posthocs
 from scipy.stats import friedmanchisquare
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-record = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_record.csv.xz")
+results = here.parent / "benchmarks" / "results"
+file = results / "accuracy_record.csv.xz"
+record = pd.read_csv(file, header=None, index_col=0).T.astype({"value": float})
 
 # %%
 # Accuracy
@@ -62,7 +64,8 @@ plt.show()
 # Points by which a method is ahead of the best baseline of its set (right of the line) or behind
 # it, and the standard error over the outer folds. That baseline is chosen with the test rows, too.
 
-apart = pd.read_csv(here.parent / "benchmarks" / "results" / "accuracy_differences.csv.xz")
+file = results / "accuracy_differences.csv.xz"
+apart = pd.read_csv(file, header=None, index_col=0).T.astype({"value": float})
 apart = apart[apart["kind"] == "best baseline"]
 points = (100 * apart["value"]).groupby([apart["dataset"], apart["method"]])
 mean, error = points.mean(), points.sem()

@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-curves = pd.read_csv(here.parent / "benchmarks" / "results" / "end_to_end_curves.csv.xz")
+file = here.parent / "benchmarks" / "results" / "end_to_end_curves.csv.xz"
+curves = pd.read_csv(file, header=None, index_col=0).T.astype({"epoch": int, "value": float})
 mean = curves.groupby(["dataset", "metric", "method", "epoch"])["value"].mean()
 
 # %%

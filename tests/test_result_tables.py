@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from _columns import write_columns
 from result_tables import NOTHING_YET, markdown_page, rst_page
 
 ENTRY = """
@@ -24,7 +25,7 @@ def benchmarks(tmp_path):
 def _measure(benchmarks, *measurements, name="baselines.csv.xz"):
     columns = ["dataset", "method", "fold", "metric", "value"]
     data = pd.DataFrame(measurements, columns=columns)
-    data.to_csv(benchmarks / "results" / name, index=False)
+    write_columns(data, benchmarks / "results" / name)
 
 
 def test_cell_is_mean_and_sample_standard_deviation(benchmarks):

@@ -8,6 +8,7 @@ in ``benchmarks/tables.toml``. No figure on the page is typed by hand.
 documentation's build writes them to its results page.
 """
 
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,10 @@ from typing import Any
 import pandas as pd
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from _columns import read_columns
+
 NOTHING_YET = "No benchmark has left its results yet.\n"
 NOT_MEASURED = "Not measured yet.\n"
 MARKDOWN_INTRO = """\
@@ -144,7 +149,7 @@ def show(table: Table, benchmarks: Path) -> Shown:
 @lru_cache(maxsize=1)
 def _measurements(file: Path, changed: int) -> pd.DataFrame:
     """Read a data file; tables of the same one follow each other and need it once."""
-    return pd.read_csv(file)
+    return read_columns(file)
 
 
 def _differences(data: pd.DataFrame, table: Table) -> pd.DataFrame:
