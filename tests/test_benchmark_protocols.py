@@ -229,7 +229,7 @@ def test_one_training_predicts_as_the_network_does_as_it_comes(name, n):
     y = np.arange(n) % 3
     X = Modalities(face=y[:, None] + rng.normal(size=(n, 2)), voice=rng.normal(size=(n, 2)))
     network = clone((_as_they_come.PLAIN | _as_they_come.DEFAULTS)[name])
-    network.set_params(max_epochs=3, random_state=0)
+    network.set_params(max_epochs=3, random_state=0, early_stopping=n >= 1000)  # the default then
     once = _as_they_come.OneTraining(network).fit(X, y)
     as_it_comes = clone(network).fit(X, y)
     assert np.array_equal(once.predict_proba(X), as_it_comes.predict_proba(X))
