@@ -106,3 +106,44 @@ def test_small_batches_hurt_on_new_days():
         assert loss[f"{name}, 256 rows"] < loss[f"{name}, 64 rows"]
         if name in ("late", "boosting"):
             assert 0.02 < mean[f"{name}, 256 rows"] - mean[f"{name}, 64 rows"] < 0.035
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Log-loss of joint networks, one change after the other, by set."""
+    frame = read("neural_tables")
+    seeds = frame.groupby(["dataset", "method"])["seed"].nunique().unstack("dataset")
+    assert set(seeds.drop(["LR, all columns", "LR, late fusion"]).stack()) == {3}
+    loss = summary(frame, "log_loss").xs("mean", axis=1, level=1)
+    assert loss.shape == (6, 11)
+    return loss
+
+
+def test_wide_tables_of_few_rows_lose_a_third_of_their_loss_by_rows_held_out(tables):
+    ratio = tables.loc["a tenth held out"] / tables.loc["before"]
+    assert (ratio[["cremad_feat_ogmge", "prokaryotic"]] < 2 / 3).all()
+    few = ["dermatology", "wesad_wrist"]
+    assert ratio[few].between(1, 1.1).all()
+    assert (ratio.drop(["cremad_feat_ogmge", "prokaryotic", *few]) == 1).all()
+
+
+def test_default_network_beside_logistic_regressions(tables):
+    """As it comes: rows held out from 250 on, and dermatology's folds have fewer."""
+    default = tables.loc["a tenth held out"].copy()
+    default["dermatology"] = tables.loc["before", "dermatology"]
+    ratio = default / tables.loc[["LR, all columns", "LR, late fusion"]].min()
+    assert sorted(ratio.index[ratio > 1.05]) == ["occupancy", "wesad_wrist"]
+    assert 1.28 < ratio["occupancy"] < 1.36
+    assert 1.12 < ratio["wesad_wrist"] < 1.17
+
+
+def test_normal_scores_cut_the_loss_of_three_sets_and_raise_that_of_two(tables):
+    ratio = tables.loc["and normal scores"] / tables.loc["a tenth held out"]
+    assert sorted(ratio.index[ratio < 0.8]) == ["hydraulic_ts", "prokaryotic", "wesad_wrist"]
+    assert 1.2 < ratio["avdigits_weakimage"] < 1.25
+    assert 1.8 < ratio["occupancy"] < 1.95
+
+
+def test_three_networks_are_better_than_one_on_most_sets(tables):
+    better = tables.loc["mean of three"] < tables.loc["and normal scores"]
+    assert better.sum() == 10
