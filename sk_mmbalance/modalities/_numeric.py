@@ -16,6 +16,8 @@ from ._tables import is_sparse_table, is_table, labels_of, object_column, read_t
 from ._tensors import is_tensor, tensor_to_array
 from ._values import LazyRows, plain
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Numbers:
     """Read a modality as a C-contiguous float array (or CSR matrix).
@@ -37,6 +39,8 @@ def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> 
         The array, in float32 or float64 by one rule for all forms, the names of its columns, and
         the lengths of sequences that have unequal ones.
     """
+    if _is_plain(value):
+        return Numbers(value)
     where = the_modality(name)
     read = _read(where, value)
     array = read.array
@@ -61,6 +65,17 @@ def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> 
     if not issparse(array) and array[:1].size == 0:
         raise ValueError(f"{where} has no values (shape {array.shape}).")
     return Numbers(array, read.names, read.lengths)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an array is what reading would make of it: it need not be looked at any further."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype in _FLOATS
+        and value.ndim >= 2
+        and value.size > 0
+        and value.flags.c_contiguous
+    )
 
 
 def _read(where: str, value: Any) -> Numbers:
