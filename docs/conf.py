@@ -73,8 +73,8 @@ html_math_renderer = "mathml"
 
 
 def _keep_own_members(app, what, name, obj, skip, options):
-    """Leave out methods inherited from scikit-learn: their texts point into its own guide."""
-    home = getattr(obj, "__module__", None) or ""
+    """Leave out what is inherited from scikit-learn: its texts point into its own guide."""
+    home = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
     if what == "class" and (home.startswith("sklearn.") or name.endswith("_request")):
         return True
     return None
