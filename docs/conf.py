@@ -36,6 +36,7 @@ nitpicky = False
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's parameter lists say the types in words
 autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 80  # forty parameters are a list, not a paragraph
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_use_plots = False
 
