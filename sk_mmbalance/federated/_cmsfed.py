@@ -67,6 +67,11 @@ class CMSFedClassifier(PublishedFormMixin, BaseFederatedClassifier):
         Whether a client that lacks a modality stands in the table of joint updates (an encoder
         that it lacks was not moved). "exclude" leaves it out, and unless `tau` is below 1 such a
         client is then chosen only where there are no others.
+    first_visit : {"trained", "initial"}, default="trained"
+        What the visit before the first round measures. "trained" is plain training, measured after
+        it. "initial" is the published one: each client's prototypes under the initial model take
+        part in its loss, its accuracies are those of that model, and the prototypes of all clients
+        are the global ones of the first round.
 
     Attributes
     ----------
@@ -81,10 +86,13 @@ class CMSFedClassifier(PublishedFormMixin, BaseFederatedClassifier):
     With ``P_m = mean_i CE(-||z_m(i) - g_m(.)||, y_i)`` the loss is
     :math:`CE(H, y) + \gamma P_{weak}`, where the weak modality of a batch is the one whose
     features tell the true class less surely by distance. The formulae follow the authors' code;
-    `published` makes the published form, which has ``tau=1.0, unit_features=False``. More than two
+    `published` makes the published form, which has ``tau=1.0, unit_features=False,
+    first_visit="initial"``. More than two
     modalities, modalities missing by row, the probing learning rate (the code's is 0, so that its
     first choice is arbitrary), prototypes of absent classes, `unit_features` and `distance` are
-    ours. The prototype term starts once there are global prototypes, after the first round.
+    ours. The prototype term starts once there are global prototypes: after the first round, or in
+    the published form with the visit. Not copied from the published code: its aggregation keeps
+    the last client's weights where the mean is meant, and its selection overwrites its own tables.
 
     References
     ----------
@@ -115,8 +123,13 @@ class CMSFedClassifier(PublishedFormMixin, BaseFederatedClassifier):
     own_prototypes: str = "owned"
     ratio_holdout: float = 0.0
     incomplete_clients: str = "include"
+    first_visit: str = "trained"
 
-    _published: ClassVar[Mapping[str, Any]] = {"tau": 1.0, "unit_features": False}
+    _published: ClassVar[Mapping[str, Any]] = {
+        "tau": 1.0,
+        "unit_features": False,
+        "first_visit": "initial",
+    }
     _method_class: ClassVar[type[Method]] = CMSFed
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -131,6 +144,7 @@ class CMSFedClassifier(PublishedFormMixin, BaseFederatedClassifier):
         "own_prototypes": [StrOptions({"owned", "trained"})],
         "ratio_holdout": [Interval(Real, 0, 1, closed="left")],
         "incomplete_clients": [StrOptions({"include", "exclude"})],
+        "first_visit": [StrOptions({"trained", "initial"})],
     }
 
     def _own_attributes(

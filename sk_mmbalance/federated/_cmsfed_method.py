@@ -73,13 +73,20 @@ class CMSFed(Method):
     own_prototypes: str = "owned"
     ratio_holdout: float = 0.0
     incomplete_clients: str = "include"
+    first_visit: str = "trained"
 
     groups: ClassVar[tuple[str, ...]] = ("prototypes", "counts")
 
     # -- at a client -----------------------------------------------------------------------
 
     def prepare(self, local: Local) -> dict[str, Tensor]:
-        """Take the global prototypes out of the order."""
+        """Take the global prototypes out of the order; the published visit has the client's own."""
+        if local.order.kind == "probe" and self.first_visit == "initial":
+            local.notes["visit"] = visit = self._measure(local)
+            local.notes["prototypes"] = {
+                name: (visit[0][name], visit[1][name] > 0) for name in local.used
+            }
+            return {}
         sent = local.order.arrays
         local.notes["prototypes"] = {
             name: (
@@ -121,8 +128,24 @@ class CMSFed(Method):
         return loss + self.enhance_weight * terms[weak[0]]
 
     def report(self, local: Local) -> tuple[Arrays, Config]:
-        """Prototypes, counts and nearest-prototype accuracies, after training."""
+        """Prototypes, counts and nearest-prototype accuracies, after training.
+
+        Those of the published first visit are of the model as it was received.
+        """
+        visited = local.notes.get("visit")
+        means, counts, accuracies = visited or self._measure(local)
+        config: Config = {"measured": list(local.held), "accuracies": list(accuracies)}
+        if local.order.kind == "probe" and visited is None:
+            return {}, config
         names = local.held if self.own_prototypes == "owned" else local.used
+        sent = {
+            "prototypes": {name: means[name].cpu().numpy() for name in names},
+            "counts": {name: counts[name].cpu().numpy() for name in names},
+        }
+        return sent, config
+
+    def _measure(self, local: Local) -> tuple[dict[str, Tensor], dict[str, Tensor], list[float]]:
+        """Prototypes, counts and nearest-prototype accuracies of the model as it is."""
         rows = restrict(local.whole, local.held, local.device)
         features = _features(local.module, rows)
         means, counts, accuracies = {}, {}, []
@@ -131,13 +154,8 @@ class CMSFed(Method):
             z, codes = features[name][here], rows.codes[here]
             weight = None if rows.weight is None else rows.weight[here]
             accuracies.append(self._accuracy(local, z, codes, weight))
-            if name in names:
-                mean, count = class_means(z, codes, local.classes, weight)
-                means[name], counts[name] = mean.cpu().numpy(), count.cpu().numpy()
-        config: Config = {"measured": list(local.held), "accuracies": list(accuracies)}
-        if local.order.kind == "probe":
-            return {}, config
-        return {"prototypes": means, "counts": counts}, config
+            means[name], counts[name] = class_means(z, codes, local.classes, weight)
+        return means, counts, accuracies
 
     def _accuracy(self, local: Local, z: Tensor, codes: Tensor, weight: Tensor | None) -> float:
         """A_m on the rows that made the prototypes, or on rows held out from them."""
@@ -181,7 +199,23 @@ class CMSFed(Method):
             joint={**kept.joint, **updates},
             single={**kept.single, **updates},
             accuracies={**kept.accuracies, **_accuracies(replies)},
+            prototypes=(
+                self._merged(view, replies) if self.first_visit == "initial" else kept.prototypes
+            ),
         )
+
+    def _merged(
+        self, view: RoundView, replies: Mapping[str, Reply]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Global prototypes with what clients have sent."""
+        kept: CMSFedState = view.kept
+        merged = {
+            name: merge_prototypes(
+                kept.prototypes.get(name), _sent_prototypes(replies, name), self.keep_old_prototypes
+            )
+            for name in view.task.names
+        }
+        return {name: found for name, found in merged.items() if found is not None}
 
     def enclose(self, view: RoundView, client: str) -> Arrays:
         """Global prototypes of the modalities that the client has."""
@@ -223,18 +257,12 @@ class CMSFed(Method):
         updates = {client: _update(view, reply) for client, reply in replies.items()}
         joint = {c: u for c, u in updates.items() if set(u) == set(view.held[c])}
         single = {c: {**kept.single.get(c, {}), **u} for c, u in updates.items() if len(u) == 1}
-        merged = {
-            name: merge_prototypes(
-                kept.prototypes.get(name), _sent_prototypes(replies, name), self.keep_old_prototypes
-            )
-            for name in view.task.names
-        }
         return replace(
             kept,
             joint={**kept.joint, **joint},
             single={**kept.single, **single},
             accuracies={**kept.accuracies, **_accuracies(replies)},
-            prototypes={name: found for name, found in merged.items() if found is not None},
+            prototypes=self._merged(view, replies),
         )
 
     def plan(self, view: RoundView) -> dict[str, list[str]]:

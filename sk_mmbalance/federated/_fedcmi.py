@@ -220,7 +220,10 @@ class FedCMIClassifier(BaseFederatedClassifier):
     :math:`q = softmax(s^{global}_{dom} / T_y)`, :math:`p = softmax(t_{weak} / T_y)`. The
     formulae follow the code of the authors' later BMSFed, for the paper's own code is not public;
     more than two modalities and modalities missing by row are ours: one slot per modality, the
-    infiltration averaged over all modalities but the dominant one.
+    infiltration averaged over all modalities but the dominant one. Two details differ: in that
+    code the dominant modality's second projector has gradients of zero, so that momentum, decay
+    and the pull of `prox_mu` go on moving it, where here it has none and rests; and with
+    `personal_branch` its temperatures come from the personal branches, here from the global model.
 
     References
     ----------

@@ -159,6 +159,61 @@ def test_probe_fills_the_tables_with_updates_and_leaves_the_model():
     assert all(one != other for one, other in combinations(updates, 2))
 
 
+def probed(method, task, shares):
+    """A server that has visited its clients."""
+    server = Server(method, task, list(shares))
+    _, engine = run(method, task, shares)
+    while server.phase != "train":
+        server.receive(engine.exchange(server.orders()))
+    return server
+
+
+def features_of(method, task, share):
+    """Features of a client's rows under the initial model, and their classes."""
+    trainer = ClientTrainer(method, task, task.read(*share))
+    config = {"round": 0, "seed": 0, "lr": 0.1, "epochs": 1, "modalities": ["a", "b"]}
+    local = trainer.local(Order("probe", {}, config), Server(method, task, ["0"]).module())
+    X, codes = local.rows[:]
+    local.module.eval()
+    return {m: z.detach().numpy() for m, z in local.module.encode(X["inputs"]).items()}, codes
+
+
+def test_published_first_visit_measures_the_initial_model():
+    task, shares = federation()
+    method = CMSFed(**SMALL, first_visit="initial", enhance_weight=1.0)
+    state = probed(method, task, shares).method_state
+    sums = {m: 0.0 for m in "ab"}
+    counts = np.zeros(len(task.classes))
+    for client, share in shares.items():
+        z, codes = features_of(method, task, share)
+        rows = np.eye(len(task.classes))[codes]
+        counts += rows.sum(axis=0)
+        for m in "ab":
+            own = rows.T @ z[m] / np.maximum(rows.sum(axis=0), 1)[:, None]
+            away = np.linalg.norm(z[m][:, None] - own[None], axis=2)
+            away[:, rows.sum(axis=0) == 0] = np.inf
+            right = (away.argmin(axis=1) == codes.numpy()).mean()
+            assert state.accuracies[client][m] == pytest.approx(right)
+            sums[m] = sums[m] + rows.T @ z[m]
+    for m in "ab":
+        np.testing.assert_allclose(state.prototypes[m][0], sums[m] / counts[:, None], rtol=1e-5)
+
+
+def test_published_first_visit_trains_towards_the_clients_own_prototypes():
+    task, shares = federation()
+    plain = probed(CMSFed(**SMALL), task, shares).method_state
+    assert plain.prototypes == {}
+    without = CMSFed(**SMALL, first_visit="initial", enhance_weight=0.0)
+    same = probed(without, task, shares).method_state
+    pulled = probed(CMSFed(**SMALL, first_visit="initial"), task, shares).method_state
+    for client in shares:
+        np.testing.assert_array_equal(same.joint[client]["a"], plain.joint[client]["a"])
+    moved = [
+        not np.array_equal(pulled.joint[c][m], plain.joint[c][m]) for c in shares for m in "ab"
+    ]
+    assert any(moved)
+
+
 def test_update_is_what_was_received_minus_what_came_back():
     task, shares = federation(n_clients=2)
     method = CMSFed(**SMALL, clients_per_round=2, tau=np.inf)
