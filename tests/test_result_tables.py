@@ -157,3 +157,17 @@ def test_markdown_shows_the_same_cells(benchmarks):
     text = markdown_page(benchmarks)
     assert "| method | wine |\n| --- | --- |\n| a | 50.0 |\n| b | 25.0 |\n" in text
     assert "One measurement a cell. Percent. Data: `results/baselines.csv.xz`." in text
+
+
+def test_tables_of_details_stand_on_the_page_of_the_documentation_alone(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY + "detail = true\n")
+    _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5))
+    assert "Baselines" in rst_page(benchmarks)
+    assert "Baselines" not in markdown_page(benchmarks)
+
+
+def test_the_journal_of_a_run_needs_no_table(benchmarks):
+    (benchmarks / "tables.toml").write_text(ENTRY)
+    _measure(benchmarks, ("wine", "a", 0, "accuracy", 0.5))
+    (benchmarks / "results" / "more.journal.csv").write_text("wine,a,0,0,accuracy,0.5\n")
+    assert "Baselines" in markdown_page(benchmarks)

@@ -28,7 +28,8 @@ MARKDOWN_INTRO = """\
 # Results
 
 Computed from the data files in `results/` by `python docs/_ext/result_tables.py`; not edited by
-hand. `README.md` says how those files are made.
+hand. `README.md` says how those files are made. Tables of details (each modality by itself, noise,
+calibration, settings) stand on the results page of the documentation, beside these.
 """
 
 
@@ -63,6 +64,8 @@ class Table:
         Decimals shown.
     significant : bool
         Count `digits` from the first figure that is not zero.
+    detail : bool
+        Shown on the documentation's results page only, not in ``benchmarks/RESULTS.md``.
     """
 
     title: str
@@ -78,6 +81,7 @@ class Table:
     percent: bool = False
     digits: int = 3
     significant: bool = False
+    detail: bool = False
 
     def number(self, value: float) -> str:
         """A figure as it is shown."""
@@ -103,7 +107,8 @@ def read_tables(benchmarks: Path) -> list[Table]:
     entries = tomllib.loads(register.read_text(encoding="utf-8")) if register.is_file() else {}
     tables = [Table(**entry) for entry in entries.get("table", [])]
     shown = {table.file for table in tables}
-    lying = {file.name for file in (benchmarks / "results").glob("*.csv*")}
+    files = (benchmarks / "results").glob("*.csv*")
+    lying = {file.name for file in files if not file.name.endswith(".journal.csv")}
     if lying - shown:
         raise ValueError(
             f"{sorted(lying - shown)} in benchmarks/results/ stand in no table: add an entry to "
@@ -229,8 +234,9 @@ def rst_page(benchmarks: Path) -> str:
 
 
 def markdown_page(benchmarks: Path) -> str:
-    """All tables for ``benchmarks/RESULTS.md``."""
-    sections = [to_markdown(table, benchmarks) for table in read_tables(benchmarks)]
+    """All tables but those of details for ``benchmarks/RESULTS.md``."""
+    tables = [table for table in read_tables(benchmarks) if not table.detail]
+    sections = [to_markdown(table, benchmarks) for table in tables]
     return "\n".join([MARKDOWN_INTRO, *(sections or [NOTHING_YET])])
 
 
