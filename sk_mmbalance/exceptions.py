@@ -49,5 +49,9 @@ class ShapeWarning(UserWarning):
     """The shape of a modality's samples may mean two things; the message says how it was read."""
 
 
+class FoldWarning(UserWarning):
+    """Folds test many rows of classes that their training parts do not have."""
+
+
 class RowOrderWarning(UserWarning):
     """Rows resemble their neighbours: folds in order and shuffled folds answer two questions."""

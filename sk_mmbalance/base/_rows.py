@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..exceptions import FoldWarning
 from ..modalities import CheckedModalities
 from ._column import read_column
 from ._folds import (
@@ -27,7 +29,11 @@ from ._folds import (
 )
 from ._hold_out import hold_out
 from ._row_order import RowOrder, compare_orders
-from ._target import Target
+from ._target import CLASSES, Target
+
+#: Share of rows tested without their class having been trained on, above which folds are warned of.
+#: Rare classes have fewer rows than folds now and then; that is no more than their own misfortune.
+MOST_UNTAUGHT = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +152,11 @@ class TrainingRows:
         A number of folds, or a splitter, cuts the rows at hand. Splits that hold row numbers count
         the rows as the user gave them; those of weight 0 are left out, repeats stay.
         """
+        folds = self._cut(cv)
+        self._warn_of_untaught(folds)
+        return folds
+
+    def _cut(self, cv: Any) -> list[Fold]:
         if is_number(cv) or not numbers_rows_itself(cv):
             return cut_folds(cv, len(self), self._strata(), self.groups)
         position = np.full(self.n_given, -1)
@@ -162,6 +173,22 @@ class TrainingRows:
                 "positive `sample_weight`."
             )
         return folds
+
+    def _warn_of_untaught(self, folds: list[Fold]) -> None:
+        """Warn of folds that teach little, such as those of rows sorted by class."""
+        if self.target.kind != CLASSES:
+            return
+        untaught = [~np.isin(self.y[test], self.y[train]) for train, test in folds]
+        share = np.concatenate(untaught).mean()
+        if share > MOST_UNTAUGHT:
+            warnings.warn(
+                f"`cv` tests {share:.0%} of the rows in folds whose training part has no row of "
+                "their class: scores, weights and thresholds learnt from it are worth little. Use "
+                "a splitter that spreads classes (StratifiedKFold, StratifiedGroupKFold), or "
+                "other `groups`.",
+                FoldWarning,
+                stacklevel=2,
+            )
 
     def choose_folds(self, cv: Any, random_state: Any, stacklevel: int = 1) -> FoldChoice:
         """Folds of a number of them, of rows in order or both ways as rows ask; else as `folds`.

@@ -337,7 +337,10 @@ def test_named_modalities_that_the_parameter_does_not_name_are_refused_with_the_
             SustainedBoostingClassifier,
             {"fused_weight": 0.0, "head_width": 256, "max_heads": None, "head_patience": None},
         ),
-        (CMSFedClassifier, {"tau": 1.0, "unit_features": False}),
+        (
+            CMSFedClassifier,
+            {"tau": 1.0, "unit_features": False, "first_visit": "initial"},
+        ),
     ],
 )
 def test_published_differs_from_the_defaults_in_what_is_stated(method, differences):

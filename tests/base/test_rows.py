@@ -6,6 +6,7 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, ShuffleS
 
 from sk_mmbalance import Modalities
 from sk_mmbalance.base import CLASSES, LABELS, NUMBERS, ModalityClassifier, ModalityRegressor
+from sk_mmbalance.exceptions import FoldWarning
 
 
 class Reader(ModalityClassifier):
@@ -59,6 +60,7 @@ def test_rows_of_weight_0_are_as_good_as_absent_before_folds_are_cut(cv):
     same([with_zeros.hold_out(0.2, 0)], [without.hold_out(0.2, 0)])
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 def test_splits_of_ones_own_count_the_rows_given_and_keep_repeats():
     X, y = data(6)
     rows = read(X, y, np.array([1, 0, 1, 1, 1, 1.0]))
@@ -99,6 +101,23 @@ def test_too_few_rows_or_groups_are_a_clear_error():
         read(X, [0, 1, 1], None, [7, 7, 7]).folds(3)
     with pytest.raises(ValueError, match="gives no row to test on"):
         rows.folds([([0, 1], [])])
+
+
+def test_folds_that_lack_the_classes_they_test_are_warned_of():
+    X, y = data()
+    ordered = np.sort(y)
+    with pytest.warns(FoldWarning, match="`cv` tests 100% of the rows.*StratifiedKFold"):
+        read(X, ordered).folds(KFold(3))
+    with pytest.warns(FoldWarning, match="other `groups`"):
+        read(X, y, None, y).folds(3)
+
+
+@pytest.mark.filterwarnings("error::sk_mmbalance.exceptions.FoldWarning")
+def test_rare_classes_and_other_targets_are_not():
+    X, y = data()
+    read(X, np.sort(y)).folds(3)
+    read(X, np.r_[[2, 2], y[2:] % 2]).folds(3)  # a class of two rows among 24
+    NumberReader()._read_training(X, np.sort(y).astype(float)).folds(KFold(3))
 
 
 def test_rows_without_classes_are_cut_in_their_order():

@@ -259,6 +259,7 @@ def test_expert_that_never_saw_a_class_leaves_it_to_the_others(data):
 # -- weights, groups, metadata ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 @pytest.mark.parametrize("params", ALL, ids=str)
 def test_integer_weights_equal_repeated_rows(data, params):
     X, y = data

@@ -343,6 +343,7 @@ def test_default_experts_weigh_rows_like_repeated_ones(name, tolerance):
 # -- weights and groups --------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 @pytest.mark.parametrize("rule", RULES)
 def test_weights_of_rows_count_like_repeated_rows(data, rule):
     X, y = data
@@ -360,6 +361,7 @@ def test_weights_of_rows_count_like_repeated_rows(data, rule):
     np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 def test_rows_of_weight_zero_change_nothing(data):
     X, y = data
     keep = np.arange(len(y)) % 4 > 0
@@ -660,6 +662,7 @@ def test_parallel_fits_give_the_same_bits(data):
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 def test_repeated_cross_validation_averages(data):
     X, y = data
     groups = np.arange(180) % 6
