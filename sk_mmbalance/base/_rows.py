@@ -217,18 +217,6 @@ class TrainingRows:
         warn_of_order(order, said_of_both(cv), stacklevel + 1)
         return choice
 
-    def warn_of_neighbours_held_out(self, stacklevel: int = 1) -> None:
-        """Say so where rows drawn to be held out have their like among those trained on."""
-        order = self.row_order() if self.groups is None else None
-        if order is not None and order.matters:
-            consequence = (
-                "Those that early stopping holds out were drawn among all, and have their like "
-                "among those trained on: training goes on for too long for rows of later times or "
-                "other places. If such come, pass `groups` (day, session, person) or `X_val` and "
-                "`y_val` to fit, or a splitter as `validation_fraction`."
-            )
-            warn_of_order(order, consequence, stacklevel + 1)
-
     def row_order(self, n_folds: int = DEFAULT_FOLDS) -> RowOrder | None:
         """What the order of the rows says; None where nobody can tell."""
 

@@ -269,8 +269,6 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
 
         def cut() -> tuple[Target, TrainingRows, TrainingRows, TrainingRows | None]:
             train, valid = (rows, own) if own is not None else self._split(rows, seed)
-            if own is None and valid is not None and isinstance(self.validation_fraction, Real):
-                rows.warn_of_neighbours_held_out(stacklevel=7)
             target = self._target if continued else self._settled_target(train)
             valid = None if valid is None else self._recoded(target, valid)
             return target, self._recoded(target, rows), self._recoded(target, train), valid

@@ -12,7 +12,6 @@ from sk_mmbalance import (
     LateFusionClassifier,
     LateFusionRegressor,
     Modalities,
-    MultimodalClassifier,
     OpinionPoolClassifier,
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
@@ -204,18 +203,3 @@ def test_nothing_is_asked_where_nothing_is_cross_validated():
     with pytest.warns(RowOrderWarning):
         model = LateFusionRegressor(weights="cv", random_state=0).fit(X, numbers)
     assert model.row_order_["folds"] == "both"
-
-
-def test_neighbours_of_rows_held_out_by_early_stopping_are_told_of():
-    X, y, block = in_blocks()
-    model = MultimodalClassifier(max_epochs=1, early_stopping=True, random_state=0)
-    told = r"Those that early stopping holds out .* pass `groups`.* `validation_fraction`"
-    with pytest.warns(RowOrderWarning, match=told) as caught:
-        model.fit(X, y)
-    assert caught[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.fit(X, y, groups=block)
-        model.fit(*shuffled(X, y))
-        model.set_params(validation_fraction=GroupKFold(4)).fit(X, y, groups=block)
-        model.set_params(early_stopping=False).fit(X, y)
