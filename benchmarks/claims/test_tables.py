@@ -9,12 +9,13 @@ import balancing
 import defaults
 import pandas as pd
 import pytest
+import zoo
 from _protocols import read, table_file
 from result_tables import BENCHMARKS, markdown_page
 
 QUESTIONS = {
     question.table: question
-    for script in (accuracy, balancing, defaults)
+    for script in (accuracy, balancing, defaults, zoo)
     for question in script.QUESTIONS.values()
 }
 DERIVED = {
