@@ -102,6 +102,9 @@ class Earlier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         return self.network_.predict_proba(X)
 
+    def decision_function(self, X):
+        return self.network_.decision_function(X)
+
     def unimodal_predict_proba(self, X):
         return self.network_.unimodal_predict_proba(X)
 

@@ -283,4 +283,4 @@ def test_fit_gives_no_warnings_on_plain_data(make_rows):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ARMClassifier(weak="face").fit(X, y)
-        ARMClassifier().fit(X["face"], y)
+        ARMClassifier().fit({"face": X["face"]}, y)
