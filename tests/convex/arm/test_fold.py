@@ -23,6 +23,7 @@ def models_of_fold(X, y, train, test, **options):
     return seen
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.FoldWarning")
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
 def test_class_that_is_not_trained_on_is_never_predicted(make_rows, loss, n_classes):
