@@ -33,8 +33,8 @@ def data(n=24, n_classes=3):
     return X, np.arange(n) % n_classes
 
 
-def read(X, y, *args, **kwargs):
-    return Reader()._read_training(X, y, *args, **kwargs)
+def read(X, y, *args, reader=Reader, **kwargs):
+    return reader()._read_training(X, y, *args, **kwargs)
 
 
 def same(folds, others):
@@ -117,12 +117,12 @@ def test_rare_classes_and_other_targets_are_not():
     X, y = data()
     read(X, np.sort(y)).folds(3)
     read(X, np.r_[[2, 2], y[2:] % 2]).folds(3)  # a class of two rows among 24
-    NumberReader()._read_training(X, np.sort(y).astype(float)).folds(KFold(3))
+    read(X, np.sort(y).astype(float), reader=NumberReader).folds(KFold(3))
 
 
 def test_rows_without_classes_are_cut_in_their_order():
     X, _ = data()
-    rows = NumberReader()._read_training(X, np.linspace(0, 1, 24))
+    rows = read(X, np.linspace(0, 1, 24), reader=NumberReader)
     same(rows.folds(4), list(KFold(4).split(np.zeros(24))))
 
 
