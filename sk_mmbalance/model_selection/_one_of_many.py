@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..balancing import hooks_of
-from ..networks import Batch, MultimodalOutput, mean_criterion, unimodal_losses
+from ..networks import Batch, MultimodalOutput, joint_loss, mean_criterion
 from ..neural import MultimodalNet
 from ._stacked_linear import with_stacked_layers
 
@@ -135,12 +135,9 @@ class OneOfMany:
 
     def _training_loss(self, batch: Batch) -> tuple[Tensor, MultimodalOutput]:
         X, y = batch
-        weight = X.get("weight")
         output = self._forward(batch)
-        loss = mean_criterion(self.criterion_, output.logits, y, weight)
-        if self.nets[0].unimodal_weight:
-            own = unimodal_losses(self.criterion_, output.unimodal, y, weight, X.get("present"))
-            loss = loss + self.unimodal_weight * sum(own.values())
+        own = self.unimodal_weight if self.nets[0].unimodal_weight else 0.0
+        loss = joint_loss(self.criterion_, output, y, X, own)
         for method in self._hooks["loss"]:
             loss = method.loss(self, output, batch, loss)
         return loss, output

@@ -24,6 +24,7 @@ from ._fusions import (
     weighted_mean,
 )
 from ._image_shapes import warn_if_ambiguous
+from ._joint_loss import joint_loss
 from ._keys import ByModality, safe_key
 from ._module import MultimodalModule, MultimodalOutput
 from ._rows import Batch, ModalityRows, RowBatches, SparseInput, mix_seeds, to_device, to_rows
@@ -79,6 +80,7 @@ __all__ = [
     "entropy",
     "fused_alone",
     "has_dropout",
+    "joint_loss",
     "learn_encodings",
     "learning",
     "log_proba",

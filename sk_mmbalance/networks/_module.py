@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,12 @@ class MultimodalModule(nn.Module):
         self.running = nn.ModuleDict()
         #: what turned rows into `inputs`, for modalities that are encoded (see `to_rows`)
         self.encodings = ByModality({})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Networks that were pickled before there were encodings have none."""
+        super().__setstate__(state)
+        if "encodings" not in self._modules:
+            self.encodings = ByModality({})
 
     @property
     def names(self) -> list[str]:

@@ -19,8 +19,6 @@ import copy
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -39,8 +37,7 @@ from ..networks import (
     MultimodalModule,
     MultimodalOutput,
     RowBatches,
-    mean_criterion,
-    unimodal_losses,
+    joint_loss,
 )
 from ._divergence import refuse_weights_not_finite
 from ._following import FollowingNet
@@ -138,16 +135,10 @@ class MultimodalNet(FollowingNet):
         self, y_pred: MultimodalOutput, y_true: Tensor, X: Any = None, training: bool = False
     ) -> Tensor:
         """Weighted mean criterion of the fused logits; in training also of the modalities'."""
-        weight = X.get("weight")
-        loss = mean_criterion(self.criterion_, y_pred.logits, y_true, weight)
+        own = self.unimodal_weight if training else 0.0
+        loss = joint_loss(self.criterion_, y_pred, y_true, X, own)
         if not training:
             return loss
-        if self.unimodal_weight:
-            own = unimodal_losses(
-                self.criterion_, y_pred.unimodal, y_true, weight, X.get("present")
-            )
-            both = reduce(add, own.values())  # not `sum`, which begins with one more step: 0 + ...
-            loss = loss + (both if self.unimodal_weight == 1 else self.unimodal_weight * both)
         for method in self._hooks["loss"]:
             loss = method.loss(self, y_pred, (X, y_true), loss)
         return loss

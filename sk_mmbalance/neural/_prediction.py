@@ -33,7 +33,7 @@ class NeuralPredictions(ModalityEstimator):
             None,
             dtype=next(network.parameters()).dtype,
             device=torch.device(self.net_.device),
-            encodings=getattr(network, "encodings", None),
+            encodings=network.encodings,
         )
 
     def _outputs(self, X: Any) -> torch.Tensor:

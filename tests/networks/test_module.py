@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -77,3 +79,13 @@ def test_any_modality_name_may_name_a_module(name):
 def test_names_that_differ_only_in_escaped_characters_stay_apart():
     modules = ByModality({"a.b": nn.Linear(1, 1), "a%2Eb": nn.Linear(2, 2)})
     assert modules["a.b"].in_features == 1
+
+
+def test_networks_pickled_before_there_were_encodings_have_none(batch):
+    inputs, present = batch
+    module = make(heads=True)
+    expected = module(inputs, present).logits
+    del module._modules["encodings"]
+    again = pickle.loads(pickle.dumps(module))
+    assert list(again.encodings) == []
+    assert torch.equal(again(inputs, present).logits, expected)
