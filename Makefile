@@ -100,10 +100,12 @@ examples: $(DEV)
 	@for script in $(EXAMPLES); do \
 	  echo "== $$script"; $(ONE_THREAD) $(HEADLESS) $(PY) $$script; done
 
-# `build` makes the wheel out of the sdist, so both are seen to be whole.
+# `build` makes the wheel out of the sdist, so both are seen to be whole; `twine` sees that an index
+# would take them, and that the README renders there.
 package: $(DEV)
 	rm -rf $(DIST)
 	$(PY) -m build --outdir $(DIST) . >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	$(PY) -m twine check --strict $(DIST)/*.tar.gz $(DIST)/*.whl
 	$(PY) -m venv $(DIST)/venv
 	$(DIST)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt $(DIST)/*.whl

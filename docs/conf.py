@@ -12,6 +12,8 @@ import api_pages
 import changelog_page
 import readme_example
 import result_tables
+import start_picture
+import which_method
 
 import sk_mmbalance
 
@@ -27,13 +29,14 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
 ]
-exclude_patterns = ["_build", "_generated", "_templates", "_ext"]
+exclude_patterns = ["_build", "_generated", "_templates", "_ext", "user_guide/_*"]
 templates_path = ["_templates"]
 # `X` in backticks is code, as in the docstrings' numpydoc style.
 default_role = "literal"
 nitpicky = False
 
 autosummary_generate = True
+autosummary_context = {"guide": api_pages.guide_links()}  # for the templates of classes
 autodoc_typehints = "none"  # numpydoc's parameter lists say the types in words
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 80  # forty parameters are a list, not a paragraph
@@ -87,4 +90,6 @@ def setup(app):
     changelog_page.write(HERE.parent / "CHANGELOG.md", HERE / "_generated" / "changelog.rst")
     readme_example.write(HERE.parent / "README.md", HERE / "_generated" / "example.rst")
     result_tables.write(HERE.parent / "benchmarks", HERE / "_generated" / "results.rst")
+    start_picture.write(HERE.parent / "benchmarks", HERE / "_generated")
+    which_method.write(HERE.parent / "benchmarks", HERE / "_generated" / "which_method.rst")
     app.connect("autodoc-skip-member", _keep_own_members)

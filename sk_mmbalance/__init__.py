@@ -7,7 +7,7 @@ cvxpy or matplotlib with it) when it is first used.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # One line a public name: where it lives. A new method adds its line here.
 _HOMES = {

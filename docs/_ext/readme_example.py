@@ -11,7 +11,7 @@ def python_blocks(readme: Path) -> list[str]:
 
 
 def write(readme: Path, target: Path) -> None:
-    """Write the first block as a code block of reStructuredText."""
+    """Write the first block, the shortest, as a code block of reStructuredText."""
     target.parent.mkdir(parents=True, exist_ok=True)
     code = textwrap.indent(python_blocks(readme)[0], "   ")
     target.write_text(f".. code-block:: python\n\n{code}", encoding="utf-8")

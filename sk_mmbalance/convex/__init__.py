@@ -11,9 +11,11 @@ from .pool import (
     fit_linear_pool,
     fit_opinion_pool,
     fit_pattern_weights,
-    patterns_to_learn,
     pooled_log_proba,
 )
+
+# not public, for the pools
+from .pool import patterns_to_learn as patterns_to_learn
 
 __all__ = [
     "ARMClassifier",
@@ -26,6 +28,5 @@ __all__ = [
     "fit_linear_pool",
     "fit_opinion_pool",
     "fit_pattern_weights",
-    "patterns_to_learn",
     "pooled_log_proba",
 ]

@@ -1,28 +1,24 @@
 """The data contract: what counts as multimodal input, and the only code that looks at it."""
 
+# What is named `as` itself is not public: it is how other rooms read and take rows.
 from ._check import check_modalities
 from ._checked import CheckedModalities
 from ._container import Modalities
-from ._forms import Forms, read_forms
+from ._forms import Forms as Forms
+from ._forms import read_forms as read_forms
 from ._missing import missing_rows
-from ._raw import name_modalities
+from ._raw import name_modalities as name_modalities
 from ._spec import InputSpec
-from ._table_files import file_kind, read_table_file
-from ._values import in_row_order, take_rows
-from ._whole_file import writing_whole
+from ._table_files import file_kind as file_kind
+from ._table_files import read_table_file as read_table_file
+from ._values import in_row_order as in_row_order
+from ._values import take_rows as take_rows
+from ._whole_file import writing_whole as writing_whole
 
 __all__ = [
     "CheckedModalities",
-    "Forms",
     "InputSpec",
     "Modalities",
     "check_modalities",
-    "file_kind",
-    "in_row_order",
     "missing_rows",
-    "name_modalities",
-    "read_forms",
-    "read_table_file",
-    "take_rows",
-    "writing_whole",
 ]

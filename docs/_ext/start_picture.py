@@ -1,0 +1,76 @@
+"""Draw the picture of the start page from its data file: how joint training starves a modality.
+
+Twice, for light and dark pages. ``python docs/_ext/start_picture.py FOLDER`` draws it into a folder.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from _columns import read_columns
+
+#: Ink, and the colours of the lines below: the same hues, lighter on a dark page.
+THEMES = {
+    "light": ("#222832", "#222832", "#1f77b4", "#c0392b"),
+    "dark": ("#ced6dd", "#ced6dd", "#74b9ff", "#ff8a78"),
+}
+#: Lines by method of the data file: name and style.
+LINES = {
+    "own network": ("trained by itself", "-"),
+    "joint, a loss per modality": ("jointly, with a loss of its own", ":"),
+    "joint": ("jointly, as usual", "--"),
+}
+MODALITIES = {"image": "the image", "audio": "the sound"}
+
+
+def draw(curves: pd.DataFrame, theme: str) -> Figure:
+    """Accuracy of each modality over the epochs, in three networks."""
+    ink, *colours = THEMES[theme]
+    rows = curves[curves["dataset"] == "avdigits:raw"]
+    mean = 100 * rows.groupby(["metric", "method", "epoch"])["value"].mean()
+    # text stays text: searched, scaled and read aloud; ids are the same in every build
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "start",
+        "font.family": "sans-serif",
+        "font.sans-serif": ["system-ui", "Segoe UI", "Helvetica", "Arial", "DejaVu Sans"],
+        "font.size": 12,
+        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), ink),
+        **dict.fromkeys(("xtick.color", "ytick.color"), ink),
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(8.6, 3.7), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for ax, (modality, title) in zip(axes, MODALITIES.items(), strict=True):
+            for (method, (label, dash)), colour in zip(LINES.items(), colours, strict=True):
+                curve = mean[f"accuracy[{modality}]", method]
+                ax.plot(curve.index, curve, dash, color=colour, linewidth=2.4, label=label)
+            ax.set_title(f"What is made of {title}", fontsize=12)
+            ax.set(xscale="log", ylim=(0, 100), xlabel="epochs")
+            ax.set_xticks(curve.index, curve.index)
+            ax.minorticks_off()
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.grid(alpha=0.25)
+        axes[0].set_ylabel("accuracy on new speakers, %")
+        axes[0].legend(frameon=False, loc="lower right", labelcolor=ink)
+    return figure
+
+
+def write(benchmarks: Path, target: Path) -> None:
+    """Draw both pictures into a folder."""
+    curves = read_columns(benchmarks / "results" / "end_to_end_curves.csv.xz")
+    target.mkdir(parents=True, exist_ok=True)
+    for theme in THEMES:
+        draw(curves, theme).savefig(
+            target / f"starving_{theme}.svg", transparent=True, metadata={"Date": None}
+        )
+
+
+if __name__ == "__main__":
+    write(BENCHMARKS, Path(sys.argv[1]))
