@@ -39,6 +39,7 @@ autosummary_generate = True
 autosummary_context = {"guide": api_pages.guide_links()}  # for the templates of classes
 autodoc_typehints = "none"  # numpydoc's parameter lists say the types in words
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"  # "fit", not "MultimodalClassifier.fit", beside the page
 python_maximum_signature_line_length = 80  # forty parameters are a list, not a paragraph
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_use_plots = False

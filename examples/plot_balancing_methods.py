@@ -69,10 +69,9 @@ print(table.round(3))
 # ``history_`` says which modality guided which, to which modality remixing gave the rows, and who
 # got new heads.
 
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.5), layout="constrained")
-table.plot.bar(ax=axes[0], rot=20, ylim=(0, 1), width=0.8)
-axes[0].set_title("accuracy on the test rows")
-axes[0].tick_params(axis="x", labelsize=7)
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+table[::-1].plot.barh(ax=axes[0], width=0.8, xlim=(0, 1), title="accuracy on the test rows")
+axes[0].legend(loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3)  # not over the bars
 
 history = methods["negative learning"].history_
 for guided, guide in (("lower", "upper"), ("upper", "lower")):

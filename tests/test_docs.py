@@ -12,14 +12,18 @@ from types import ModuleType
 
 import api_pages
 import changelog_page
+import pandas as pd
 import pytest
 import readme_example
+import which_method
 from sklearn.base import BaseEstimator
 
 import sk_mmbalance
+from sk_mmbalance import balancing
 
 ROOT = Path(__file__).parents[1]
-DOTTED = [name for names in api_pages.public_names().values() for name in names]
+GUIDE = ROOT / "docs" / "user_guide"
+DOTTED = list(api_pages.public_names())
 
 
 def _resolve(dotted: str):
@@ -67,6 +71,57 @@ def test_api_page_lists_every_public_name():
     assert not missing
 
 
+def test_every_public_name_stands_once_in_the_side_bar():
+    page = api_pages.page()
+    listed = re.findall(r"^   ~(\S+)$", page, re.M)
+    assert sorted(listed) == sorted(DOTTED)
+    captions = re.findall(r"^   :caption: (.+)$", page, re.M)
+    assert captions == [group.title for group in api_pages.GROUPS]
+    assert "" not in re.split(r"\.\. autosummary::", page)  # no group is empty
+    assert all(api_pages.grouped_names().values())
+
+
+def test_a_name_without_a_group_is_refused():
+    with pytest.raises(ValueError, match=r"attic\.Lamp stands in no group"):
+        api_pages.group_of("attic.Lamp")
+
+
+def test_helpers_between_rooms_are_not_listed():
+    places = api_pages.public_names().values()
+    assert "modalities.check_modalities" in places  # the guide shows what it reads
+    assert not {"modalities.writing_whole", "modalities.take_rows"} & set(places)
+
+
+def _pages() -> dict[str, str]:
+    """Sources of the user guide's pages by name."""
+    files = sorted(GUIDE.glob("[!_]*.rst"))
+    return {file.stem: file.read_text(encoding="utf-8") for file in files}
+
+
+def test_every_public_name_links_to_a_part_of_the_guide_that_is_there():
+    pages = _pages()
+    labels = set(re.findall(r"^\.\. _([\w-]+):$", "\n".join(pages.values()), re.M))
+    links = api_pages.guide_links()
+    assert sorted(links) == sorted(DOTTED)
+    for name, link in links.items():
+        parts = re.findall(r":(doc|ref):`([^`]+)`", link)
+        assert parts, name
+        for role, target in parts:
+            assert target.removeprefix("/user_guide/") in (pages if role == "doc" else labels), name
+
+
+def test_the_page_linked_to_names_what_links_there():
+    pages = _pages()
+    for dotted, link in api_pages.guide_links().items():
+        value, name = _resolve(dotted), dotted.rpartition(".")[2]
+        kinds = (BaseEstimator, BaseException)
+        if not (inspect.isclass(value) and issubclass(value, kinds)) or re.match("Base[A-Z]", name):
+            continue
+        for page in re.findall(r":doc:`/user_guide/(\w+)`", link):
+            spoken = pages[page] if page != "which_method" else which_method.FAMILIES
+            assert name in str(spoken), f"{page}.rst does not speak of {name}"
+
+
 @pytest.mark.parametrize("name", DOTTED)
 def test_public_name_has_a_summary(name):
     assert (inspect.getdoc(_resolve(name)) or "").strip()
@@ -107,11 +162,10 @@ def test_method_documents_all_its_parameters_or_none(dotted, name):
     assert documented in ([], [n for n in _accepted(method) if n != "cls"])
 
 
-def test_readme_example_runs():
-    blocks = readme_example.python_blocks(ROOT / "README.md")
-    assert len(blocks) == 1
+@pytest.mark.parametrize("block", readme_example.python_blocks(ROOT / "README.md"))
+def test_readme_example_runs(block):
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", blocks[0]],
+        [sys.executable, "-W", "error", "-c", block],
         capture_output=True,
         text=True,
         timeout=300,
@@ -124,6 +178,12 @@ def test_readme_example_runs():
     assert min(scores) > 0.9
 
 
+def test_start_page_has_five_lines_of_code(tmp_path):
+    readme_example.write(ROOT / "README.md", tmp_path / "example.rst")
+    code = (tmp_path / "example.rst").read_text(encoding="utf-8").splitlines()[1:]
+    assert len([line for line in code if line.strip()]) == 5
+
+
 def test_readme_status_is_that_of_the_package():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     there, _, coming = text.partition("## Status")[2].partition("**Not there yet:**")
@@ -133,10 +193,76 @@ def test_readme_status_is_that_of_the_package():
     assert promised & set(sk_mmbalance._HOMES) == set(), "move them to *There* in the README"
 
 
-def test_readme_names_only_files_that_exist():
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_readme_has_no_link_that_breaks_where_there_are_no_sources():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((?!https?://|#)([^)]+)\)", text) == []
+    assert re.findall(r"<img|^\[[^]]+\]: (?!https?://)", text, re.M) == []
+    named = [name for name in re.findall(r"`([\w./]+\.(?:md|txt|py))`", text) if "/" not in name]
+    named += ["LICENSE"] if "`LICENSE`" in text else []
+    assert {"CONTRIBUTING.md", "LICENSE"} <= set(named)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_page_of_the_guide_stands_in_one_chapter_with_a_line():
+    pages = _pages()
+    index = pages.pop("index")
+    chapters = re.split(r"^\.\. toctree::$", index, flags=re.M)
+    listed = re.findall(r"^   (\w+)$", "\n".join(chapters[1:]), re.M)
+    assert sorted(listed) == sorted(pages)
+    described = re.findall(r"^:doc:`(\w+)`\n   \S.+[.]$", chapters[0], re.M)
+    assert described == listed
+    captions = re.findall(r"^   :caption: (\w+)$", index, re.M)
+    assert captions == re.findall(r"^(\w+)\n-+\n\n\S.+\.$", index, re.M)
+    assert captions == ["Start", "Data", "Choosing", "Methods", "Cost", "Federated", "Trust"]
+
+
+def test_every_balancing_value_has_one_line_of_which_method_and_of_the_references():
+    values = sorted(set(balancing.__all__) - {"Balancing"})
+    lines = [name for methods in which_method.FAMILIES.values() for name in methods]
+    assert sorted(lines) == values
+    named = re.findall(r"^   \* - ``(\w+)``$", _pages()["references"], re.M)
+    assert sorted(name for name in named if hasattr(balancing, name)) == values
+
+
+def test_needs_of_a_value_are_read_off_its_class():
+    assert which_method.needs(balancing.OGM) == "nothing"
+    assert which_method.needs(balancing.MIDAS) == "one class a row; a loss per modality"
+    assert which_method.needs(balancing.MLA, "some") == "fusion “late”; rows held out: some"
+    assert which_method.needs(balancing.MMCosine) == "classes or labels; fusion “concat”"
+
+
+def test_outcomes_name_sets_that_are_two_points_apart_and_times_are_ratios():
+    rows = [("A", "mfeat", 0.021), ("A", "day_one", -0.03), ("A", "other", 0.019)]
+    apart = pd.DataFrame(rows, columns=["method", "dataset", "value"]).assign(metric="accuracy")
+    assert which_method.outcomes(apart) == {"A": ("mfeat +2.1", "day_\u200bone −3.0")}
+    taken = [("A", "x", 8.0), ("A", "y", 3.0), (which_method.PLAIN, "x", 2.0)]
+    taken += [(which_method.PLAIN, "y", 3.0)]
+    seconds = pd.DataFrame(taken, columns=["method", "dataset", "value"]).assign(metric="seconds")
+    assert which_method.times(seconds)["A"] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [
+        ("install", "Install\n===="),
+        ("install", "--index-url https://download.pytorch.org/whl/cpu"),
+        ("glossary", "Glossary\n===="),
+        ("glossary", "   categorical column\n"),
+        ("glossary", "   missing modality\n"),
+        ("glossary", "   groups\n"),
+        ("glossary", "   control\n"),
+        ("glossary", "   starving\n"),
+    ],
+)
+def test_search_finds_what_a_person_looks_for(page, word):
+    assert word in _pages()[page]
+
+
+def test_release_is_named_alike_everywhere():
+    version = sk_mmbalance.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in citation
+    assert re.search(r"^date-released: \d{4}-\d\d-\d\d$", citation, re.M)
 
 
 def test_changelog_becomes_restructured_text():

@@ -94,7 +94,7 @@ GROUPS = (
         "Federated methods and engines of your own",
         "The parts that those estimators are made of.",
         ("federated.*",),
-        "federated_deployment",
+        "federated",
     ),
     Group(
         "Inspection",
@@ -130,7 +130,7 @@ GROUPS = (
         "Errors and warnings",
         "Those that a caller may want to catch by name.",
         ("exceptions.*",),
-        "reliance",
+        "warnings",
     ),
 )
 
@@ -148,9 +148,8 @@ GUIDE = {
     "neural.NegativeLearningClassifier": "negative_learning",
     "neural.SustainedBoostingClassifier": "boosting",
     "balancing.Balancing": "balancing_methods",
-    "exceptions.MissingModalityError": "missing",
-    "exceptions.MissingDependencyError": "install",
-    "exceptions.SingleModalityWarning": "data_contract",
+    "inspection.CostCurveDisplay": "inspection",
+    "modalities.missing_rows": "missing",
 }
 
 #: Rooms inside rooms, loaded by name only; one whose optional package is absent is left out.
@@ -222,6 +221,8 @@ def guide_links() -> dict[str, str]:
         room, _, name = place.rpartition(".")
         if place in GUIDE:
             links[dotted] = f":doc:`/user_guide/{GUIDE[place]}`"
+        elif room == "federated.flower":
+            links[dotted] = ":doc:`/user_guide/federated_deployment`"
         elif room == "balancing":
             links[dotted] = f":ref:`guide-{name.lower()}`, :doc:`/user_guide/which_method`"
         else:

@@ -1,9 +1,10 @@
 """Draw the picture of the start page from its data file: how joint training starves a modality.
 
-Twice, for light and dark pages. ``python docs/_ext/start_picture.py FOLDER`` draws it into a folder.
+For light and dark, wide and narrow pages. ``python docs/_ext/start_picture.py FOLDER`` draws all.
 """
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -27,9 +28,11 @@ LINES = {
     "joint": ("jointly, as usual", "--"),
 }
 MODALITIES = {"image": "the image", "audio": "the sound"}
+#: Inches, and rows and columns of the panels, by width of the page.
+SHAPES = {"wide": ((8.6, 3.7), (1, 2)), "narrow": ((4.2, 6.2), (2, 1))}
 
 
-def draw(curves: pd.DataFrame, theme: str) -> Figure:
+def draw(curves: pd.DataFrame, theme: str, shape: str) -> Figure:
     """Accuracy of each modality over the epochs, in three networks."""
     ink, *colours = THEMES[theme]
     rows = curves[curves["dataset"] == "avdigits:raw"]
@@ -45,30 +48,32 @@ def draw(curves: pd.DataFrame, theme: str) -> Figure:
         **dict.fromkeys(("xtick.color", "ytick.color"), ink),
     }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(8.6, 3.7), layout="constrained")
-        axes = figure.subplots(1, 2, sharey=True)
+        size, panels = SHAPES[shape]
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(*panels, sharex=True, sharey=True)
         for ax, (modality, title) in zip(axes, MODALITIES.items(), strict=True):
             for (method, (label, dash)), colour in zip(LINES.items(), colours, strict=True):
                 curve = mean[f"accuracy[{modality}]", method]
                 ax.plot(curve.index, curve, dash, color=colour, linewidth=2.4, label=label)
             ax.set_title(f"What is made of {title}", fontsize=12)
-            ax.set(xscale="log", ylim=(0, 100), xlabel="epochs")
+            ax.set(xscale="log", ylim=(0, 100))
             ax.set_xticks(curve.index, curve.index)
             ax.minorticks_off()
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(alpha=0.25)
-        axes[0].set_ylabel("accuracy on new speakers, %")
+        figure.supxlabel("epochs", fontsize=12)
+        figure.supylabel("accuracy on new speakers, %", fontsize=12)
         axes[0].legend(frameon=False, loc="lower right", labelcolor=ink)
     return figure
 
 
 def write(benchmarks: Path, target: Path) -> None:
-    """Draw both pictures into a folder."""
+    """Draw all pictures into a folder."""
     curves = read_columns(benchmarks / "results" / "end_to_end_curves.csv.xz")
     target.mkdir(parents=True, exist_ok=True)
-    for theme in THEMES:
-        draw(curves, theme).savefig(
-            target / f"starving_{theme}.svg", transparent=True, metadata={"Date": None}
+    for theme, shape in product(THEMES, SHAPES):
+        draw(curves, theme, shape).savefig(
+            target / f"starving_{theme}_{shape}.svg", transparent=True, metadata={"Date": None}
         )
 
 
