@@ -36,7 +36,10 @@ default_role = "literal"
 nitpicky = False
 
 autosummary_generate = True
-autosummary_context = {"guide": api_pages.guide_links()}  # for the templates of classes
+autosummary_context = {  # for the templates of classes
+    "guide": api_pages.guide_links(),
+    "balancing_values": api_pages.balancing_values(),
+}
 autodoc_typehints = "none"  # numpydoc's parameter lists say the types in words
 autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"  # "fit", not "MultimodalClassifier.fit", beside the page

@@ -230,6 +230,15 @@ def guide_links() -> dict[str, str]:
     return links
 
 
+def balancing_values() -> dict[str, str]:
+    """The methods that a user of each balancing value calls; the net alone calls its hooks."""
+    return {
+        dotted: "control, published, published_estimator, published_side"
+        for dotted, place in public_names().items()
+        if place.startswith("balancing.") and not place.endswith(".Balancing")
+    }
+
+
 def page() -> str:
     """Source of the API page."""
     parts = [INTRO]

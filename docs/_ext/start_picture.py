@@ -29,7 +29,7 @@ LINES = {
 }
 MODALITIES = {"image": "the image", "audio": "the sound"}
 #: Inches, and rows and columns of the panels, by width of the page.
-SHAPES = {"wide": ((8.6, 3.7), (1, 2)), "narrow": ((4.2, 6.2), (2, 1))}
+SHAPES = {"wide": ((8.6, 3.7), (1, 2)), "narrow": ((4.2, 6.6), (2, 1))}
 
 
 def draw(curves: pd.DataFrame, theme: str, shape: str) -> Figure:
@@ -61,9 +61,14 @@ def draw(curves: pd.DataFrame, theme: str, shape: str) -> Figure:
             ax.minorticks_off()
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(alpha=0.25)
-        figure.supxlabel("epochs", fontsize=12)
+        for ax in axes if shape == "wide" else axes[-1:]:
+            ax.set_xlabel("epochs")
         figure.supylabel("accuracy on new speakers, %", fontsize=12)
-        axes[0].legend(frameon=False, loc="lower right", labelcolor=ink)
+        if shape == "wide":
+            axes[0].legend(frameon=False, loc="lower right", labelcolor=ink)
+        else:  # no room inside
+            handles, labels = axes[0].get_legend_handles_labels()
+            figure.legend(handles, labels, frameon=False, loc="outside lower left", labelcolor=ink)
     return figure
 
 
