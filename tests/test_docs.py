@@ -241,6 +241,13 @@ def test_outcomes_name_sets_that_are_two_points_apart_and_times_are_ratios():
     assert which_method.times(seconds)["A"] == pytest.approx(2.0)
 
 
+def test_counted_passes_stand_beside_what_is_said_of_costs(tmp_path):
+    assert which_method.counted(tmp_path / "not_counted.csv.xz") == {}
+    assert which_method.costs("two fits", float("nan")) == "two fits"
+    assert which_method.costs("no further pass", 1.01) == "no further pass"
+    assert which_method.costs("two fits", 2.02) == "two fits (counted: 2.0 passes)"
+
+
 @pytest.mark.parametrize(
     ("page", "word"),
     [

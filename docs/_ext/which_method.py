@@ -75,7 +75,7 @@ FAMILIES: dict[str, dict[str, Method]] = {
         ),
         "PMR": Method(
             "the modalities behind, by a loss on distances to class means",
-            "class means before each epoch, a third of an epoch",
+            "class means before each epoch: a pass without gradients, a third of an epoch",
         ),
         "MBSD": Method("the row's weaker modality, taught by its stronger", "no further pass"),
         "NegativeLearning": Method(
@@ -172,8 +172,23 @@ def times(measured: pd.DataFrame) -> dict[str, float]:
     return dict(np.exp(np.log(wide / wide.loc[PLAIN]).mean(axis=1)))
 
 
+def costs(said: str, passes: float) -> str:
+    """What a method costs, with how often a row passes through the encoders if it is not once."""
+    plain = np.isnan(passes) or abs(passes - 1) < 0.1
+    return said if plain else f"{said} (counted: {passes:.1f} passes)"
+
+
+def counted(file: Path) -> dict[str, float]:
+    """Passes of each method by a file of counts; none where it has not been written."""
+    if not file.is_file():
+        return {}
+    rows = read_columns(file)
+    return rows[rows["metric"] == "passes"].groupby("method")["value"].mean().to_dict()
+
+
 def page(results: Path) -> str:
     """The tables, a section a family."""
+    passes = counted(results / "zoo_passes.csv.xz")
     apart = outcomes(read_columns(results / "zoo_pilot_differences.csv.xz"))
     factor = times(read_columns(results / "zoo_pilot.csv.xz"))
     heads = ["method", "acts on", "costs", "time", "needs", "ahead", "behind"]
@@ -185,7 +200,8 @@ def page(results: Path) -> str:
             wants = needs(getattr(balancing, name), method.held_out)
             time = f"×\u00a0{factor[name]:.1f}" if name in factor else "\\ "
             shown = [cell or "–" for cell in apart.get(name, ("", ""))]
-            lines.append([label, method.acts_on, method.costs, time, wants, *shown])
+            cost = costs(method.costs, passes.get(name, np.nan))
+            lines.append([label, method.acts_on, cost, time, wants, *shown])
         rows = "\n".join("   * - " + "\n     - ".join(line) for line in lines)
         parts.append(
             f"{family}\n{'~' * len(family)}\n\n"
