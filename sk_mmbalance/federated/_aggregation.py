@@ -104,15 +104,26 @@ def _trimmed_mean(values: np.ndarray, trim: float) -> np.ndarray:
     return np.mean(np.partition(values, (cut, n - cut - 1), axis=0)[cut : n - cut], axis=0)
 
 
+def clip_limit(
+    state: State,
+    updates: Sequence[tuple[float, Mapping[str, np.ndarray]]],
+    clip_norm: float | str,
+) -> float:
+    """Length to which longer updates are shortened; "median" is that of these updates."""
+    if isinstance(clip_norm, str):
+        return float(np.median([_length(state, arrays) for _, arrays in updates]))
+    return clip_norm
+
+
 def _clipped(
     state: State,
     updates: Sequence[tuple[float, Mapping[str, np.ndarray]]],
     clip_norm: float | str,
 ) -> list[tuple[float, dict[str, np.ndarray]]]:
-    lengths = [_length(state, arrays) for _, arrays in updates]
-    limit = float(np.median(lengths)) if isinstance(clip_norm, str) else clip_norm
+    limit = clip_limit(state, updates, clip_norm)
     found = []
-    for (n, arrays), length in zip(updates, lengths, strict=True):
+    for n, arrays in updates:
+        length = _length(state, arrays)
         scale = min(1.0, limit / length) if length else 1.0
         found.append(
             (

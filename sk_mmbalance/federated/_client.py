@@ -11,6 +11,7 @@ from ._local import Local
 from ._measuring import correct_rows, counts_of
 from ._messages import Memory, Order, Reply
 from ._method import Method
+from ._refusal import why_not_carry_out
 from ._rows import restrict, total_weight
 from ._state_dicts import arrays_of, load_arrays
 from ._task import Task
@@ -89,6 +90,9 @@ class ClientTrainer:
         if order.kind == "describe":
             about: Any = {"n": self.weight(), "modalities": self.modalities()}
             return Reply(config=about), memory
+        reason = why_not_carry_out(order)
+        if reason is not None:
+            raise ValueError(f"the order cannot be carried out: {reason}")
         with networks.learning():
             return self._handle(order, memory)
 

@@ -233,20 +233,27 @@ class CMSFed(Method):
         """Look at accuracies, prototypes and counts."""
         measured: Any = reply.config.get("measured", [])
         accuracies: Any = reply.config.get("accuracies", [])
-        if not set(measured) <= set(view.task.names) or len(measured) != len(accuracies):
-            return f"accuracies {accuracies!r} for modalities {measured!r}"
+        held = view.held.get(view.client or "", view.task.names)
+        if sorted(measured) != sorted(held) or len(measured) != len(accuracies):
+            return f"accuracies {accuracies!r} for modalities {measured!r}, it has {held}"
+        # the tables of updates compare clients that have trained what they were asked for
+        used, asked = (about.config["modalities"] for about in (reply, order))
+        if set(used) != set(asked):  # type: ignore[arg-type]
+            return f"trained {used!r}, was asked for {asked!r}"
         if not all(is_finite(value) and 0 <= value <= 1 for value in accuracies):
             return f"accuracies {accuracies!r}, not between 0 and 1"
         means, counts = (reply.arrays.get(group, {}) for group in ("prototypes", "counts"))
         n_classes = len(view.task.classes)
         if set(means) != set(counts) or not set(means) <= set(view.task.names):
             return f"prototypes of {sorted(means)} with counts of {sorted(counts)}"
-        weight = max(view.weights.values())
+        weight = view.weights.get(view.client or "", max(view.weights.values()))
         for name, mean in means.items():
             count = counts[name]
-            size = view.model[f"fusion.maps.{networks.safe_key(name)}.weight"].shape[1]
-            if mean.shape != (n_classes, size) or count.shape != (n_classes,):
+            pattern = view.model[f"fusion.maps.{networks.safe_key(name)}.weight"]
+            if mean.shape != (n_classes, pattern.shape[1]) or count.shape != (n_classes,):
                 return f"prototypes of {name!r} with shapes {mean.shape} and {count.shape}"
+            if mean.dtype != pattern.dtype or count.dtype != np.float64:
+                return f"prototypes of {name!r} with types {mean.dtype} and {count.dtype}"
             if (count < 0).any() or count.sum() > weight * (1 + 1e-6):
                 return f"counts {count.tolist()} of {name!r}"
         return None

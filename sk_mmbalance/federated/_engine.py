@@ -76,10 +76,12 @@ class InProcessEngine:
         copied = Order(order.kind, copy_arrays(order.arrays), dict(order.config))
         try:
             reply, memory = self.trainers[client].handle(copied, self._memories.get(client, {}))
+            kept = copy_arrays(memory)
+            answer = Reply(copy_arrays(reply.arrays), dict(reply.config))
         except Exception as error:  # whatever goes wrong at a client must not end the others' work
             return Failure(f"{type(error).__name__}: {error}")
-        self._memories[client] = copy_arrays(memory)
-        return Reply(copy_arrays(reply.arrays), dict(reply.config))
+        self._memories[client] = kept
+        return answer
 
     def memories(self) -> dict[str, Memory]:
         """What every client keeps."""

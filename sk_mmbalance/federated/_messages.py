@@ -82,7 +82,8 @@ def n_bytes(message: Order | Reply | Failure) -> int:
 def _plain_size(value: Scalar | list[Scalar]) -> int:
     if isinstance(value, list):
         return sum(_plain_size(item) for item in value)
-    return len(value.encode()) if isinstance(value, str) else 8
+    # a client may send what is no text
+    return len(value.encode(errors="surrogatepass")) if isinstance(value, str) else 8
 
 
 def copy_arrays(arrays: Arrays) -> Arrays:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._messages import Failure, Reply
+from ._messages import Failure, Order, Reply
 from ._state_dicts import State
 from ._task import Task
 
@@ -16,6 +16,8 @@ from ._task import Task
 _HUGE = 1000.0
 #: Weights are sums in another order at the server.
 _SLACK = 1 + 1e-6
+#: Weights are multiplied and added up; beyond this a client's value would spoil the others'.
+_MOST = 1e100
 
 
 def why_not_described(answer: Reply | Failure, task: Task) -> str | None:
@@ -31,15 +33,15 @@ def why_not_described(answer: Reply | Failure, task: Task) -> str | None:
 
 
 def is_positive(value: Any) -> bool:
-    """Whether a client's value is a positive, finite number (that a float can hold)."""
+    """Whether a client's value is a positive number that one can calculate with."""
     return is_finite(value) and value > 0
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a client's value is a finite number (that a float can hold)."""
+    """Whether a client's value is a number that one can calculate with: finite, and not huge."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) < 2.0**1023  # comparing asks no integer to become a float
+    return abs(value) < _MOST  # comparing asks no integer to become a float
 
 
 def _are_some_of(names: Any, known: Sequence[str]) -> bool:
@@ -145,6 +147,26 @@ def _length(reply: Reply, group: str, state: State) -> float:
 
 def _square(values: np.ndarray) -> float:
     return float(np.sum(np.square(values, dtype=np.float64)))
+
+
+def why_not_carry_out(order: Order) -> str | None:
+    """Say why a client must not carry out an order; None if it may.
+
+    What it keeps to itself would be spoilt by weights that are none.
+    """
+    for group, named in order.arrays.items():
+        for key, value in named.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                return f"{group}/{key} has NaN or infinite values"
+    if order.kind not in ("train", "probe"):
+        return None
+    lr: Any = order.config.get("lr")
+    epochs = order.config.get("epochs")
+    if not (is_finite(lr) and lr >= 0):
+        return f"learning rate {lr!r}, not a number of at least 0"
+    if not isinstance(epochs, int) or epochs < 1:
+        return f"{epochs!r} epochs"
+    return None
 
 
 def why_not_measured(answer: Reply | Failure, task: Task, weight: float = math.inf) -> str | None:

@@ -40,6 +40,8 @@ class RoundView:
         Seed of this round's choices.
     notes : dict
         What `note` has been told.
+    client : str or None
+        In `Method.why_refuse`, the client whose reply is looked at.
     """
 
     round: int
@@ -52,6 +54,7 @@ class RoundView:
     kept: Any = None
     seed: Sequence[int] = (0,)
     notes: dict[str, Any] = field(default_factory=dict)
+    client: str | None = None
 
     def rng(self) -> np.random.Generator:
         """Random numbers for this round's choices, from their beginning."""

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from ._state_dicts import State, arrays_of, load_arrays
 from ._task import Task
 
 Replies = Mapping[str, Reply | Failure]
+#: What makes one state of several clients': `aggregate`, or an engine's own.
+Aggregate = Callable[..., State]
 
 #: Independent streams of random numbers: one more draw in one of them changes no other.
 _STREAMS = {"plan": 1, "train": 2, "dropout": 3, "straggler": 4, "probe": 5, "describe": 6}
@@ -231,8 +234,17 @@ class Server:
 
     # -- replies ---------------------------------------------------------------------------
 
-    def receive(self, replies: Replies) -> None:
-        """Take in the answers to the last orders, and move on."""
+    def receive(self, replies: Replies, aggregate: Aggregate = aggregate) -> None:
+        """Take in the answers to the last orders, and move on.
+
+        Parameters
+        ----------
+        replies : mapping of str to Reply or Failure
+            Answers by client; who is not among them has not replied.
+        aggregate : callable, default=aggregate
+            Called as ``aggregate(state, updates, how, trim, clip_norm)`` with the good updates:
+            an engine may bring its own.
+        """
         answers = {c: replies.get(c, Failure("no reply")) for c in self._sent}
         down = sum(n_bytes(order) for order in self._sent.values())
         up = sum(n_bytes(answer) for answer in answers.values())
@@ -249,7 +261,7 @@ class Server:
                 "bytes_down": down + self._early_bytes[0],
                 "bytes_up": up + self._early_bytes[1],
             }
-            self._take_updates(answers)
+            self._take_updates(answers, aggregate)
             if self.phase != "evaluate":
                 self._close_round()
         elif self.phase == "evaluate":
@@ -283,22 +295,20 @@ class Server:
 
     def _take_probes(self, answers: Replies) -> None:
         view = self.view()
-        good = {
-            client: answer
-            for client, answer in answers.items()
-            if isinstance(answer, Reply) and self._why_refuse(view, client, answer) is None
-        }
-        for client in why_too_large(good, self.state):
+        reasons = {c: self._why_refuse(view, c, answer) for c, answer in answers.items()}
+        good = {c: r for c, r in answers.items() if isinstance(r, Reply) and reasons[c] is None}
+        for client, reason in why_too_large(good, self.state).items():
+            reasons[client] = reason
             del good[client]
         self.method_state = self.method.absorb_probes(view, good)
         for client in self.method.to_probe(self.view()):
             warnings.warn(
-                f"Client {client!r} could not be probed and will not be chosen.",
+                f"Client {client!r} could not be probed and will not be chosen: {reasons[client]}.",
                 NoUpdateWarning,
                 stacklevel=_USER,
             )
 
-    def _take_updates(self, answers: Replies) -> None:
+    def _take_updates(self, answers: Replies, aggregate: Aggregate) -> None:
         view = self.view()
         good: dict[str, Reply] = {}
         for client, answer in answers.items():
@@ -356,7 +366,7 @@ class Server:
             weight = self.weights.get(client, float("inf"))
             return why_refuse(
                 answer, self.state, due, asked, weight, self.method.groups
-            ) or self.method.why_refuse(view, answer, order)
+            ) or self.method.why_refuse(replace(view, client=client), answer, order)
         except Exception as error:  # whatever a client sends must not end the others' work
             return f"malformed reply ({type(error).__name__}: {error})"
 

@@ -1,11 +1,14 @@
 """Flower's apps in one process: the same model as without Flower, and what a deployment runs."""
 
 import gc
+import io
+import json
 import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import joblib
@@ -14,12 +17,12 @@ import pytest
 
 pytest.importorskip("flwr")
 
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Array, ConfigRecord, Context, Message, RecordDict
 from sklearn.base import clone
 
 import sk_mmbalance
 from sk_mmbalance import Modalities
-from sk_mmbalance.exceptions import MissingDependencyError
+from sk_mmbalance.exceptions import MissingDependencyError, NoUpdateWarning
 from sk_mmbalance.federated import (
     ClientTrainer,
     CMSFedClassifier,
@@ -29,6 +32,7 @@ from sk_mmbalance.federated import (
     Order,
     Reply,
     Server,
+    Task,
 )
 from sk_mmbalance.federated._engine import make_engine
 from sk_mmbalance.federated.flower import FlowerEngine, client_app, server_app
@@ -528,6 +532,7 @@ def test_labels_of_different_types_are_shown(tmp_path):
         deployed(make("FedAvg"), tmp_path, load_data=load_data)
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
 def test_unreadable_introduction_is_survived_if_enough_others_are_there(tmp_path):
     class Stammering(Nodes):
         def send_and_receive(self, messages, *, timeout=None):
@@ -542,10 +547,169 @@ def test_unreadable_introduction_is_survived_if_enough_others_are_there(tmp_path
     assert got.clients_.tolist() == [0, 1, 3]
 
 
+WARNED = pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
+
+
+@WARNED
 def test_two_nodes_with_one_client_id_are_refused(tmp_path):
     grid = Nodes(client_app(make("FedAvg"), load_part, client_id=lambda c: "me"), nodes())
-    with pytest.raises(ValueError, match="Two nodes have the same client id"):
+    with pytest.raises(RuntimeError, match=r"only 1 of 4 .*'me': another node has the same client"):
         deployed(make("FedAvg"), tmp_path, grid)
+
+
+@WARNED
+def test_a_node_that_takes_anothers_id_does_not_take_its_place(tmp_path):
+    model = make("FedAvg", clients_per_round=1.0, n_rounds=2, evaluate_every=0)
+    contexts = nodes()
+    contexts[99] = context_of(99, **{"partition-id": 0})
+    grid = Nodes(client_app(model, load_part), contexts)
+    grid.there = [7, 8, 9, 10]
+
+    def join(server, context):
+        grid.there = [7, 8, 9, 10, 99]
+
+    deployed(model, tmp_path, grid, after_round=join)
+    assert [sorted(sent) for sent in grid.rounds if sent][-2:] == [[99], [7, 8, 9, 10]]
+
+
+TASK = Task({"face": (3,), "voice": (2,)}, ("a", "b", "c"))
+LIES_AT_THE_DOOR = {
+    "shapes": {"shapes": {"face": [10**9]}},
+    "names": {"shapes": {"smell": [3]}},
+    "classes": {"classes": ["a", "z"]},
+    "types": {"classes": [[1], None]},
+    "dtype": {"dtype": "float128"},
+    "none": {"shapes": {"face": [-1]}},
+    "client": {"client": float("nan")},
+    "no text": None,
+}
+
+
+@pytest.mark.parametrize("lie", LIES_AT_THE_DOOR.values(), ids=LIES_AT_THE_DOOR)
+def test_with_a_task_no_node_keeps_the_others_from_starting(lie, tmp_path):
+    class Lying(Nodes):
+        def send_and_receive(self, messages, *, timeout=None):
+            replies = super().send_and_receive(messages, timeout=timeout)
+            for reply in replies:
+                if len(self.rounds) == 1 and reply.metadata.src_node_id == 9:
+                    record = reply.content["introduction"]
+                    about = json.loads(record["about"])
+                    for key, value in (lie or {}).items():
+                        about[key] = {"face": [3]} | value if key == "shapes" else value
+                    record["about"] = json.dumps(about) if lie else b"\xff"
+            return replies
+
+    model = make("FedAvg", clients_per_round=1.0, n_rounds=1)
+    grid = Lying(client_app(model, load_part), nodes())
+    with pytest.warns(NoUpdateWarning, match="A node takes no part"):
+        got = deployed(model, tmp_path, grid, min_nodes=3, task=lambda context: TASK)
+    assert got.clients_.tolist() == [0, 2, 3]
+
+
+def test_a_task_that_is_given_is_the_one_of_fit(tmp_path):
+    X, y, clients = toy()
+    model = make("FedAvg")
+    got = deployed(model, tmp_path, task=TASK)
+    assert same_bits(got, model.fit(X, y, clients=clients))
+
+
+class Hanging(Nodes):
+    """Every node answers in a thread of its own, and is waited for as long as was said."""
+
+    def send_and_receive(self, messages, *, timeout=None):
+        pushed = list(messages)
+        self.rounds.append([m.metadata.dst_node_id for m in pushed])
+        threads = [threading.Thread(target=self.push_messages, args=([m],)) for m in pushed]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + timeout
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return self.pull_messages([m.metadata.message_id for m in pushed])
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        *[pytest.param(each, marks=pytest.mark.slow) for each in ("introduce", "describe")],
+        *["train", pytest.param("evaluate", marks=pytest.mark.slow)],
+    ],
+)
+@WARNED
+def test_a_client_that_hangs_is_left_behind(order, tmp_path):
+    model = make("FedAvg", clients_per_round=1.0, n_rounds=1)
+    app, until = client_app(model, load_part), threading.Event()
+
+    def hangs(message, context):
+        if context.node_id == 9 and message.metadata.message_type.endswith(order):
+            until.wait(60)
+        return app(message, context)
+
+    try:
+        got = deployed(model, tmp_path, Hanging(hangs, nodes()), min_nodes=3, timeout=3.0)
+    finally:
+        until.set()
+    assert got.clients_.tolist() == ([0, 2, 3] if order == "introduce" else [0, 1, 2, 3])
+    skipped = got.history_["skipped"][0]
+    assert skipped == ({1: "failed: no reply"} if order == "train" else {})
+    measured = sorted(got.history_["client_accuracy"][0])
+    assert measured == ([0, 2, 3] if order != "train" else [0, 1, 2, 3])
+
+
+def broken_reply(reply, how):
+    """What no client of ours would send."""
+    content = reply.content
+    arrays = next(name for name in content if name.startswith("arrays/"))
+    key, good = next(iter(content[arrays].items()))
+    data = {
+        "pickle": io.BytesIO(),
+        "garbage": io.BytesIO(b"no numpy"),
+        "cut": io.BytesIO(good.data[:-3]),
+        "claims": io.BytesIO(),
+    }
+    if how == "pickle":
+        np.save(data[how], np.array([{}], dtype=object), allow_pickle=True)
+    if how == "claims":  # a header of 10**15 numbers, and none of them
+        np.lib.format.write_array_header_1_0(
+            data[how], {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+        )
+    if how in data:
+        content[arrays][key] = Array(good.dtype, good.shape, good.stype, data[how].getvalue())
+    elif how == "no arrays":
+        del content[arrays]
+    elif how == "no config":
+        del content["config"]
+    elif how == "bytes":
+        content["config"]["n"] = b"30"
+    else:
+        content["more"] = ConfigRecord({"x": 1})  # what nobody reads does no harm
+
+
+BROKEN = ["pickle", "garbage", "cut", "claims", "no arrays", "no config", "bytes"]
+
+
+@WARNED
+def test_replies_broken_on_the_wire_are_survived(tmp_path):
+    class Broken(Nodes):
+        def send_and_receive(self, messages, *, timeout=None):
+            replies = super().send_and_receive(messages, timeout=timeout)
+            training = (len(self.rounds) - 3) // 2  # introductions, descriptions
+            for reply in replies:
+                if (
+                    len(self.rounds) > 2
+                    and len(self.rounds) % 2
+                    and reply.metadata.src_node_id == 9
+                ):
+                    broken_reply(reply, [*BROKEN, "more"][training])
+            return replies
+
+    model = make("FedAvg", clients_per_round=1.0, n_rounds=len(BROKEN) + 1)
+    got = deployed(model, tmp_path, Broken(client_app(model, load_part), nodes()))
+    log = got.selection_log_
+    assert set(log.query("client != 1")["outcome"]) == {"aggregated"}
+    fates = log.query("client == 1")["outcome"].tolist()
+    assert fates.pop() == "aggregated"
+    assert all(fate.startswith(("failed: unreadable", "refused: ")) for fate in fates), fates
 
 
 def test_client_ids_may_be_names(tmp_path):

@@ -1,7 +1,9 @@
 """What a client says is looked at, field by field: none ends or poisons a run."""
 
+import importlib
 from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
 
@@ -10,14 +12,18 @@ from sk_mmbalance.federated import (
     ClientTrainer,
     CMSFed,
     CMSFedClassifier,
+    Failure,
     FedAvg,
     FedAvgClassifier,
     FedCMI,
+    InProcessEngine,
+    Order,
     Reply,
+    Server,
 )
 from sk_mmbalance.federated._aggregation import aggregate
 
-from .conftest import blobs, federation, run, same_state
+from .conftest import blobs, federation, same_state
 
 SMALL = {
     "feature_dim": 4,
@@ -29,6 +35,14 @@ SMALL = {
 }
 METHODS = {"FedAvg": FedAvg(**SMALL), "FedCMI": FedCMI(**SMALL), "CMSFed": CMSFed(**SMALL)}
 LIAR = "1"
+
+
+def engine_called(name):
+    """An engine by its name; Flower may not be there."""
+    if name == "inprocess":
+        return InProcessEngine
+    pytest.importorskip("flwr")
+    return importlib.import_module("sk_mmbalance.federated.flower").FlowerEngine
 
 
 class Liar(ClientTrainer):
@@ -43,15 +57,19 @@ class Liar(ClientTrainer):
         return (self.lie(reply) if order.kind in self.kinds else reply), memory
 
 
-def play(method, lie, kinds=("train", "probe")):
-    task, shares = federation()
+def play(method, lies, kinds=("train", "probe"), engine=InProcessEngine):
+    """A run in which the last clients lie, and four (three next to a single liar) are honest."""
+    lies = lies if isinstance(lies, dict) else {LIAR: lies}
+    task, shares = federation(n_clients=max(4, 4 + len(lies) * (len(lies) > 1)), n=120)
     trainers = {
-        k: Liar(method, task, task.read(X, y), lie=lie, kinds=kinds)
-        if k == LIAR
+        k: Liar(method, task, task.read(X, y), lie=lies[k], kinds=kinds)
+        if k in lies
         else ClientTrainer(method, task, task.read(X, y))
         for k, (X, y) in shares.items()
     }
-    return run(method, task, shares, trainers=trainers)[0]
+    server = Server(method, task, list(trainers), seed=0)
+    engine(trainers).run(server)
+    return server
 
 
 def says(**config):
@@ -68,31 +86,50 @@ def sends(group, change):
     return lie
 
 
-VALUES = [None, "low", True, float("nan"), float("inf"), -1.0, 10**400, [1.0], {}, 1e300]
+#: What no field may be.
+VALUES = [None, "low", True, float("nan"), float("inf"), -1.0, 10**400, [1.0], {}, 1e300, "\ud800"]
+#: What Flower's records can carry of it; the rest never leaves a client.
+SENDABLE = ["low", True, float("nan"), float("inf"), -1.0, [1.0], [], 1e300]
 FIELDS = ["n", "loss", "modalities", "measured", "accuracies"]
 
 
+def liars(values, field):
+    return {str(4 + i): says(**{field: value}) for i, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("engine", "values"), [("inprocess", VALUES), ("flower", SENDABLE)], ids=lambda v: str(v)[:9]
+)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
-def test_no_value_of_a_field_ends_a_run(method, field):
-    method = replace(method, n_rounds=1)
-    for value in VALUES:
-        server = play(method, says(**{field: value}))
-        assert server.round == 1
-        assert all(np.isfinite(w).all() for w in server.state.values())
-        assert np.isfinite(server.history[-1]["train_loss"])
-        honest = [row for row in server.selection if row["client"] != LIAR]
-        assert {row["outcome"] for row in honest} == {"aggregated"}
+def test_no_value_of_a_field_ends_a_run(method, field, engine, values):
+    ours = isinstance(method, CMSFed) or field in FIELDS[:3]
+    lies = liars([v for v in values if (field, v) != ("loss", -1.0)], field)
+    server = play(replace(method, n_rounds=1), lies, ("train",), engine_called(engine))
+    assert all(np.isfinite(w).all() for w in server.state.values())
+    assert abs(server.history[-1]["train_loss"]) < 100
+    for row in server.selection:
+        good = row["client"] not in lies or not ours
+        assert (row["outcome"] == "aggregated") == good, row
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
+def test_clients_that_lie_when_visited_are_never_chosen(field):
+    server = play(METHODS["CMSFed"], liars(VALUES[:-1], field), ("probe",))
+    probed = server.method_state.probed
+    assert probed >= {"0", "1", "2", "3"}
+    assert len(probed) == 4 + (field == "loss")  # -1.0 is a loss, if a strange one
 
 
 @pytest.mark.parametrize("field", ["n", "modalities"])
 @pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
-def test_a_client_that_describes_itself_wrongly_takes_no_part(field):
-    for value in [None, "a", ["a", "a"], [["a"]], float("nan"), True, 10**400]:
-        server = play(METHODS["FedAvg"], says(**{field: value}), kinds=("describe",))
-        assert LIAR in server.absent
-        assert server.round == 2
+def test_clients_that_describe_themselves_wrongly_take_no_part(field):
+    lies = liars([None, "a", ["a", "a"], [["a"]], [], float("nan"), True, 10**400, 1e300], field)
+    server = play(METHODS["FedAvg"], lies, ("describe",))
+    assert set(server.absent) == set(lies)
+    assert server.round == 2
 
 
 FIGURES = ["n", "correct", "own_n", "own_correct", "modalities"]
@@ -100,10 +137,21 @@ FIGURES = ["n", "correct", "own_n", "own_correct", "modalities"]
 
 @pytest.mark.parametrize("field", FIGURES)
 def test_figures_that_cannot_be_are_left_out_of_the_accuracy(field):
-    for value in [*VALUES, ["a", "a"], [1e300, 1e300], [10**400, 1]]:
-        server = play(METHODS["FedAvg"], says(**{field: value}), kinds=("evaluate",))
-        assert 0 <= server.history[-1]["accuracy"] <= 1
-        assert LIAR not in server.history[-1]["client_accuracy"]
+    lies = liars([*VALUES, ["a", "a"], [1e300, 1e300], [10**400, 1]], field)
+    server = play(METHODS["FedAvg"], lies, kinds=("evaluate",))
+    assert 0 <= server.history[-1]["accuracy"] <= 1
+    assert sorted(server.history[-1]["client_accuracy"]) == ["0", "1", "2", "3"]
+
+
+def test_what_is_no_reply_at_all_is_a_failure():
+    things = [None, 7, Reply(None, {}), Reply({"model": 3}, {}), Reply({}, None)]
+    lies = {str(4 + i): lambda reply, thing=thing: thing for i, thing in enumerate(things)}
+    with pytest.warns(NoUpdateWarning, match="takes no part"):
+        server = play(METHODS["FedAvg"], lies, kinds=("describe", "train", "evaluate"))
+    assert set(server.absent) == set(lies)
+    server = play(METHODS["FedAvg"], lies, kinds=("train", "evaluate"))
+    fates = {row["outcome"] for row in server.selection if row["client"] in lies}
+    assert all(fate.startswith("failed: ") for fate in fates)
 
 
 ARRAYS = {
@@ -115,19 +163,84 @@ ARRAYS = {
     "complex": lambda value: value * 1j,
     "flat": lambda value: value.ravel()[:1],
     "integers": lambda value: np.ones(value.shape, dtype=np.int64),
+    "long": lambda value: value.astype(np.longdouble),
+    "half": lambda value: value.astype(np.float16),
+    "turned": lambda value: value.astype(value.dtype.newbyteorder()),
+    "empty": lambda value: value[:0],
 }
 
 
+@pytest.mark.parametrize("engine", ["inprocess", "flower"])
 @pytest.mark.parametrize("group", ["model", "prototypes", "counts"])
-@pytest.mark.parametrize("change", ARRAYS.values(), ids=ARRAYS)
-def test_arrays_that_cannot_be_are_refused_with_a_word(group, change):
+def test_arrays_that_cannot_be_are_refused_with_a_word(group, engine):
+    lies = {str(4 + i): sends(group, change) for i, change in enumerate(ARRAYS.values())}
     with pytest.warns(NoUpdateWarning):
-        server = play(METHODS["CMSFed"], sends(group, change), kinds=("train",))
-    fates = {row["client"]: row["outcome"] for row in server.selection}
-    assert fates.pop(LIAR).startswith("refused: ")
-    assert set(fates.values()) == {"aggregated"}
+        server = play(METHODS["CMSFed"], lies, ("train",), engine_called(engine))
+    assert server.round == 2
+    for row in server.selection:
+        said = "aggregated" if row["client"] not in lies else ("refused: ", "failed: ")
+        assert row["outcome"].startswith(said), row
     assert all(np.isfinite(w).all() for w in server.state.values())
-    assert LIAR in server.history[0]["skipped"]
+    assert set(server.history[0]["skipped"]) == set(lies)
+
+
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
+def test_lies_that_agree_with_each_other_are_refused():
+    """Several fields at once, so that each fits the others but not what was asked."""
+    lies = {
+        "4": says(measured=[], accuracies=[]),
+        "5": says(measured=["a"], accuracies=[0.5]),
+        "6": says(measured=["a", "a"], accuracies=[0.5, 0.5]),
+        "7": lambda reply: replace(
+            reply,
+            arrays={
+                **reply.arrays,
+                "model": {k: v for k, v in reply.arrays["model"].items() if "m_b" not in k},
+            },
+            config={**reply.config, "modalities": ["a"]},
+        ),
+        "8": lambda reply: sends("counts", lambda count: count * 3)(reply),
+    }
+    server = play(METHODS["CMSFed"], lies, kinds=("train",))
+    fates = {row["client"]: row["outcome"] for row in server.selection}
+    assert {fates.pop(client)[:9] for client in lies} == {"refused: "}
+    assert set(fates.values()) == {"aggregated"}
+
+
+BAD_ORDERS = {
+    "NaN": lambda order: Order(
+        order.kind, {"model": {k: w * np.nan for k, w in order.arrays["model"].items()}},
+        order.config,
+    ),
+    "fewer": lambda order: Order(order.kind, {"model": {}}, order.config),
+    "flat": lambda order: Order(
+        order.kind, {"model": {k: w.ravel()[:1] for k, w in order.arrays["model"].items()}},
+        order.config,
+    ),
+    "kind": lambda order: Order("dance", order.arrays, order.config),
+    **{
+        f"{key}={value}": lambda order, key=key, value=value: Order(
+            order.kind, order.arrays, {**order.config, key: value}
+        )
+        for key, value in [("lr", float("nan")), ("lr", -1.0), ("lr", None), ("epochs", 0),
+                           ("epochs", "all"), ("modalities", ["c"]), ("modalities", 7),
+                           ("seed", "now")]
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", BAD_ORDERS.values(), ids=BAD_ORDERS)
+def test_a_client_refuses_an_order_that_cannot_be_and_keeps_what_it_has(change):
+    method = replace(METHODS["FedCMI"], personal_branch=True)
+    task, shares = federation()
+    trainer = ClientTrainer(method, task, task.read(*shares["0"]))
+    server = Server(method, task, ["0"], seed=0)
+    server.receive(InProcessEngine({"0": trainer}).exchange(server.orders()))
+    order = server.orders()["0"]
+    _, kept = trainer.handle(order)
+    engine = InProcessEngine({"0": trainer}, {"0": kept})
+    assert isinstance(engine.exchange({"0": change(order)})["0"], Failure)
+    assert joblib.hash(engine.memories()["0"]) == joblib.hash(kept)
 
 
 def test_arrays_that_nobody_asked_for_are_refused():
@@ -228,35 +341,67 @@ def test_estimators_take_them_and_mean_is_what_it_was(how):
     assert not same_state(fits[0], fits[1])
 
 
-def test_flower_computes_the_same_median_trimmed_mean_and_clipping():
+@pytest.mark.parametrize("how", ["mean", "median", "trimmed_mean", "clipped"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flowers_strategies_give_the_same_numbers(how, dtype):
+    """With clients that lack a modality, have not moved, and a single number among the entries."""
+    combine = engine_called("flower").aggregate
+    rng = np.random.default_rng(0)
+    shapes = {"backbones.m_a.w": (3, 2), "backbones.m_b.w": (4,), "fusion.bias": (2,), "t": ()}
+    state = {key: np.asarray(rng.normal(size=shape)).astype(dtype) for key, shape in shapes.items()}
+    state["n"] = np.array(3)
+    given = []
+    for client in range(7):
+        own = {
+            key: np.asarray(w + rng.normal(size=w.shape)).astype(dtype) for key, w in state.items()
+        }
+        own["n"] = np.array(client)
+        if client > 4:
+            own.pop("backbones.m_b.w")
+        given.append((10.0 + client, own if client else {k: w.copy() for k, w in state.items()}))
+    with_nobody = [(n, {k: w for k, w in own.items() if k != "t"}) for n, own in given]
+    before = np.random.get_state()[2]  # noqa: NPY002
+    for updates in (given, with_nobody, given[:1]):
+        for clip_norm in ("median", 1.5):
+            ours = aggregate(state, updates, how, 0.2, clip_norm)
+            theirs = combine(state, updates, how, 0.2, clip_norm)
+            assert list(ours) == list(theirs)
+            for key, value in ours.items():
+                assert theirs[key].dtype == value.dtype
+                assert theirs[key].shape == value.shape
+            if how == "clipped":  # the order of sums differs in their last digit
+                assert same_state(ours, theirs, rtol=1e-6 if dtype is np.float32 else 1e-14)
+            else:
+                assert same_state(ours, theirs)
+    assert np.random.get_state()[2] == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("how", ["median", "trimmed_mean", "clipped"])
+def test_on_the_flower_engine_flowers_strategies_aggregate(how, monkeypatch):
     pytest.importorskip("flwr")
-    from flwr.app import Array, ArrayRecord, Message, Metadata, MetricRecord, RecordDict
-    from flwr.serverapp.strategy import FedMedian, FedTrimmedAvg
-    from flwr.supercore.differential_privacy import compute_clip_model_update
+    from flwr.serverapp import strategy
 
-    state, given = updates()
-    del state["n"]
+    asked = []
+    for name in ("FedAvg", "FedMedian", "FedTrimmedAvg"):
+        cls = getattr(strategy, name)
 
-    about = Metadata(0, "1", 2, 1, "0", "", 0.0, 60.0, "train")
+        def spied(self, number, replies, name=name, own=cls.aggregate_train):
+            asked.append(name)
+            return own(self, number, replies)
 
-    def reply(n, w):
-        arrays, figures = ArrayRecord({"w": Array(w)}), MetricRecord({"num-examples": n})
-        content = RecordDict({"arrays": arrays, "metrics": figures})
-        return Message(content=content, metadata=about)
-
-    for how, strategy in (("median", FedMedian()), ("trimmed_mean", FedTrimmedAvg(beta=0.2))):
-        theirs, _ = strategy.aggregate_train(1, [reply(n, a["w"]) for n, a in given])
-        ours = aggregate(state, given, how, trim=0.2)
-        np.testing.assert_array_equal(ours["w"], theirs["w"].numpy())
-    clipped = []
-    for n, arrays in given:
-        own = [arrays["w"].copy()]
-        compute_clip_model_update(own, [state["w"]], 1.5)
-        clipped.append((n, {"w": own[0]}))
-    np.testing.assert_allclose(
-        aggregate(state, given, "clipped", clip_norm=1.5)["w"],
-        aggregate(state, clipped, "mean")["w"],
-    )
+        monkeypatch.setattr(cls, "aggregate_train", spied)
+    X, y = blobs(n=60)
+    X = {m: X[m].copy() for m in X}
+    clients = np.arange(60) % 4
+    X["b"][clients == 3] = np.nan
+    settings = {"hidden_layer_sizes": (4,), "feature_dim": 4, "n_rounds": 2, "random_state": 0,
+                "clients_per_round": 1.0, "missing": "mask", "aggregation": how}  # fmt: skip
+    ours = FedAvgClassifier(**settings).fit(X, y, clients=clients)
+    assert asked == []
+    theirs = FedAvgClassifier(**settings, engine="flower").fit(X, y, clients=clients)
+    name = {"median": "FedMedian", "trimmed_mean": "FedTrimmedAvg", "clipped": "FedAvg"}[how]
+    assert asked == [name] * 4  # two rounds, two groups of entries
+    assert same_state(ours.server_.state, theirs.server_.state, rtol=1e-12)
 
 
 def test_an_empty_reply_is_refused():

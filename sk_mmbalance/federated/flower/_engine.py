@@ -15,6 +15,7 @@ from .._messages import Failure, Memory, Order, Reply
 from .._server import Server
 from .._task import Task
 from ._client import order_app
+from ._combine import combine
 from ._courier import Courier
 from ._grid import InProcessGrid
 from ._records import keep_memory, kept_memory
@@ -37,6 +38,9 @@ class FlowerEngine:
     memories : mapping of str to Memory, default=None
         What clients have kept from an earlier run.
     """
+
+    #: How clients' weights become one, in a deployment too.
+    aggregate = staticmethod(combine)
 
     def __init__(
         self,

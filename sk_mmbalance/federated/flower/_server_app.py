@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from flwr.serverapp import Grid, ServerApp
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ...exceptions import NoUpdateWarning
 from .._server import Server
 from .._task import Task
 from ._client import INTRODUCE, refuse_undeployable, resolve
@@ -34,6 +36,7 @@ def server_app(
     min_nodes: Any = 2,
     wait: float = 600.0,
     timeout: float = 3600.0,
+    task: Any = None,
     after_round: Callable[[Server, Context], Any] | None = None,
 ) -> ServerApp:
     """Flower ServerApp that trains an estimator over the nodes and writes it to a file.
@@ -62,7 +65,12 @@ def server_app(
         Seconds to wait for the nodes.
     timeout : float, default=3600.0
         Seconds to wait for the replies of a round. Flower itself notices within a minute that a
-        node has vanished, so this is for nodes that are slow.
+        node has vanished, so this is for nodes that are slow, or hang.
+    task : Task or callable, default=None
+        Shapes of the modalities, class labels and precision; or a function of the ``Context``.
+        None takes what the nodes say of their data, and ends with an error if they disagree: so a
+        single node could keep the run from starting. With a task, a node that does not fit it
+        takes no part, with a warning.
     after_round : callable, default=None
         Called after every round with the `Server`, whose ``history``, ``state`` and ``round`` say
         how it stands, and the ``Context``.
@@ -92,13 +100,13 @@ def server_app(
         refuse_undeployable(model)
         target = Path(resolve(output, context))
         _try_to_write(model, target)
-        roll = Roll(timeout)
+        roll = Roll(timeout, resolve(task, context))
         roll.wait_for(grid, int(resolve(min_nodes, context)), wait)
-        task = roll.task()
+        agreed = roll.task()
         seed = int(check_random_state(model.random_state).randint(2**31 - 1))
         labels = roll.labels()
-        server = Server(model._method(labels), task, list(labels), seed)
-        courier = Courier(roll.find, task.to_json())
+        server = Server(model._method(labels), agreed, list(labels), seed)
+        courier = Courier(roll.find, agreed.to_json())
         tell = None if after_round is None else lambda server: after_round(server, context)
         RoundStrategy(server, courier, tell).start(grid, timeout=timeout)
         _write_whole(model._adopt(server, labels=labels), target)
@@ -114,10 +122,13 @@ class Roll:
     ----------
     timeout : float
         Seconds to wait for a node to introduce itself.
+    task : Task, default=None
+        What the clients' data have to fit; None finds out from them.
     """
 
-    def __init__(self, timeout: float):
+    def __init__(self, timeout: float, task: Task | None = None):
         self._timeout = timeout
+        self._task = task
         self._about: dict[Any, dict[str, Any]] = {}
         self._client_of: dict[int, Any] = {}
         self._asked: set[int] = set()
@@ -135,16 +146,12 @@ class Roll:
             time.sleep(min(1.0, wait))
             nodes = set(grid.get_node_ids())
         failures = self._introduce(grid, nodes)
-        if len(self._client_of) < min_nodes:
+        if len(self._about) < min_nodes:
             raise RuntimeError(
-                f"`min_nodes` is {min_nodes}, but only {len(self._client_of)} of {len(nodes)} "
-                f"nodes introduced themselves; the others: {failures}."
+                f"`min_nodes` is {min_nodes}, but only {len(self._about)} of {len(nodes)} nodes "
+                f"can take part; the others: {failures}."
             )
-        if len(self._about) < len(self._client_of):
-            raise ValueError(
-                f"Two nodes have the same client id: {sorted(map(str, self._client_of.values()))}. "
-                "Give every SuperNode a 'partition-id' of its own, or pass `client_id`."
-            )
+        _warn_of(failures)
 
     def labels(self) -> dict[str, Any]:
         """Clients by their ids as text, in the order in which ``fit`` would number them."""
@@ -152,13 +159,16 @@ class Roll:
 
     def task(self) -> Task:
         """What all clients' data have in common."""
+        if self._task is not None:
+            return self._task
         shapes: dict[str, list[int]] = {}
         for client, about in self._about.items():
             for name, shape in about["shapes"].items():
                 if shapes.setdefault(name, shape) != shape:
                     raise ValueError(
                         f"Clients disagree on the shape of modality {name!r}: client {client!r} "
-                        f"has {tuple(shape)}, another {tuple(shapes[name])}."
+                        f"has {tuple(shape)}, another {tuple(shapes[name])}. Give `task` to say "
+                        "which is right; who does not fit it takes no part."
                     )
         labels = {label for about in self._about.values() for label in about["classes"]}
         try:
@@ -166,7 +176,8 @@ class Roll:
         except TypeError as error:
             raise ValueError(
                 f"Clients disagree on the type of the class labels: "
-                f"{', '.join(sorted(map(repr, labels)))}."
+                f"{', '.join(sorted(map(repr, labels)))}. Give `task` to say which are right; who "
+                "does not fit it takes no part."
             ) from error
         # as numpy joins arrays: the wider type
         wide = any(about["dtype"] == "float64" for about in self._about.values())
@@ -177,38 +188,75 @@ class Roll:
         """Node of every client that is there now; nodes that are new introduce themselves."""
         there = set(grid.get_node_ids())
         if there - self._asked:
-            self._introduce(grid, there - self._asked)
-        return {str(c): node for node, c in self._client_of.items() if node in there}
+            _warn_of(self._introduce(grid, there - self._asked))
+        found: dict[str, int] = {}
+        for node, client in self._client_of.items():
+            if node in there:  # who came first is the client, as long as it is there
+                found.setdefault(str(client), node)
+        return found
 
-    def _introduce(self, grid: Grid, nodes: Iterable[int]) -> list[str]:
+    def _introduce(self, grid: Grid, nodes: set[int]) -> list[str]:
+        """Ask nodes who they are; return why some cannot take part."""
+        self._asked |= nodes
         messages = [make_message(grid, RecordDict(), INTRODUCE, node) for node in sorted(nodes)]
         failures = []
-        for reply in grid.send_and_receive(messages, timeout=self._timeout):
+        replies = list(grid.send_and_receive(messages, timeout=self._timeout))
+        silent = {message.metadata.message_id: message.metadata.dst_node_id for message in messages}
+        for reply in replies:
+            node = silent.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
             if reply.has_error():
                 failures.append(str(reply.error.reason))
                 continue
             try:
                 about = _read_introduction(reply)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except Exception as error:  # whatever a node says must not end the others' work
                 failures.append(f"unreadable introduction ({type(error).__name__}: {error})")
                 continue
-            self._client_of[reply.metadata.src_node_id] = about["client"]
+            reason = None if self._task is None else _why_unfit(about, self._task)
+            here = {self._client_of[other] for other in nodes if other in self._client_of}
+            if reason is None and about["client"] in here:
+                reason = (
+                    "another node has the same client id; give every SuperNode a 'partition-id' "
+                    "of its own, or pass `client_id`"
+                )
+            if reason is not None:
+                failures.append(f"client {about['client']!r}: {reason}")
+                continue
+            self._client_of[node] = about["client"]
             self._about.setdefault(about["client"], about)
-        self._asked |= set(nodes)
-        return failures
+        return failures + [f"node {node} did not answer" for node in sorted(silent.values())]
+
+
+def _warn_of(failures: Iterable[str]) -> None:
+    for reason in failures:
+        warnings.warn(f"A node takes no part: {reason}.", NoUpdateWarning, stacklevel=3)
 
 
 def _read_introduction(reply: Message) -> dict[str, Any]:
     about = json.loads(str(reply.content.config_records["introduction"]["about"]))
-    if not isinstance(about["client"], int | float | str):
-        raise TypeError(f"client id {about['client']!r} is neither a number nor a string")
+    client = about["client"]
+    if not isinstance(client, int | float | str) or client != client:
+        raise TypeError(f"client id {client!r} is neither a number nor a string")
     shapes = {str(name): [int(n) for n in shape] for name, shape in about["shapes"].items()}
-    return {
-        "client": about["client"],
-        "shapes": shapes,
-        "classes": list(about["classes"]),
-        "dtype": about["dtype"],
-    }
+    classes = list(about["classes"])
+    if not all(isinstance(label, int | float | str) and label == label for label in classes):
+        raise TypeError("class labels are neither numbers nor strings")
+    if any(n < 1 for shape in shapes.values() for n in shape):
+        raise ValueError(f"shapes {shapes}")
+    if about["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"precision {about['dtype']!r}")
+    return {"client": client, "shapes": shapes, "classes": classes, "dtype": about["dtype"]}
+
+
+def _why_unfit(about: dict[str, Any], task: Task) -> str | None:
+    """Say what of a client's data does not fit the task; None if all does."""
+    for name, shape in about["shapes"].items():
+        if name not in task.names:
+            return f"has modality {name!r}, expected some of {task.names}"
+        if tuple(shape) != tuple(task.shapes[name]):
+            return f"modality {name!r} has shape {tuple(shape)}, not {tuple(task.shapes[name])}"
+    unknown = [label for label in about["classes"] if label not in task.classes]
+    return f"has labels {unknown[:3]}, which `task` has not" if unknown else None
 
 
 def _try_to_write(model: Any, target: Path) -> None:

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from .._server import Server
+from ._combine import combine
 from ._courier import Courier
 from ._records import array_record
 
@@ -102,4 +103,4 @@ class RoundStrategy(Strategy):
         return self._courier.write(grid, self.server.orders(), str(self.server.round + 1))
 
     def _read(self, messages: Iterable[Message]) -> None:
-        self.server.receive(self._courier.read(messages))
+        self.server.receive(self._courier.read(messages), combine)
