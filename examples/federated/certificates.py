@@ -1,4 +1,8 @@
-"""Certificates for a try-out of TLS. In earnest, an authority that people know makes them."""
+"""Certificates and keys for a try-out. In earnest, an authority that people know makes the first.
+
+The keys are those by which a SuperLink knows its SuperNodes; each is made where its node is, and
+only its public half travels.
+"""
 
 import datetime
 import ipaddress
@@ -76,3 +80,23 @@ def make_certificates(folder, host):
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
+
+
+def make_key(folder, name):
+    """Write a SuperNode's private key and its public half; return both paths."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    private, public = folder / name, folder / f"{name}.pub"
+    private.touch(mode=0o600)
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+    )
+    return private, public

@@ -3,7 +3,8 @@
 ``python examples/federated/run_loopback.py`` starts a SuperLink (the server's door) and two
 SuperNodes on 127.0.0.1, sends them the app of this folder, waits until the model is there, says
 what it scores, and stops everything. ``--kill-after-round 1`` kills the last node, as a power cut
-would, when the first round is done; ``--tls`` encrypts what goes between nodes and SuperLink.
+would, when the first round is done; ``--tls`` encrypts what goes between nodes and SuperLink;
+``--auth`` lets only nodes in whose keys are registered, and ``--strangers`` shows who is refused.
 
 Everything lives in a temporary folder that goes at the end, Flower's own home included. Flower
 contacts nothing outside; see the user guide, "From a laptop to several machines".
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from certificates import make_certificates
+from certificates import make_certificates, make_key
 from model_and_data import METHODS, load_part, load_test, make_model
 from processes import HOST, Processes, Stopped, free_ports
 
@@ -100,20 +101,70 @@ def start_everything(processes, options, folder, ports):
         encoding="utf-8",
     )
     simulation = ["--simulation"] if options.ray else []
+    known = ["--enable-supernode-auth"] if options.auth else []
     processes.start(
         "superlink",
-        ["flower-superlink", *secured, "--host", HOST, "--port", str(ports[0]), *simulation],
+        [
+            "flower-superlink",
+            *secured,
+            "--host",
+            HOST,
+            "--port",
+            str(ports[0]),
+            *simulation,
+            *known,
+        ],
     )
     processes.wait("the SuperLink", lambda: is_healthy(ports[0], ca), ["superlink"])
-    for part, port in enumerate([] if options.ray else ports[1:]):
-        processes.start(
-            f"node-{part}",
-            [
-                *["flower-supernode", *trusting, "--superlink", address],
-                *["--host", HOST, "--port", str(port)],
-                *["--node-config", f"partition-id={part} num-partitions={len(ports) - 1}"],
-            ],
-        )
+
+    def start_node(name, part, port, trusting=trusting, key=None):
+        """Start a SuperNode, with a key if the SuperLink wants to know it."""
+        identity = [] if key is None else ["--auth-supernode-private-key", str(key)]
+        command = ["flower-supernode", *trusting, *identity, "--superlink", address]
+        config = f"partition-id={part} num-partitions={options.nodes}"
+        command += ["--host", HOST, "--port", str(port), "--node-config", config]
+        processes.start(name, [*command, "--max-retries", "3"] if "stranger" in name else command)
+
+    for part in range(0 if options.ray else options.nodes):
+        key = register(processes, folder, f"node-{part}") if options.auth else None
+        start_node(f"node-{part}", part, ports[1 + part], key=key)
+    if options.strangers:
+        port = free_ports(1)[0]
+        start_node("stranger-without-key", 0, port)
+        say_refused(processes, "stranger-without-key")
+        start_node("stranger-with-key", 0, port, key=make_key(folder, "stranger")[0])
+        say_refused(processes, "stranger-with-key")
+        other = folder / "other"
+        other.mkdir()
+        mistrust = ["--root-certificates", str(make_certificates(other, HOST)["ca"])]
+        key = register(processes, folder, "wary")
+        start_node("stranger-that-mistrusts", 0, port, trusting=mistrust, key=key)
+        say_refused(processes, "stranger-that-mistrusts")
+
+
+def register(processes, folder, name):
+    """Make a node's key, and let the SuperLink know it; return its private half."""
+    private, public = make_key(folder, f"{name}-key")
+    command = ["flwr", "supernode", "register", str(public), "loopback"]
+    processes.start(f"register-{name}", command)
+    processes.wait(f"the key of {name}", lambda: has_ended(processes, f"register-{name}"), [])
+    if processes.running.pop(f"register-{name}").returncode:
+        raise Stopped(f"{name} was not registered:\n{processes.log(f'register-{name}')}")
+    return private
+
+
+def say_refused(processes, name):
+    """Wait until a node has given up, and say why it did."""
+    processes.wait(f"the end of {name}", lambda: has_ended(processes, name), ["superlink"])
+    code, said = processes.running.pop(name).returncode, " ".join(processes.log(name).split())
+    # between Flower's number for it and its advice
+    why = said.partition("Exit Code: ")[2].partition(" The SuperNode could not")[0]
+    print(f"refused {name} (exit {code}): {why or said}", flush=True)
+
+
+def has_ended(processes, name):
+    """Whether a process is over."""
+    return processes.running[name].poll() is not None
 
 
 def rounds_done(file):
@@ -143,7 +194,9 @@ def federate(options, folder, ports):
             for number in range(1, options.rounds + 1):
                 processes.wait(
                     f"round {number}",
-                    lambda number=number: len(rounds_done(rounds)) >= number or ended(processes),
+                    lambda number=number: (
+                        len(rounds_done(rounds)) >= number or has_ended(processes, "run")
+                    ),
                     alive,
                 )
                 if len(rounds_done(rounds)) < number:
@@ -153,7 +206,9 @@ def federate(options, folder, ports):
                 if number == options.kill_after_round:
                     processes.kill(f"node-{options.nodes - 1}")
                     print(f"killed node {options.nodes - 1}", flush=True)
-            processes.wait("the model", lambda: output.exists() or ended(processes), alive)
+            processes.wait(
+                "the model", lambda: output.exists() or has_ended(processes, "run"), alive
+            )
             if not output.exists():
                 raise Stopped(f"the run ended without a model:\n{processes.log('run')}")
             return joblib.load(output), rounds_done(rounds)
@@ -162,11 +217,6 @@ def federate(options, folder, ports):
                 for name in list(processes.running):
                     print(f"== {name}\n{processes.log(name)}", file=sys.stderr)
             raise
-
-
-def ended(processes):
-    """Whether `flwr run` is over."""
-    return processes.running["run"].poll() is not None
 
 
 def same_on_a_laptop(options):
@@ -201,6 +251,15 @@ def main():
     parser.add_argument("--kill-after-round", type=int, metavar="N", help="kill the last node then")
     parser.add_argument("--tls", action="store_true", help="encrypt, with certificates made here")
     parser.add_argument(
+        "--auth", action="store_true", help="encrypt, and let only registered nodes in"
+    )
+    parser.add_argument(
+        "--strangers",
+        action="store_true",
+        help="with --auth, also start nodes that are refused: without a key, with one that is not "
+        "registered, and one that does not trust the SuperLink's certificate",
+    )
+    parser.add_argument(
         "--ray",
         action="store_true",
         help="simulated nodes in ray instead of SuperNodes (needs ray, which contacts the outside)",
@@ -211,6 +270,11 @@ def main():
     options = parser.parse_args()
     if options.ray and options.kill_after_round:
         parser.error("a node simulated by ray is no process that could be killed")
+
+    options.auth |= options.strangers
+    options.tls |= options.auth
+    if options.ray and options.auth:
+        parser.error("nodes simulated by ray do not register")
 
     # a polite end by SIGTERM cleans up as well; a shell starts background jobs deaf to Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

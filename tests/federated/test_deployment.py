@@ -104,6 +104,22 @@ def test_three_rounds_survive_a_killed_node_and_end_with_the_model_of_fit(tmp_pa
     assert np.mean(alone == y[:400]) > 0.2
 
 
+def test_only_registered_nodes_that_trust_the_certificate_are_let_in(tmp_path):
+    process, mark, temporary = start(tmp_path, "--strangers", "--rounds", "1", "--logs")
+    said, _ = process.communicate(timeout=1500)
+    assert process.returncode == 0, said
+    assert_nothing_is_left(mark, temporary, said)
+    refused = dict(re.findall(r"refused stranger-(\S+) \(exit 1\): (.*)", said))
+    assert list(refused) == ["without-key", "with-key", "that-mistrusts"], said
+    assert "All SuperNodes must be registered" in refused["without-key"]
+    assert "Failed to activate SuperNode" in refused["with-key"]
+    assert "CERTIFICATE_VERIFY_FAILED" in refused["that-mistrusts"]
+    # both nodes whose keys are registered have trained, and nobody else
+    trained = json.loads(re.search(r"\{'round': 1.*\}", said).group().replace("'", '"'))
+    assert sorted(trained["trained"]) == ["0", "1"]
+    assert trained["missed"] == {}
+
+
 def test_interrupted_deployment_leaves_nothing_behind(tmp_path):
     process, mark, temporary = start(tmp_path)
     said = process.stdout.readline()
