@@ -134,9 +134,10 @@ class ClientTrainer:
         loss = train(self.method, local)
         arrays, config = self.method.report(local)
         blocks = split_by_modality(module.state_dict(), self.task.names)
-        sent = [*blocks[SHARED], *(key for name in local.used for key in blocks[name])]
-        state = module.state_dict()
-        arrays["model"] = arrays_of({key: state[key] for key in sent})
+        sent = {*blocks[SHARED], *(key for name in local.used for key in blocks[name])}
+        # in the order in which they came: Flower's clipping compares by position
+        state = {key: value for key, value in module.state_dict().items() if key in sent}
+        arrays["model"] = arrays_of(state)
         n: Any = local.n
         return Reply(
             arrays, {"n": n, "modalities": list(local.used), "loss": loss, **config}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.clientapp.typing import Mod
 
 from ... import networks
 from ...base import read_own_modalities
 from .._client import ClientTrainer
 from .._task import Task
+from ._mods import with_mods
 from ._records import keep_memory, kept_memory, order_of_record, record_of_reply
 
 #: Flower's type of message for every kind of order.
@@ -34,6 +36,7 @@ def client_app(
     load_data: Callable[[Context], tuple[Any, ...]],
     *,
     client_id: Callable[[Context], Any] | None = None,
+    mods: Sequence[Mod] = (),
 ) -> ClientApp:
     """Flower ClientApp of one client: what a SuperNode runs.
 
@@ -53,6 +56,11 @@ def client_app(
         Function of the ``Context`` that returns the client's id, a number or a string that no
         other client has and that stays the same when the node is started again. None takes
         ``partition-id`` of the SuperNode's ``--node-config``.
+    mods : sequence of callable, default=()
+        Flower's mods for training, the first outermost: ``LocalDpMod(...)`` clips the update and
+        adds noise before it leaves the client; ``fixedclipping_mod`` and ``adaptiveclipping_mod``
+        clip for a `server_app` with the strategy of the same name. They see the weights alone:
+        see the user guide for what they do not protect.
 
     Returns
     -------
@@ -80,7 +88,7 @@ def client_app(
             raise ValueError("the order brought no task")
         return _trainer(resolve(estimator, context), task, load_data(context))
 
-    app = order_app(trainer_of)
+    app = order_app(trainer_of, mods)
 
     @app.query("introduce")
     def introduce(message: Message, context: Context) -> Message:
@@ -92,7 +100,7 @@ def client_app(
     return app
 
 
-def order_app(trainer_of: TrainerOf) -> ClientApp:
+def order_app(trainer_of: TrainerOf, mods: Sequence[Mod] = ()) -> ClientApp:
     """ClientApp that carries out orders with the trainer of a node."""
     app = ClientApp()
 
@@ -103,7 +111,7 @@ def order_app(trainer_of: TrainerOf) -> ClientApp:
         keep_memory(context.state, memory)
         return Message(record_of_reply(reply), reply_to=message)
 
-    app.train()(carry_out)
+    app.train()(with_mods(carry_out, mods) if mods else carry_out)
     app.evaluate()(carry_out)
     app.query("describe")(carry_out)
     return app

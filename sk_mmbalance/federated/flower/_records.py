@@ -16,21 +16,23 @@ from .._messages import Arrays, Config, Memory, Order, Reply
 
 _ARRAYS = "arrays/"
 _MEMORY = "memory/"
+_KIND, _TASK = "order/kind", "order/task"
+#: Where the weights of the network are.
+MODEL = _ARRAYS + "model"
 
 
 def record_of_order(order: Order, task: str | None = None) -> RecordDict:
     """Write an order, with the task as text where the other side does not know it."""
-    head: Any = {"kind": order.kind} if task is None else {"kind": order.kind, "task": task}
-    records = _records(order.arrays, order.config)
-    records["order"] = ConfigRecord(head)
-    return records
+    head: Any = {_KIND: order.kind} if task is None else {_KIND: order.kind, _TASK: task}
+    # one record of plain values: Flower's mods want no more
+    return _records(order.arrays, {**head, **order.config})
 
 
 def order_of_record(records: RecordDict) -> tuple[Order, str | None]:
     """Read an order, and the task that came with it."""
-    head = records.config_records["order"]
-    task = head.get("task")
-    order = Order(str(head["kind"]), _arrays(records, _ARRAYS), _config(records))
+    config = _config(records)
+    kind, task = str(config.pop(_KIND)), config.pop(_TASK, None)
+    order = Order(kind, _arrays(records, _ARRAYS), config)
     return order, None if task is None else str(task)
 
 

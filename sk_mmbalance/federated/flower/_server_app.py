@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import Strategy
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -37,6 +38,7 @@ def server_app(
     wait: float = 600.0,
     timeout: float = 3600.0,
     task: Any = None,
+    wrap: Callable[[Strategy], Strategy] | None = None,
     after_round: Callable[[Server, Context], Any] | None = None,
 ) -> ServerApp:
     """Flower ServerApp that trains an estimator over the nodes and writes it to a file.
@@ -71,6 +73,11 @@ def server_app(
         None takes what the nodes say of their data, and ends with an error if they disagree: so a
         single node could keep the run from starting. With a task, a node that does not fit it
         takes no part, with a warning.
+    wrap : callable, default=None
+        Function that puts one of Flower's strategies around the one that it is given, for
+        differential privacy: ``lambda inner: DifferentialPrivacyClientSideFixedClipping(inner,
+        noise_multiplier=1.0, clipping_norm=0.5, num_sampled_clients=10)``. See `mods` of
+        `client_app`.
     after_round : callable, default=None
         Called after every round with the `Server`, whose ``history``, ``state`` and ``round`` say
         how it stands, and the ``Context``.
@@ -108,7 +115,7 @@ def server_app(
         server = Server(model._method(labels), agreed, list(labels), seed)
         courier = Courier(roll.find, agreed.to_json())
         tell = None if after_round is None else lambda server: after_round(server, context)
-        RoundStrategy(server, courier, tell).start(grid, timeout=timeout)
+        RoundStrategy(server, courier, tell, wrap).start(grid, timeout=timeout)
         _write_whole(model._adopt(server, labels=labels), target)
         _LOG.info("The fitted %s is in %s", type(model).__name__, target)
 
