@@ -4,6 +4,7 @@ Importing the package is light: a public name is loaded with its room (and torch
 cvxpy or matplotlib with it) when it is first used.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -68,3 +69,25 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _OtherVersions:
+    """Says what it means that a module of this package is not there; asked after all others.
+
+    A pickle names the modules of the version that wrote it, and has no other word of it.
+    """
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith(f"{__name__}."):
+            raise ModuleNotFoundError(
+                f"{__name__} {__version__} has no module {name!r}. If a pickle or a joblib file "
+                "asked for it, another version of the package wrote that file, and this one cannot "
+                "read it: load it with the version that wrote it, or fit anew. Files of "
+                "`save_weights` outlive versions longer.",
+                name=name,
+            )
+
+
+# once, also where the package is loaded anew
+if not any(type(finder).__name__ == _OtherVersions.__name__ for finder in sys.meta_path):
+    sys.meta_path.append(_OtherVersions())

@@ -24,6 +24,12 @@ from ..modalities import writing_whole
 _FORMAT = "sk_mmbalance weights 3"
 _WITHOUT_CHECKSUM = "sk_mmbalance weights 2"
 _NO_DIGITS = "0" * 64
+#: What every format is called, but for its number.
+_OURS = "sk_mmbalance weights "
+
+
+class _OtherVersionError(ValueError):
+    """The file is whole, but of a format that this version does not read."""
 
 
 def write_weights(
@@ -81,6 +87,8 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, Any], dict[str, Tensor]]
         return _unpack(data)
     except MemoryError:
         raise
+    except _OtherVersionError as error:
+        raise DamagedFileError(f"`file` {source!r} {error}") from error
     except Exception as error:  # whatever a decoder says of bytes that are not in order
         raise damaged(source, error) from error
 
@@ -89,6 +97,12 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     page = _split(data)[0].get("__metadata__", {})
     found = page.get("format")
     if found not in (_FORMAT, _WITHOUT_CHECKSUM):
+        if isinstance(found, str) and found.startswith(_OURS):
+            raise _OtherVersionError(
+                f"has format {found!r}, of another version of the package; this one reads "
+                f"{_FORMAT!r} and {_WITHOUT_CHECKSUM!r}. Load it with the version that wrote it, "
+                "or fit anew and write it again."
+            )
         raise ValueError(f"its format is {found!r}, and this release reads {_FORMAT!r}")
     if found == _FORMAT:
         written = page["sha256"]

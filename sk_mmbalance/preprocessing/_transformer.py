@@ -302,9 +302,11 @@ class ModalityTransformer(  # type: ignore[call-arg]
 
     def _with_names(self, result: Modalities) -> Modalities:
         """The result with the names of columns that say more than their numbers."""
+        # a pickle of an earlier version has no such names
+        features_out: dict[str, list[str]] = getattr(self, "_features_out", {})
         told = {
             name: names
-            for name, names in self._features_out.items()
+            for name, names in features_out.items()
             if name in result
             and name not in result.feature_names
             and len(names) == int(np.prod(result.sample_shape(name)))
