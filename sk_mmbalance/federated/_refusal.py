@@ -18,6 +18,8 @@ _HUGE = 1000.0
 _SLACK = 1 + 1e-6
 #: Weights are multiplied and added up; beyond this a client's value would spoil the others'.
 _MOST = 1e100
+#: Integers are counters of batches; what is added to one must never make it wrap round.
+_MOST_BATCHES = 10**9
 
 
 def why_not_described(answer: Reply | Failure, task: Task) -> str | None:
@@ -96,6 +98,10 @@ def why_refuse(
                 f"{key} has shape {value.shape} and type {value.dtype}, expected "
                 f"{state[key].shape} and {state[key].dtype}"
             )
+        if key.endswith("running_var") and (value < 0).any():
+            return f"{key} has negative variances"
+        if value.dtype.kind in "iu" and ((value < 0) | (value - state[key] > _MOST_BATCHES)).any():
+            return f"{key} is {value.tolist()}, was {state[key].tolist()}"
     for group, named in reply.arrays.items():
         for key, value in named.items():
             if value.dtype.kind not in ("iuf" if group == "model" else "f"):

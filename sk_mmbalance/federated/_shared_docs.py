@@ -50,7 +50,8 @@ aggregation : {"mean", "median", "trimmed_mean", "clipped"}, default="mean"
     How the clients' weights become one. "mean" weighs them with their rows. The others bound what
     a client that lies, or has lost its way, can do: the median of every entry; its mean without
     the smallest and the largest values; the mean of updates that are shortened to a length. The
-    first two of these count all clients alike, and want three or more in a round.
+    first two of these count all clients alike, and want three or more in a round. With the engine
+    "flower" Flower's own strategies do it.
 trim : float, default=0.2
     For "trimmed_mean": share of the clients left out at either end, less than a half.
 clip_norm : float or "median", default="median"

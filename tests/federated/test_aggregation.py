@@ -84,3 +84,23 @@ def test_bad_updates_are_refused_by_name(bad, said):
     due = ["backbones.m_a.0.weight", "fusion.bias"]
     assert why_refuse(reply(), STATE, due, ["a"]) is None
     assert said in why_refuse(bad, STATE, due, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fusion.norm.running_var": np.array([0.5, -1e-3])}, "negative variances"),
+        ({"fusion.norm.num_batches_tracked": np.array(2**63 - 1)}, "num_batches_tracked is 9"),
+        ({"fusion.norm.num_batches_tracked": np.array(-1)}, "num_batches_tracked is -1, was 3"),
+    ],
+)
+def test_statistics_of_normalisation_that_cannot_be_are_refused(changes, said):
+    """Finite numbers of no great size, and yet all predictions would be NaN."""
+    norm = {
+        "fusion.norm.running_mean": np.array([0.1, -2.0]),
+        "fusion.norm.running_var": np.array([1.0, 0.0]),
+        "fusion.norm.num_batches_tracked": np.array(3),
+    }
+    due = ["backbones.m_a.0.weight", "fusion.bias", *norm]
+    assert why_refuse(reply(**norm), STATE | norm, due, ["a"]) is None
+    assert said in why_refuse(reply(**norm | changes), STATE | norm, due, ["a"])

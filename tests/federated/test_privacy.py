@@ -14,6 +14,9 @@ from .test_flower import Nodes, client_app, deployed, load_part, make, nodes, sa
 QUIET = pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
 N_CLIENTS = 4
 LENGTH = 0.05
+every_fitting = pytest.mark.parametrize(
+    "name", ["FedAvg", pytest.param("FedCMI", marks=pytest.mark.slow)]
+)
 
 
 def small(name="FedAvg", **params):
@@ -49,7 +52,7 @@ def gap(one, other):
     return np.sqrt(sum(((ours[k].astype(float) - theirs[k]) ** 2).sum() for k in ours))
 
 
-@pytest.mark.parametrize("name", ["FedAvg", "FedCMI"])
+@every_fitting
 def test_local_privacy_clips_and_adds_noise_though_a_client_lacks_a_modality(name, tmp_path):
     mod = LocalDpMod(clipping_norm=1e6, sensitivity=0.0, epsilon=1.0, delta=1e-5)
     model = small(name)
@@ -79,7 +82,14 @@ def test_what_cmsfed_sends_beside_weights_is_not_let_through(mod, tmp_path):
     assert all(said in outcome for outcome in outcomes(got))
 
 
-@pytest.mark.parametrize("name", ["FedAvg", "FedCMI"])
+@QUIET
+def test_nor_is_it_by_clipping_at_the_server(tmp_path):
+    wrap = wrapper("ServerSideFixed", noise_multiplier=0.0, clipping_norm=1.0)
+    got = private(small("CMSFed"), tmp_path, wrap=wrap, load_data=load_whole)
+    assert outcomes(got) == {"failed: no reply"}
+
+
+@every_fitting
 def test_fixed_clipping_at_the_clients_is_our_clipping(name, tmp_path):
     X, y, clients = toy()
     wrap = wrapper("ClientSideFixed", noise_multiplier=0.0, clipping_norm=LENGTH)
@@ -90,6 +100,7 @@ def test_fixed_clipping_at_the_clients_is_our_clipping(name, tmp_path):
     assert gap(got, small(name).fit(X, y, clients=clients)) > 1e-3
 
 
+@pytest.mark.slow
 def test_noise_of_a_strategy_around_ours_is_in_the_model(tmp_path):
     wrap = wrapper("ClientSideFixed", noise_multiplier=400.0, clipping_norm=1e-4)
     models = [
@@ -100,6 +111,7 @@ def test_noise_of_a_strategy_around_ours_is_in_the_model(tmp_path):
     np.testing.assert_allclose(np.concatenate(noise).std(), 0.01 * np.sqrt(2), rtol=0.2)
 
 
+@pytest.mark.slow
 def test_adaptive_clipping_at_the_clients_goes(tmp_path):
     made = []
 
@@ -114,6 +126,7 @@ def test_adaptive_clipping_at_the_clients_goes(tmp_path):
     np.testing.assert_allclose(made[0].clipping_norm, LENGTH * np.exp(-0.2 * 0.5 * 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Fixed", "Adaptive"])
 @QUIET
 def test_clipping_at_the_server_wants_whole_models(kind, tmp_path):
