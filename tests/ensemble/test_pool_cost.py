@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
@@ -128,6 +128,27 @@ def test_verbose_tells_what_is_done(data, capsys, limit):
 def test_bad_limits_are_named(data, name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be a number above 0"):
         OpinionPoolClassifier(**{name: value}).fit(*data)
+
+
+def test_what_keeps_most_is_fitted_last(data):
+    """Else what others take only while they are fitted would come on top of it."""
+    X, y = data
+    fitted = []
+
+    class Trees(ExtraTreesClassifier):
+        def fit(self, X, y):
+            fitted.append("trees")
+            return super().fit(X, y)
+
+    class Bayes(GaussianNB):
+        def fit(self, X, y):
+            fitted.append("bayes")
+            return super().fit(X, y)
+
+    pairs = [(Trees(2), "face"), (Bayes(), "face"), (Trees(2), "voice"), (Bayes(), "voice")]
+    model = OpinionPoolClassifier(dict(zip("abcd", pairs, strict=True)), cv=2).fit(X, y)
+    assert fitted[-4:] == ["bayes", "bayes", "trees", "trees"]
+    assert list(model.experts_) == ["a", "b", "c", "d"]
 
 
 # -- weighted boosting ---------------------------------------------------------------------
