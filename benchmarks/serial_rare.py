@@ -4,7 +4,7 @@ A row is a comparison of two samples, a matcher gives it one score (minus the di
 modality), and it is genuine where both are of one class. Three real pairs of matchers (of
 leaves100, mfeat, avdigits) and a synthetic one with hard subjects (as in
 ``examples/plot_serial_verification.py``), the weaker first; a matcher costs 1. Training and test
-comparisons are of different samples. Five draws.
+comparisons are of different samples. Three draws.
 
     python benchmarks/serial_rare.py           # a minute
     python benchmarks/serial_rare.py --show    # nothing is measured
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from _protocols import load, read, write
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold
 
 from sk_mmbalance import Modalities, SerialFusionClassifier
 
@@ -81,15 +82,15 @@ def measure() -> pd.DataFrame:
     rows = []
     for name in SETS:
         for share in SHARES:
-            for seed in range(5):
+            for seed in range(3):
                 (X, y), (X_test, y_test) = drawn(name, share, seed)
                 for method, params in METHODS.items():
                     if params.get("thresholds") == "budget":
                         params = {**params, "budget": 0.6 * len(X)}
                     stages = [(m, None, m, 1) for m in SETS[name]]
-                    chain = SerialFusionClassifier(stages, **params, random_state=seed)
-                    order = np.random.RandomState(seed).permutation(len(y))
-                    chain.fit(Modalities(X)[order], y[order])
+                    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+                    chain = SerialFusionClassifier(stages, **params, cv=folds)
+                    chain.fit(Modalities(X), y)
                     report = chain.decision_report(Modalities(X_test))
                     told = {
                         "balanced accuracy": balanced_accuracy_score(y_test, report.labels),

@@ -1,5 +1,8 @@
 """Which experts the pool's default admits, and what a fit does when time or memory are short."""
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -94,6 +97,47 @@ def test_a_fit_out_of_time_is_a_valid_pool_of_what_was_done(data):
     assert all("`time_limit`=1e-09 s" in reason for reason in model.left_out_.values())
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
     assert model.weights_["weight"].tolist() == [1.0]
+
+
+class Clock:
+    """Stands still but for what experts take."""
+
+    now = 0.0
+
+
+class TakesTime(GaussianNB):
+    """Ten seconds a fit."""
+
+    def fit(self, X, y):
+        Clock.now += 10.0
+        return super().fit(X, y)
+
+
+def test_a_fit_that_stops_half_way_is_the_pool_of_what_was_done(data, monkeypatch):
+    X, y = data
+    done = {"a": (None, "face"), "b": (TakesTime(), "voice")}
+    whole = OpinionPoolClassifier(done, cv=2).fit(X, y)
+    monkeypatch.setattr(time, "monotonic", lambda: Clock.now)
+    for limit, begun in ((29.0, ["a", "b"]), (30.0, ["a", "b", "c"])):  # three fits of b
+        model = OpinionPoolClassifier({**done, "c": (None, None)}, cv=2, time_limit=limit)
+        model.fit(X, y)
+        assert list(model.experts_) == begun == model.weights_.index.tolist()
+        assert set(model.left_out_) == {"a", "b", "c"} - set(begun)
+        assert model.gap_ < 1e-6
+        if len(begun) == 2:
+            np.testing.assert_array_equal(model.predict_proba(X), whole.predict_proba(X))
+            assert model.oof_scores_.index.tolist() == ["a", "b", "pool"]
+
+
+def test_default_experts_that_are_reckoned_too_long_are_not_begun(data, monkeypatch):
+    X, y = data
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
+    model = OpinionPoolClassifier(cv=2, random_state=0, time_limit=12.0).fit(X, y)
+    assert 1 < len(model.experts_) < 6
+    assert len(model.experts_) + len(model.left_out_) == 6
+    assert all(name.endswith("trees") for name in model.left_out_)  # the dear ones
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
 def test_time_enough_gives_the_pool_of_no_limit(data):
