@@ -7,6 +7,7 @@ fit is a process of its own, of one thread. Memory is what the process held at m
 held before the fit, the input among that. It resumes where it was stopped.
 
     python benchmarks/pool_cost.py             # half an hour
+    python benchmarks/pool_cost.py --rows 1000 20000
     python benchmarks/pool_cost.py --show      # nothing is measured
 """
 
@@ -129,10 +130,12 @@ def wanted() -> dict[tuple[Shape, str], list[str]]:
     return dict(sorted(found.items(), key=lambda item: item[0][0].n_samples))
 
 
-def measure(folder: Path) -> pd.DataFrame:
+def measure(folder: Path, n_rows: list[int] | None = None) -> pd.DataFrame:
     done = read("pool_cost", folder, COLUMNS)
     known = set(done[COLUMNS[:6]].itertuples(index=False, name=None))
     for (shape, method), questions in wanted().items():
+        if n_rows and shape.n_samples not in n_rows:
+            continue
         if (questions[0], *shape, method) in known:
             continue
         told = subprocess.run(
@@ -175,13 +178,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--show", action="store_true", help="measure nothing")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where the table is")
+    parser.add_argument("--rows", type=int, nargs="*", help="only shapes of so many rows")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         shape, method = json.loads(args.one)
         print(json.dumps(one(Shape(*shape), method)))
         return
-    table = read("pool_cost", args.folder, COLUMNS) if args.show else measure(args.folder)
+    table = (
+        read("pool_cost", args.folder, COLUMNS) if args.show else measure(args.folder, args.rows)
+    )
     table = with_largest(table)
     write(table, "pool_cost", args.folder)
     with pd.option_context("display.width", 200, "display.max_rows", 500):
