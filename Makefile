@@ -6,6 +6,7 @@
 #   make lint    ruff and mypy
 #   make docs    the documentation, in docs/_build/html
 #   make bench   the benchmarks (BENCH=benchmarks/speed.py runs one of them)
+#   make peers   AutoGluon, which the opinion pool is compared with, in .venv-peers
 #   make claims  whether what the pages say of results is what the data files say
 #   make clean   removes what the targets above made, the environment included
 #
@@ -13,6 +14,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-peers
 JOBS ?= 2
 BENCH ?= $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 EXAMPLES ?= examples/quickstart.py $(sort $(wildcard examples/plot_*.py))
@@ -31,11 +33,11 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all check lint format examples package docs docs-check bench claims clean \
-  help
+.PHONY: demo test test-all check lint format examples package docs docs-check bench peers claims \
+  clean help
 
 help:
-	@sed -n '2,13s/^# \{0,1\}//p' Makefile
+	@sed -n '2,14s/^# \{0,1\}//p' Makefile
 
 # -- environment ---------------------------------------------------------------------------
 
@@ -65,6 +67,13 @@ demo: $(DEV)
 bench: $(DEV)
 	@for script in $(BENCH); do echo "== $$script"; $(ONE_THREAD) $(PY) $$script; done
 	$(PY) docs/_ext/result_tables.py
+
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
+
+peers: $(PEERS)/.installed
 
 docs: $(DOCS)
 	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
@@ -122,6 +131,6 @@ docs-check: $(DOCS)
 check: lint package docs-check examples claims test-all
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/_generated docs/auto_examples docs/api \
+	rm -rf $(VENV) $(PEERS) build dist docs/_build docs/_generated docs/auto_examples docs/api \
 	  .pytest_cache .mypy_cache .ruff_cache examples/output output *.egg-info
 	find sk_mmbalance tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

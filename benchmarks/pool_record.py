@@ -4,16 +4,23 @@ The methods are those of ``accuracy.py pool``, and beside them stacking (logisti
 out-of-fold probabilities of the learners on the concatenation), LightGBM where it is installed, the
 pool with ``per_class=False``, and the pool told that shuffled rows are meant. Outer folds are those
 of each set's protocol; hydraulic_ts, whose rows are in order of time, also in three blocks
-(``hydraulic_ts:blocks``). It resumes where it was stopped.
+(``hydraulic_ts:blocks``). "peers": AutoGluon on the same folds, in as many seconds as the pool took
+there on average, where `make peers` has installed it. It resumes where it was stopped.
 
-    python benchmarks/pool_record.py --seeds 3 --jobs 2          # hours
-    python benchmarks/pool_record.py --datasets wesad_wrist --seeds 1
+    python benchmarks/pool_record.py pool --seeds 3 --jobs 2     # hours
+    python benchmarks/pool_record.py pool --datasets wesad_wrist --seeds 1
+    python benchmarks/pool_record.py peers                       # as long as the pool, one seed
+    python benchmarks/pool_record.py --show                      # nothing is measured
 """
 
 from __future__ import annotations
 
 import importlib.util
 
+import pandas as pd
+from _peers import AutoGluon, interpreter
+from _pool_tables import beside_baselines, counts
+from _protocols import read, run, write
 from _questions import Question, answer
 from _record_tables import POOL
 from accuracy import DATASETS, DETERMINISTIC, N_SPLITS, untuned, untuned_learners
@@ -66,18 +73,52 @@ def methods(dataset):
     return made
 
 
+FOLDS = {**N_SPLITS, "hydraulic_ts:blocks": 3}
+
+
+def peers(names, seeds, folder):
+    """Measure AutoGluon on the sets on which the pool has been."""
+    if not interpreter().exists():
+        print(f"AutoGluon is left out: no {interpreter()}; `make peers` installs it.")
+        return read("pool_peers", folder)
+    record = read("pool_record", folder)
+    took = record[(record["method"] == POOL) & (record["metric"] == "seconds")]
+    limits = took.groupby("dataset")["value"].mean()
+
+    def timed(dataset):
+        limit = round(limits[dataset])
+        return {"AutoGluon": lambda seed: AutoGluon(limit, random_state=seed)}
+
+    there = [name for name in names if name in limits]
+    table = run("pool_peers", timed, there, seeds, n_splits=FOLDS, folder=folder)
+    # beside it the pool on the same folds and seeds, so that one file has what is compared
+    table = table[table["method"] != POOL]
+    kept = record[(record["method"] == POOL) & record["metric"].isin(set(table["metric"]))]
+    keys = ["dataset", "seed", "fold"]
+    kept = kept.merge(table[keys].drop_duplicates(), on=keys)
+    whole = pd.concat([table, kept[table.columns]], ignore_index=True)
+    write(whole, "pool_peers", folder)
+    return whole
+
+
 QUESTIONS = {
     "pool": Question(
         table="pool_record",
         methods=methods,
         datasets=SETS,
         seeds=3,
-        options={
-            "n_splits": {**N_SPLITS, "hydraulic_ts:blocks": 3},
-            "once": DETERMINISTIC,
-        },
+        options={"n_splits": FOLDS, "once": DETERMINISTIC},
+        derived={"pool_record_differences": beside_baselines, "pool_record_counts": counts},
         show=("balanced_accuracy", "log_loss", "cpu_seconds"),
         against=(POOL,),
+    ),
+    "peers": Question(
+        table="pool_peers",
+        datasets=SETS,
+        seeds=1,
+        measure=peers,
+        derived={"pool_peers_counts": counts},
+        show=("balanced_accuracy", "log_loss", "cpu_seconds"),
     ),
 }
 

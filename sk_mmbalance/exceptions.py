@@ -41,6 +41,10 @@ class LimitWarning(UserWarning):
     """A limit on an error rate is finer than the rows at hand can show."""
 
 
+class RareClassWarning(UserWarning):
+    """Errors are counted by rows, and those of a rare class hardly count."""
+
+
 class SingleModalityWarning(UserWarning):
     """An estimator for several modalities was given a flat table, which is one of them."""
 

@@ -1,5 +1,6 @@
 """The arithmetic of the record, on tables whose answers are known."""
 
+import _pool_tables
 import _record_tables
 import accuracy
 import numpy as np
@@ -147,3 +148,50 @@ def test_every_method_has_three_candidates_that_its_estimator_knows(dataset):
             assert len(tuned.candidates) == 3, name
             for params in tuned.candidates:
                 tuned.estimator.set_params(**params)
+
+
+def _pool_record():
+    """The pool beside stacking and one modality, on four folds."""
+    rows = []
+    for fold, (pool, stacked, alone) in enumerate(
+        [(0.30, 0.40, 0.39), (0.31, 0.42, 0.35), (0.35, 0.44, 0.37), (0.28, 0.41, 0.33)]
+    ):
+        for metric, sign in (("log_loss", 1), ("balanced_accuracy", -1)):
+            rows += [
+                (_record_tables.POOL, 0, fold, metric, sign * pool),
+                (f"{_record_tables.POOL}, common weights", 0, fold, metric, 0.0),
+                ("stacking", 0, fold, metric, sign * stacked),
+                ("late fusion, LR", 0, fold, metric, sign * stacked),
+                ("late fusion, LR", 0, fold, f"{metric}[face]", sign * alone),
+            ]
+    return _table(rows)
+
+
+def test_pool_is_held_to_the_best_baseline_of_each_figure_and_not_to_its_own_variants():
+    table = _pool_tables.beside_baselines(_pool_record())
+    assert set(table["best_baseline"]) == {"face alone, LR"}
+    gain = table[table["method"] == "gain"].set_index(["metric", "fold"])["value"]
+    # better is lower loss and higher accuracy: both count as gains
+    assert gain["log_loss"].tolist() == pytest.approx([0.09, 0.04, 0.02, 0.05])
+    assert gain["balanced_accuracy"].tolist() == pytest.approx([0.09, 0.04, 0.02, 0.05])
+
+
+def test_pool_is_not_told_of_where_a_stopped_run_left_folds_out():
+    record = _pool_record()
+    part = record[(record["method"] != _record_tables.POOL) | (record["fold"] < 2)]
+    assert _pool_tables.beside_baselines(part).empty
+    assert _pool_tables.counts(part).empty
+
+
+def test_verdicts_are_level_within_a_standard_error():
+    assert _pool_tables.verdict(pd.Series([0.1, 0.2, 0.3])) == "ahead"
+    assert _pool_tables.verdict(pd.Series([-0.1, -0.2, -0.3])) == "behind"
+    assert _pool_tables.verdict(pd.Series([-0.3, 0.2, 0.3])) == "level"
+    table = _pool_tables.counts(_pool_record())
+    stacked = table[(table["method"] == "stacking") & (table["metric"] == "log_loss")]
+    assert dict(zip(stacked["verdict"], stacked["value"], strict=True)) == {
+        "ahead": 1,
+        "level": 0,
+        "behind": 0,
+    }
+    assert table[table["method"] == _pool_tables.BEST]["value"].sum() == 2

@@ -10,6 +10,12 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -23,6 +29,13 @@ from ._expert import Expert, prior_of
 from ._named import NamedExpert
 from ._progress import Notices, heard
 from ._tables import Tables
+
+FORESTS = (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +143,13 @@ def prefit_expert(expert: NamedExpert, rows: TrainingRows) -> Expert:
 def fit_experts(
     experts: Sequence[NamedExpert], rows: TrainingRows, n_jobs: int | None = None
 ) -> list[Expert]:
-    """Fit every expert on all rows; those on the same modalities share their input."""
+    """Fit every expert on all rows; those on the same modalities share their input.
+
+    Forests come last: what they keep is large, and what others take only while they are fitted
+    would come on top of it.
+    """
     tables = Tables(rows.checked)
-    order = in_order(experts)
+    order = sorted(in_order(experts), key=lambda i: _is_forest(_last(experts[i].estimator)))
     lessons = ((lesson(experts[i], rows, None, tables),) for i in order)
     by_number, notices = {}, Notices()
     for i, (expert, said) in zip(order, run(_learnt, lessons, n_jobs), strict=True):
@@ -140,6 +157,10 @@ def fit_experts(
         notices.add(f"{experts[i].name!r}, all rows", said)
     notices.give()
     return [by_number[i] for i in range(len(experts))]
+
+
+def _is_forest(model: Any) -> bool:
+    return isinstance(model, FORESTS)
 
 
 def _learnt(task: Lesson) -> Any:

@@ -19,6 +19,7 @@ from ._fitting import out_of_fold_scores, scores_of, stage_router, with_params
 from ._limits import effective_rows, upper_bound
 from ._order import Order, best_order
 from ._policy import policy_for
+from ._rare import warn_of_rare_class
 from ._rates import Rates, empirical_rates, predicted_rates
 from ._run import FittedChain
 from ._stages import PlacedStage, Stage, place, read_stages
@@ -73,7 +74,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         counted vouches for the limit. With weights rows count as ``(sum w)^2 / sum w^2`` of them.
     w_far, w_frr : float, default=None
         Weights of the two rates in the error. None: the shares of the classes, which makes the
-        error the misclassification rate.
+        error the misclassification rate. A rare class hardly counts in it, and is given up before
+        cost is: 0.5 for both is the half total error rate of verification.
     accumulate : bool, default=False
         Whether a stage's classifier also sees the modalities that earlier stages have acquired
         (and paid for).
@@ -146,6 +148,11 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
         difference. Empty if nothing was cross-validated.
     modality_names_, modality_shapes_, n_features_in_, feature_names_in_
         What `fit` saw.
+
+    Warns
+    -----
+    RareClassWarning
+        If errors are counted by rows, and much of a rare class (of two) is given up by that.
 
     Raises
     ------
@@ -377,6 +384,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             tuning.warn_of_limits(chain, stacklevel=3)
             outcome = chain.play(thresholds)
             counted, model = empirical_rates(chain, outcome), predicted_rates(chain, thresholds)
+            if tuning.counts_rows:
+                warn_of_rare_class(chain, counted, classes, stacklevel=3)
             ran = outcome.ran
         last = policy_for(n_classes).last(thresholds.cut)
         self._become_fitted(

@@ -100,6 +100,11 @@ class Tuning:
             for each in self._limits(chain):
                 warn_if_too_fine(*each, stacklevel=stacklevel + 1)
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether thresholds are searched by the share of wrong rows, whatever their class."""
+        return self.is_searched and not self.frees_cut
+
     def _limits(self, chain: ChainScores) -> list[tuple[str, float | None, np.ndarray, str]]:
         """Name and value of each limit of two classes, and the rows that it is about."""
         given = (("max_far", self.max_far), ("max_frr", self.max_frr))

@@ -1,9 +1,12 @@
 """Which experts the pool's default admits, and what a fit does when time or memory are short."""
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
@@ -96,6 +99,47 @@ def test_a_fit_out_of_time_is_a_valid_pool_of_what_was_done(data):
     assert model.weights_["weight"].tolist() == [1.0]
 
 
+class Clock:
+    """Stands still but for what experts take."""
+
+    now = 0.0
+
+
+class TakesTime(GaussianNB):
+    """Ten seconds a fit."""
+
+    def fit(self, X, y):
+        Clock.now += 10.0
+        return super().fit(X, y)
+
+
+def test_a_fit_that_stops_half_way_is_the_pool_of_what_was_done(data, monkeypatch):
+    X, y = data
+    done = {"a": (None, "face"), "b": (TakesTime(), "voice")}
+    whole = OpinionPoolClassifier(done, cv=2).fit(X, y)
+    monkeypatch.setattr(time, "monotonic", lambda: Clock.now)
+    for limit, begun in ((29.0, ["a", "b"]), (30.0, ["a", "b", "c"])):  # three fits of b
+        model = OpinionPoolClassifier({**done, "c": (None, None)}, cv=2, time_limit=limit)
+        model.fit(X, y)
+        assert list(model.experts_) == begun == model.weights_.index.tolist()
+        assert set(model.left_out_) == {"a", "b", "c"} - set(begun)
+        assert model.gap_ < 1e-6
+        if len(begun) == 2:
+            np.testing.assert_array_equal(model.predict_proba(X), whole.predict_proba(X))
+            assert model.oof_scores_.index.tolist() == ["a", "b", "pool"]
+
+
+def test_default_experts_that_are_reckoned_too_long_are_not_begun(data, monkeypatch):
+    X, y = data
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
+    model = OpinionPoolClassifier(cv=2, random_state=0, time_limit=12.0).fit(X, y)
+    assert 1 < len(model.experts_) < 6
+    assert len(model.experts_) + len(model.left_out_) == 6
+    assert all(name.endswith("trees") for name in model.left_out_)  # the dear ones
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
 def test_time_enough_gives_the_pool_of_no_limit(data):
     X, y = data
     experts = {"b": LogisticRegression(), "a": (GaussianNB(), "face"), "c": (None, "voice")}
@@ -128,6 +172,27 @@ def test_verbose_tells_what_is_done(data, capsys, limit):
 def test_bad_limits_are_named(data, name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be a number above 0"):
         OpinionPoolClassifier(**{name: value}).fit(*data)
+
+
+def test_what_keeps_most_is_fitted_last(data):
+    """Else what others take only while they are fitted would come on top of it."""
+    X, y = data
+    fitted = []
+
+    class Trees(ExtraTreesClassifier):
+        def fit(self, X, y):
+            fitted.append("trees")
+            return super().fit(X, y)
+
+    class Bayes(GaussianNB):
+        def fit(self, X, y):
+            fitted.append("bayes")
+            return super().fit(X, y)
+
+    pairs = [(Trees(2), "face"), (Bayes(), "face"), (Trees(2), "voice"), (Bayes(), "voice")]
+    model = OpinionPoolClassifier(dict(zip("abcd", pairs, strict=True)), cv=2).fit(X, y)
+    assert fitted[-4:] == ["bayes", "bayes", "trees", "trees"]
+    assert list(model.experts_) == ["a", "b", "c", "d"]
 
 
 # -- weighted boosting ---------------------------------------------------------------------
