@@ -20,6 +20,8 @@ command goes on where the last one stopped.
       --modalities 'acc=^acc_' clinic=age,bmi note=note --html report.html
 """
 
+_SETS = ("default", "all", "baselines")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -53,7 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).add_argument
     add("file", metavar="FILE", help="csv, tsv, parquet or npz")
-    add("--target", required=True, metavar="NAME", help="column (or array) to be learnt")
+    add(
+        "--target",
+        required=True,
+        nargs="+",
+        metavar="NAME",
+        help="column (or array) to be learnt; several columns are several labels, or numbers",
+    )
     add("--groups", metavar="NAME", help="column that keeps rows together: person, day")
     add(
         "--modalities",
@@ -62,8 +70,20 @@ def _parser() -> argparse.ArgumentParser:
         help="columns of each modality: a regular expression, names with commas between them, or "
         "one JSON object (or file); without it, the beginnings of names decide",
     )
-    add("--task", default="auto", choices=("auto", "classes", "numbers"), help="what the target is")
-    add("--models", default="default", choices=("default", "baselines"), help="who takes part")
+    add(
+        "--task",
+        default="auto",
+        choices=("auto", "classes", "labels", "numbers"),
+        help="what the target is",
+    )
+    add(
+        "--models",
+        nargs="+",
+        default=["default"],
+        metavar="NAME",
+        help="who takes part besides the baselines: default, all (balancing methods), baselines "
+        "(nobody), or names, as in OGM 'opinion pool'",
+    )
     add("--scoring", nargs="+", metavar="NAME", help="scorers of scikit-learn; the first decides")
     add("--folds", type=int, default=5, metavar="N", help="outer folds (default 5)")
     add("--time-limit", metavar="TIME", help="for all of it: 90s, 10m, 1h30m")
@@ -81,15 +101,15 @@ def _results(given: argparse.Namespace) -> str:
 
 def _compare(given: argparse.Namespace) -> int:
     limit, began = read_duration(given.time_limit), time.monotonic()
-    if given.html is not None and not Path(given.html).absolute().parent.is_dir():
-        raise ValueError(f"--html {given.html}: there is no such folder.")
+    if given.html is not None:
+        _check_place(Path(given.html))
     data = read_data_file(given.file, given.target, given.groups, given.modalities)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     found = compare(
         data.X,
         data.y,
-        models=given.models,
+        models=given.models[0] if given.models[0] in _SETS else given.models,
         groups=data.groups,
         cv=given.folds,
         scoring=given.scoring,
@@ -104,6 +124,17 @@ def _compare(given: argparse.Namespace) -> int:
         found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
     print(json.dumps(found.to_dict()) if given.json else found.report())
     return 0
+
+
+def _check_place(page: Path) -> None:
+    """Refuse now what would fail when all is done."""
+    if not page.absolute().parent.is_dir():
+        raise ValueError(f"--html {page}: there is no such folder.")
+    new = not page.exists()
+    with page.open("a"):
+        pass
+    if new:
+        page.unlink()
 
 
 def _say(text: str, code: int) -> int:
