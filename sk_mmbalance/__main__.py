@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 
-from .comparison import compare, read_data_file, read_duration
+_BEGAN = time.monotonic()  # what is imported below takes seconds, and a time limit counts them
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from .comparison import compare, read_data_file, read_duration  # noqa: E402
 
 _TEXT = """\
 Compares baselines, networks, balancing methods and the opinion pool on the rows of a
@@ -23,22 +26,25 @@ command goes on where the last one stopped.
 _SETS = ("default", "all", "baselines")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, began: float | None = None) -> int:
     """Run a command.
 
     Parameters
     ----------
     argv : sequence of str, default=None
         Words after the program's name; None takes those of the process.
+    began : float, default=None
+        On the monotonic clock, when the time limit begins; None is now.
 
     Returns
     -------
     code : int
         0, or 2 where something cannot be used; its one line is on the standard error.
     """
+    began = time.monotonic() if began is None else began
     given = _parser().parse_args(argv)
     try:
-        return _compare(given)
+        return _compare(given, began)
     except KeyboardInterrupt:
         return _say(f"interrupted; results so far are in {_results(given)}", 130)
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -99,8 +105,8 @@ def _results(given: argparse.Namespace) -> str:
     return given.results or f"{given.file}.compare.jsonl"
 
 
-def _compare(given: argparse.Namespace) -> int:
-    limit, began = read_duration(given.time_limit), time.monotonic()
+def _compare(given: argparse.Namespace, began: float) -> int:
+    limit = read_duration(given.time_limit)
     if given.html is not None:
         _check_place(Path(given.html))
     data = read_data_file(given.file, given.target, given.groups, given.modalities)
@@ -115,7 +121,7 @@ def _compare(given: argparse.Namespace) -> int:
         scoring=given.scoring,
         task=given.task,
         n_jobs=given.jobs,
-        # reading the file counts
+        # loading this package and reading the file count
         time_limit=None if limit is None else max(0.1, limit - (time.monotonic() - began)),
         results=_results(given),
         random_state=given.seed,
@@ -143,4 +149,4 @@ def _say(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(began=_BEGAN))
