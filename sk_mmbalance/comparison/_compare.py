@@ -91,7 +91,7 @@ default="default"
     random_state : int, default=0
         Seed of folds and models.
     verbose : int, default=1
-        0 shows no bar.
+        0 shows no bar, and says no verdict at the end (both go to the standard error).
 
     Returns
     -------
@@ -157,6 +157,8 @@ default="default"
             f"`scoring` {main!r} cannot be had of any model: `y` holds {problem.kind}. Name "
             "another scorer first."
         )
+    if verbose:
+        tqdm.write(f"compare: {found.verdict}", file=sys.stderr)
     return found
 
 

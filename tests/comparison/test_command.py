@@ -44,6 +44,8 @@ def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys
     assert found["table"][0]["accuracy"] > 0.7
     assert list(found["setting"]["modalities"]) == ["acc", "note", "other"]
     assert "modalities by the beginnings of names" in err
+    assert "10/10" in err
+    assert f"compare: {found['verdict']}" in err
     assert "A fair comparison on data.csv" in (tmp_path / "report.html").read_text("utf-8")
     kept = (tmp_path / "data.csv.compare.jsonl").read_text()
     assert kept.count('"scores"') == 10
