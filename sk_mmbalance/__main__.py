@@ -8,6 +8,7 @@ _BEGAN = time.monotonic()  # what is imported below takes seconds, and a time li
 
 import argparse  # noqa: E402
 import json  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -149,4 +150,7 @@ def _say(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(began=_BEGAN))
+    code = main(began=_BEGAN)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is written; to take down what networks loaded may take seconds

@@ -22,6 +22,9 @@ from ._schedule import Schedule
 from ._scores import read_scoring
 from ._store import Store
 
+#: Part of the time limit that is left for tables and verdict, and for the caller's report.
+_FOR_THE_END = 0.03
+
 
 def compare(
     X: Any,
@@ -143,7 +146,7 @@ default="default"
     store = Store(results, mark_of_problem(problem, list(scorers), _release()))
     n_jobs = _n_jobs(n_jobs)
     with _Bar(verbose, len(candidates) * len(problem.folds), limit, began) as bar:
-        deadline = None if limit is None else began + limit
+        deadline = None if limit is None else began + (1 - _FOR_THE_END) * limit
         schedule = Schedule(work, store, n_jobs, deadline, bar.show)
         bar.start(sum(len(problem.folds) - len(s.todo) for s in schedule.standings.values()))
         schedule.run()

@@ -164,15 +164,16 @@ def test_report_is_one_file_that_needs_nothing(found, tmp_path):
 
 @pytest.mark.slow
 def test_time_limit_holds_and_what_was_ended_is_shown(tmp_path):
-    X, y, _ = rows()
-    models = {"endless": Endless(str(tmp_path / "child")), "last": Share()}
+    X, y, _ = rows(40)
+    models = {"endless": Endless(str(tmp_path / "child")), "after": Share(), "last": Share()}
     start = time.monotonic()
-    found = compare(X, y, models=models, cv=2, time_limit="40s", verbose=0)
-    assert time.monotonic() - start < 44
+    found = compare(X, y, models=models, cv=2, time_limit="60s", verbose=0)
+    assert time.monotonic() - start < 66
     assert found.table.loc["endless", "status"] == "ended"
     with pytest.raises(ProcessLookupError):  # nor does what it started live on
         os.kill(int((tmp_path / "child").read_text()), 0)
     assert found.table.loc["last", "status"] == "done"  # its share was kept for it
+    assert found.table.loc["after", "status"] == "done"  # before it, or with what it left
     assert "ended when their share of the time was up): endless" in found.verdict
 
 
@@ -206,10 +207,10 @@ def test_a_command_that_was_killed_leaves_nothing_running_and_goes_on(tmp_path):
     words = ["compare", str(tmp_path / "a.csv"), "--target", "y", "--models", "baselines"]
     kept = tmp_path / "a.csv.compare.jsonl"
     program = subprocess.Popen(
-        [sys.executable, "-m", "sk_mmbalance", *words], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sk_mmbalance", *words], stderr=subprocess.DEVNULL
     )
     while not kept.exists() or kept.read_text().count('"scores"') < 3:
-        assert program.poll() is None, program.stderr.read()
+        assert program.poll() is None
         time.sleep(0.02)
     program.send_signal(signal.SIGKILL)
     program.wait()
