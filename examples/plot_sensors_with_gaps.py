@@ -84,7 +84,7 @@ print(accuracy[list(folds)].round(3))
 #
 # On people that were not met, and looked at apart: windows in which the accelerometer was worn, and
 # those in which it was not. Nothing brings back what was not measured, neither a mean nor a model.
-# Late fusion of what was worn gives up no accuracy to speak of for inventing nothing, and its answer
+# Late fusion of what was worn gives up next to no accuracy for inventing nothing, and its answer
 # about such a row is that of the other sensors.
 
 by_gap = pd.DataFrame(
