@@ -81,7 +81,7 @@ mean, spread = table["mean"], table["std"]
 ax = mean[::-1].plot.barh(
     xerr=spread[::-1], color=["#bbbbbb", "#0072B2"], figsize=(7, 3.4), width=0.7
 )
-ax.set(xlabel="accuracy on 1597 rows, 200 to learn from", ylabel="", xlim=(0.5, 1))
+ax.set(xlabel="accuracy on 1597 rows, 200 to learn from", ylabel="", xlim=(0.3, 1))
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(title="", frameon=False)
 ax.figure.tight_layout()
