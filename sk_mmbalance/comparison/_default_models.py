@@ -68,7 +68,7 @@ def baselines(problem: Problem) -> list[Model]:
     if problem.kind == NUMBERS:
         linear, unimodal, late = Ridge(), UnimodalRegressor, LateFusionRegressor
         grid = {"estimator__alpha": [1.0, 10.0, 100.0]}
-        fused = {**grid, "weights": ["uniform", "cv"]}
+        fused: dict[str, list[Any]] = {**grid, "weights": ["uniform", "cv"]}
     else:
         linear = LogisticRegression(max_iter=1000)
         unimodal, late = UnimodalClassifier, LateFusionClassifier
@@ -98,7 +98,8 @@ def networks(problem: Problem) -> list[Model]:
     numbers = problem.kind == NUMBERS
     network = MultimodalRegressor if numbers else MultimodalClassifier
     late = LateFusionRegressor if numbers else LateFusionClassifier
-    seed, shared = {"random_state": problem.seed}, _shared(problem)
+    seed: dict[str, Any] = {"random_state": problem.seed}
+    shared = _shared(problem)
     found = [Model("joint network", NETWORK, [network(**seed, **shared)], {"lr": _RATES})]
     if len(problem.X.names) > 1:
         each = late(network(**seed), **shared)
@@ -119,13 +120,13 @@ def methods(problem: Problem) -> dict[str, Model]:
 
     if len(problem.X.names) < 2:
         return {}
-    presets = {
+    presets: dict[str, Any] = {
         "DataRemixing": DataRemixingClassifier,
         "NegativeLearning": NegativeLearningClassifier,
         "SustainedBoosting": SustainedBoostingClassifier,
     }
     network = MultimodalRegressor if problem.kind == NUMBERS else MultimodalClassifier
-    given = {"random_state": problem.seed, **_shared(problem)}
+    given: dict[str, Any] = {"random_state": problem.seed, **_shared(problem)}
     first = [*_BY_DEFAULT, _FOR_MISSING]
     rest = sorted(set(balancing.__all__) - {"Balancing", *first}, key=str.lower)
     found = {}
@@ -157,7 +158,7 @@ def one_table() -> list[Any]:
     return [ModalityConcatenator(missing="mask"), SimpleImputer(keep_empty_features=True)]
 
 
-def _shared(problem: Problem) -> dict[str, str]:
+def _shared(problem: Problem) -> dict[str, Any]:
     return {"missing": "mask" if problem.has_missing else "error"}
 
 
