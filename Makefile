@@ -108,6 +108,10 @@ claims: $(DEV)
 examples: $(DEV)
 	@for script in $(EXAMPLES); do \
 	  echo "== $$script"; $(ONE_THREAD) $(HEADLESS) $(PY) $$script; done
+	@for notebook in examples/*.ipynb; do \
+	  echo "== $$notebook"; \
+	  $(ONE_THREAD) $(PY) -m nbconvert --to notebook --execute --stdout --log-level ERROR \
+	    $$notebook >/dev/null; done
 
 # `build` makes the wheel out of the sdist, so both are seen to be whole; `twine` sees that an index
 # would take them, and that the README renders there.

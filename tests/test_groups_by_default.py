@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+import sk_mmbalance
 from sk_mmbalance import LateFusionClassifier, ModalityTransformer, UnimodalClassifier
 from tests._estimators import CLASSIFIERS, REGRESSORS, toy, toy_numbers
 
@@ -29,6 +30,30 @@ def test_who_takes_groups_requests_them_and_nobody_else(name):
     with config_context(enable_metadata_routing=True):
         asked = get_routing_for_object(model).consumes("fit", ["groups"])
     assert ("groups" in asked) == takes_groups(model)
+
+
+def test_every_public_estimator_that_takes_groups_requests_them():
+    asking = []
+    for name in sk_mmbalance.__all__:
+        found = getattr(sk_mmbalance, name)
+        if isinstance(found, type) and hasattr(found, "fit") and takes_groups(found):
+            with config_context(enable_metadata_routing=True):
+                asked = get_routing_for_object(_made(found)).consumes("fit", ["groups"])
+            assert "groups" in asked, name
+            asking.append(name)
+    assert len(asking) >= 15
+
+
+def _made(cls):
+    """An instance; searches and wrappers get an estimator that asks too."""
+    required = [
+        p.name
+        for p in inspect.signature(cls).parameters.values()
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    given = {"estimator": LateFusionClassifier(), "param_grid": {"rule": ["mean"]}}
+    given["param_distributions"] = given["param_grid"]
+    return cls(**{name: given[name] for name in required})
 
 
 @pytest.mark.parametrize("name", [name for name, model in ALL.items() if takes_groups(model)])

@@ -153,7 +153,7 @@ class TrainingRows:
         the rows as the user gave them; those of weight 0 are left out, repeats stay.
         """
         folds = self._cut(cv)
-        self._warn_of_untaught(folds)
+        self._warn_of_untaught(folds, cv)
         return folds
 
     def _cut(self, cv: Any) -> list[Fold]:
@@ -174,21 +174,38 @@ class TrainingRows:
             )
         return folds
 
-    def _warn_of_untaught(self, folds: list[Fold]) -> None:
+    def _warn_of_untaught(self, folds: list[Fold], cv: Any) -> None:
         """Warn of folds that teach little, such as those of rows sorted by class."""
         if self.target.kind != CLASSES:
             return
         untaught = [~np.isin(self.y[test], self.y[train]) for train, test in folds]
         share = np.concatenate(untaught).mean()
-        if share > MOST_UNTAUGHT:
-            warnings.warn(
-                f"`cv` tests {share:.0%} of the rows in folds whose training part has no row of "
-                "their class: scores, weights and thresholds learnt from it are worth little. Use "
-                "a splitter that spreads classes (StratifiedKFold, StratifiedGroupKFold), or "
-                "other `groups`.",
-                FoldWarning,
-                stacklevel=2,
+        if share <= MOST_UNTAUGHT:
+            return
+        if self.groups is not None and (is_number(cv) or self._classes_have_one_group(folds)):
+            # a number of folds spreads classes as far as whole groups let it
+            whose = "`groups` put"
+            remedy = (
+                "Give `groups` that hold several classes each, or none if rows are independent."
             )
+        else:
+            whose = "`cv` puts"
+            by = "StratifiedKFold" if self.groups is None else "StratifiedGroupKFold"
+            remedy = f"Use a splitter that spreads classes ({by})."
+        warnings.warn(
+            f"{whose} {share:.0%} of the rows into test folds whose training part has no row of "
+            f"their class: scores, weights and thresholds learnt from it are worth little. "
+            f"{remedy}",
+            FoldWarning,
+            stacklevel=2,
+        )
+
+    def _classes_have_one_group(self, folds: list[Fold]) -> bool:
+        """Whether no folds of whole groups could teach the classes that these do not teach."""
+        assert self.groups is not None
+        untaught = [np.setdiff1d(self.y[test], self.y[train]) for train, test in folds]
+        classes = np.unique(np.concatenate(untaught))
+        return all(len(np.unique(self.groups[self.y == k])) == 1 for k in classes)
 
     def choose_folds(self, cv: Any, random_state: Any, stacklevel: int = 1) -> FoldChoice:
         """Folds of a number of them, of rows in order or both ways as rows ask; else as `folds`.

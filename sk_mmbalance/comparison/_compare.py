@@ -16,11 +16,14 @@ from ._candidates import read_candidates
 from ._duration import read_duration
 from ._evaluate import Work
 from ._fingerprint import mark_of_problem
-from ._problem import read_problem
+from ._problem import Problem, read_problem
 from ._result import Comparison, collect
 from ._schedule import Schedule
 from ._scores import read_scoring
 from ._store import Store
+
+#: Part of the time limit that is left for tables and verdict, and for the caller's report.
+_FOR_THE_END = 0.03
 
 
 def compare(
@@ -41,8 +44,9 @@ def compare(
 ) -> Comparison:
     """Compare models of several modalities with the baselines they have to beat, fairly.
 
-    Baselines come first (the best single modality, late fusion, one model on all columns, boosted
-    trees up to 100 columns), then a joint network, balancing methods and the opinion pool. All get
+    Baselines come first (the best single modality, late fusion, one model on all columns, stacking,
+    boosted trees up to 100 columns, independent networks), then a joint network, balancing methods
+    and the opinion pool. All get
     the same rows, the same folds and the same preparation (`make_preprocessor`, fitted on training
     rows only); settings are chosen on inner folds of the training rows; `groups` are kept whole in
     outer folds, inner folds and what models hold out. Every model runs in a process of its own,
@@ -55,11 +59,16 @@ def compare(
         Multimodal input; columns of a flat table are sorted by `modalities`. Text, categories,
         dates and missing modalities may be in it.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Classes, or numbers.
-    models : {"default", "baselines"} or dict of str to estimator, default="default"
-        Who takes part besides the baselines; "baselines" is nobody. An estimator of one table gets
-        all columns side by side; a pipeline that begins with a transformer of modalities is taken
-        as it is; every other model gets what `make_preprocessor` prepares.
+        Classes, several labels (columns of 0 and 1), or numbers.
+    models : {"default", "all", "baselines"}, list of str or dict of str to estimator, \
+default="default"
+        Who takes part besides the baselines. "default" are a network for each modality, a joint
+        one, six balancing methods of different kinds (and modality dropout, where rows lack
+        modalities) and the opinion pool; "all" are all balancing methods that can learn `y`; a list
+        names some of these ("OGM", "opinion pool"); "baselines" is nobody, and no network. Of a
+        dict, an estimator of one table gets all columns side by side; a pipeline that begins with a
+        transformer of modalities is taken as it is; every other model gets what `make_preprocessor`
+        prepares.
     groups : array-like of shape (n_samples,), default=None
         Rows that belong together (a person, a day) and are never divided.
     cv : int, splitter or iterable of (train, test), default=5
@@ -67,11 +76,13 @@ def compare(
         order drawn by `random_state`.
     scoring : str, list of str, or dict of str to callable, default=None
         Scorers, larger is better; the first decides. None is accuracy, balanced accuracy and
-        negative log-loss, for numbers R² and the negative mean absolute error.
+        negative log-loss; for labels accuracy (all of a row's at once), mean F1 and negative
+        log-loss; for numbers R² and the negative mean absolute error.
     modalities : dict of str to columns, default=None
         Column blocks of a flat table.
-    task : {"auto", "classes", "numbers"}, default="auto"
-        What `y` is. "auto" takes fractions, and whole numbers of more than 30 values, for numbers.
+    task : {"auto", "classes", "labels", "numbers"}, default="auto"
+        What `y` is. "auto" takes fractions, and whole numbers of more than 30 values, for numbers,
+        and several columns of 0 and 1 for labels.
     n_jobs : int, default=None
         Processes side by side; None is 1, -1 all cores.
     time_limit : float or str, default=None
@@ -83,7 +94,7 @@ def compare(
     random_state : int, default=0
         Seed of folds and models.
     verbose : int, default=1
-        0 shows no bar.
+        0 shows no bar, and says no verdict at the end (both go to the standard error).
 
     Returns
     -------
@@ -117,14 +128,17 @@ def compare(
     >>> forest = RandomForestClassifier(50, random_state=0)
     >>> found = compare(X, y, models={"forest": forest}, cv=3, verbose=0)
     >>> sorted(found.table.index)
-    ['best single modality', 'boosted trees', 'concatenation', 'forest', 'late fusion']
+    ['best single modality', 'boosted trees', 'concatenation', 'forest', 'late fusion', 'stacking']
     >>> found.best in found.table.index
     True
     """
     began = time.monotonic()
     limit = read_duration(time_limit)
-    if not isinstance(random_state, Integral) or isinstance(random_state, bool):
-        raise ValueError(f"`random_state` must be an integer; got {random_state!r}.")
+    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if not whole or not 0 <= random_state < 2**32 - 1:
+        raise ValueError(
+            f"`random_state` must be an integer from 0 to {2**32 - 2}; got {random_state!r}."
+        )
     problem = read_problem(X, y, groups, modalities, cv, int(random_state), task)
     scorers = read_scoring(scoring, problem.kind)
     candidates = {one.name: one for one in read_candidates(models, problem)}
@@ -132,14 +146,30 @@ def compare(
     store = Store(results, mark_of_problem(problem, list(scorers), _release()))
     n_jobs = _n_jobs(n_jobs)
     with _Bar(verbose, len(candidates) * len(problem.folds), limit, began) as bar:
-        deadline = None if limit is None else began + limit
+        deadline = None if limit is None else began + (1 - _FOR_THE_END) * limit
         schedule = Schedule(work, store, n_jobs, deadline, bar.show)
         bar.start(sum(len(problem.folds) - len(s.todo) for s in schedule.standings.values()))
         schedule.run()
     errors = [s.error for s in schedule.standings.values()]
     if all(errors):
         raise ValueError(f"every model failed; the first said: {errors[0]}")
-    setting = {
+    found = collect(work, schedule, setting_of(problem, scorers, random_state, limit, began))
+    main = next(iter(scorers))
+    if not found.scores.empty and found.scores[main].isna().all():
+        raise ValueError(
+            f"`scoring` {main!r} cannot be had of any model: `y` holds {problem.kind}. Name "
+            "another scorer first."
+        )
+    if verbose:
+        tqdm.write(f"compare: {found.verdict}", file=sys.stderr)
+    return found
+
+
+def setting_of(
+    problem: Problem, scorers: dict[str, Any], random_state: int, limit: float | None, began: float
+) -> dict[str, Any]:
+    """What a result says of how it came about."""
+    return {
         "n_rows": len(problem.y),
         "kind": problem.kind,
         "modalities": _modalities(problem.X),
@@ -151,7 +181,6 @@ def compare(
         "seconds": time.monotonic() - began,
         "release": _release(),
     }
-    return collect(work, schedule, setting)
 
 
 def _release() -> str:

@@ -25,7 +25,7 @@ class DataFile:
     ----------
     X : Modalities
         The modalities.
-    y : ndarray of shape (n_samples,)
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         The target.
     groups : ndarray of shape (n_samples,) or None
         What keeps rows together.
@@ -41,7 +41,7 @@ class DataFile:
 
 def read_data_file(
     file: str | PathLike,
-    target: str,
+    target: str | Sequence[str],
     groups: str | None = None,
     modalities: Sequence[str] | Mapping[str, Any] | None = None,
 ) -> DataFile:
@@ -53,8 +53,9 @@ def read_data_file(
     ----------
     file : str or path-like
         The file.
-    target : str
-        Column, or array of an ``.npz`` file, to be learnt.
+    target : str or list of str
+        Column, or array of an ``.npz`` file, to be learnt; several columns are several labels, or
+        several numbers.
     groups : str, default=None
         Column or array that keeps rows together.
     modalities : dict of str to columns, or list of str, default=None
@@ -72,19 +73,21 @@ def read_data_file(
     ValueError, TypeError, OSError
         If something is not there or cannot be read; the message names it.
     """
+    targets = [target] if isinstance(target, str) else list(target)
     if file_kind(file) == ".npz":
-        return _from_arrays(file, target, groups, modalities)
-    table = read_table_file(file)
-    table.columns = [str(column) for column in table.columns]
-    for parameter, column in (("target", target), ("groups", groups)):
+        if len(targets) != 1:
+            raise ValueError(f"`target` must be one array of {fspath(file)}; got {targets}.")
+        return _from_arrays(file, targets[0], groups, modalities)
+    table, notes = _read_table(file)
+    for parameter, column in (*(("target", one) for one in targets), ("groups", groups)):
         if column is not None and column not in table.columns:
             raise ValueError(
                 f"`{parameter}` is {column!r}, which {fspath(file)} has no column of; it has "
-                f"{_some(list(table.columns))}."
+                f"{_some(list(table.columns))}.{_separated(table)}"
             )
-    taken = [column for column in (target, groups) if column is not None]
-    rest = table.drop(columns=taken)
-    notes = []
+    rest = table.drop(columns=[c for c in dict.fromkeys([*targets, groups]) if c is not None])
+    if not len(rest.columns):
+        raise ValueError(f"{fspath(file)} has no column besides `target` and `groups`.")
     if modalities is None:
         chosen: Any = guess_modalities(rest)
         told = "; ".join(f"{name}: {', '.join(_some(cols))}" for name, cols in chosen.items())
@@ -94,10 +97,33 @@ def read_data_file(
     X = Modalities.from_frame(rest, chosen)
     return _usable(
         X,
-        table[target].to_numpy(),
+        table[targets[0]].to_numpy() if len(targets) == 1 else table[targets].to_numpy(),
         None if groups is None else table[groups].to_numpy(),
         notes,
     )
+
+
+def _read_table(file: str | PathLike) -> tuple[pd.DataFrame, list[str]]:
+    """The table, without what numbers its rows: in a sorted file that would tell the target."""
+    table = read_table_file(file)
+    table.columns = [str(column) for column in table.columns]
+    if not len(table):
+        raise ValueError(f"{fspath(file)} has no rows.")
+    first = table.columns[0]
+    if first.startswith("Unnamed: 0") and len(table.columns) > 1:  # as DataFrame.to_csv writes it
+        numbers = table[first]
+        if numbers.dtype.kind in "iu" and (numbers.diff().iloc[1:] == 1).all():
+            return table.drop(columns=[first]), ["the first column numbers the rows: left out"]
+    return table, []
+
+
+def _separated(table: pd.DataFrame) -> str:
+    """A hint where a table came as one column."""
+    only = table.columns[0]
+    marks = [mark for mark in (";", "\t", "|", ",") if mark in only]
+    if len(table.columns) > 1 or not marks:
+        return ""
+    return f" Are its columns separated by {marks[0]!r}? A csv has commas, a tsv tabs."
 
 
 def guess_modalities(table: pd.DataFrame) -> dict[str, list[str]]:
@@ -235,4 +261,5 @@ def _usable(X: Modalities, y: np.ndarray, groups: Any, notes: list[str]) -> Data
 
 
 def _some(names: Sequence[str], most: int = 12) -> list[str]:
-    return [*names[:most], "..."] if len(names) > most else list(names)
+    short = [name if len(name) <= 40 else f"{name[:39]}…" for name in names[:most]]
+    return [*short, "..."] if len(names) > most else short

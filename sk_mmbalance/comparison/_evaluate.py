@@ -19,7 +19,7 @@ from ..inspection import (
 )
 from ..preprocessing import ModalityTransformer
 from ._candidate import Candidate
-from ._problem import CLASSES, Problem, shuffled_folds
+from ._problem import Problem, shuffled_folds, strata_of
 from ._scores import Predictions
 
 #: From this many training rows on, one inner fold of four decides; below, three of three.
@@ -56,7 +56,7 @@ def run_fold(
         model = fit_candidate(candidate, problem, train, main)
         fitted = time.perf_counter()
         X_test, y_test = problem.X[test], problem.y[test]
-        found = Predictions(model, X_test, y_test, problem.classes)
+        found = Predictions(model, X_test, y_test, problem.kind, problem.classes)
         predicted = time.perf_counter()
         scores = {key: found.score(key, scorer) for key, scorer in scorers.items()}
         tell(
@@ -77,12 +77,12 @@ def run_fold(
 
 def fit_candidate(candidate: Candidate, problem: Problem, rows: np.ndarray, scorer: Any) -> Any:
     """Choose the candidate's setting on inner folds of `rows`, and fit it on all of them."""
-    labels = problem.y[rows] if problem.kind == CLASSES else None
+    strata = strata_of(problem.y[rows], problem.kind)
     groups = problem.groups_of(rows)
     splits: list = []
     if candidate.grid:
         n_folds = 4 if len(rows) >= _MANY else 3
-        splits = shuffled_folds(n_folds, labels, len(rows), groups, problem.seed + 1)
+        splits = shuffled_folds(n_folds, strata, len(rows), groups, problem.seed + 1)
         splits = splits[:1] if len(rows) >= _MANY else splits
     model = candidate.choosing(splits, scorer)
     with config_context(enable_metadata_routing=True):
@@ -105,10 +105,9 @@ def _chosen(model: Any) -> dict[str, str]:
 
 def _calibration(found: Predictions) -> list[list[float]] | None:
     """By how sure the model was: rows, sum of its confidence, rows it had right."""
-    if found.proba is None or found.classes is None:
+    if found.proba is None:
         return None
-    sure = found.proba.max(axis=1)
-    right = found.classes[found.proba.argmax(axis=1)] == found.y
+    sure, right = found.confidence()
     place = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     return [
         [float((place == b).sum()), float(sure[place == b].sum()), float(right[place == b].sum())]

@@ -72,11 +72,11 @@ class Comparison:
         return f"{self._shown().to_html()}<p>{escape(self.verdict)}</p>"
 
     def _title(self) -> str:
-        s = self.setting
+        s, n = self.setting, len(self.setting["modalities"])
+        modalities = f"{n} modalit{'y' if n == 1 else 'ies'}"
         groups = f", {s['groups']} groups kept whole" if s["groups"] else ""
         return (
-            f"{s['n_rows']} rows, {len(s['modalities'])} modalities, {s['n_folds']} folds{groups}, "
-            f"{told(s['seconds'])}"
+            f"{s['n_rows']} rows, {modalities}, {s['n_folds']} folds{groups}, {told(s['seconds'])}"
         )
 
     def _shown(self) -> pd.DataFrame:

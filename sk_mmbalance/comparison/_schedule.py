@@ -50,7 +50,8 @@ class Schedule:
 
     A candidate may take half of the time that is left, so that the first ones come to their end
     where time is short, and one that hangs leaves the other half; a quarter of the whole is kept
-    for the last. One that would not finish at the pace of its first folds is ended there and then.
+    for the last, and what it leaves is for those that have not begun. One that would not finish at
+    the pace of its first folds is ended there and then.
 
     Parameters
     ----------
@@ -104,11 +105,19 @@ class Schedule:
     def _start_some(self, processes: Processes) -> bool:
         """Start what may start; whether anything is left to start."""
         while processes.has_room:
-            name = next((n for n, s in self.standings.items() if s.todo), None)
+            name = next((n for n in self.standings if self._may_start(n)), None)
             if name is None or self._seconds_left() <= 0:
                 break
             processes.start((name, self.standings[name].todo.popleft()))
         return any(s.todo for s in self.standings.values()) and self._seconds_left() > 0
+
+    def _may_start(self, name: str) -> bool:
+        """Whether it has something to do, and the last one's time is not begun; then that goes."""
+        if not self.standings[name].todo:
+            return False
+        last = next(reversed(self.standings))
+        kept_for_it = name != last and bool(self.standings[last].todo)
+        return not kept_for_it or self._seconds_left() > _KEPT * self.whole
 
     def _seconds_left(self) -> float:
         return float("inf") if self.deadline is None else self.deadline - time.monotonic()

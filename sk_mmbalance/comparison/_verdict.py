@@ -71,4 +71,6 @@ def _on_the_unfinished(table: pd.DataFrame) -> list[str]:
         names = list(table.index[table["status"].eq(status)])
         if names:
             said.append(f"Not in the running ({words}): {', '.join(names)}.")
+    if table["status"].isin([ENDED, WAITING]).any():
+        said.append("Give more time: finished folds of a file of results are not made again.")
     return said

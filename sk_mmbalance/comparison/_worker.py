@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -38,8 +39,19 @@ def main() -> None:
         try:
             run_fold(problem, scorers, pickle.loads(given), number, tell)
         except Exception as error:
-            tell("failed", {"error": f"{type(error).__name__}: {error}"})
+            tell("failed", {"error": in_one_line(error)})
         tell("done", {})
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says; of a search that quotes the tracebacks of its fits, the first fault."""
+    text = str(error)
+    if "Traceback (most recent call last)" in text:
+        indented = (" ", "-", "Traceback")
+        said = [line for line in text.splitlines() if line and not line.startswith(indented)]
+        faults = [line for line in said if re.match(r"[\w.]+(Error|Exception|Warning)\b", line)]
+        return " ".join((faults[0] if faults else said[-1]).split())
+    return f"{type(error).__name__}: {' '.join(text.split())}"
 
 
 def send(stream: BinaryIO, message: Any) -> None:

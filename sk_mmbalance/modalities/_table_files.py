@@ -68,8 +68,9 @@ def read_table_file(file: str | PathLike) -> pd.DataFrame:
         pass
     try:
         if kind == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, sep=_SEPARATORS[kind])
+            return pd.read_parquet(file)  # which refuses names that stand twice
+        table = pd.read_csv(file, sep=_SEPARATORS[kind])
+        first = pd.read_csv(file, sep=_SEPARATORS[kind], header=None, nrows=1, dtype=str)
     except ImportError as error:
         raise MissingDependencyError(
             f"{fspath(file)}: parquet files need pyarrow: pip install 'sk_mmbalance[arrow]'."
@@ -80,3 +81,10 @@ def read_table_file(file: str | PathLike) -> pd.DataFrame:
         raise DamagedFileError(
             f"{fspath(file)} cannot be read as {kind.removeprefix('.')}: {error}"
         ) from error
+    names = first.iloc[0].dropna()
+    if names.duplicated().any():  # pandas would rename the second one, and nobody would know
+        raise DamagedFileError(
+            f"{fspath(file)} has several columns named {names[names.duplicated()].iloc[0]!r}; give "
+            "each a name of its own."
+        )
+    return table

@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
+from tqdm.auto import tqdm
 
 from .._sklearn import Interval, StrOptions, check_method_params, fit_context, routing_enabled
 from ._handed_over import HandedOver
@@ -137,6 +138,8 @@ class _VectorizedSearch:
         if me.scoring is None:  # would keep hold of the estimator that was handed over
             fitted["scorer_"] = check_scoring(self.estimator)
         vars(self).update(fitted, vectorized_=together.report())
+        if me.verbose:
+            tqdm.write(f"{type(self).__name__}: {_best_of(self)}")
         return self
 
     def _routed(self, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -388,3 +391,13 @@ class VectorizedRandomizedSearchCV(_VectorizedSearch, RandomizedSearchCV):
         return list(
             ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
         )
+
+
+def _best_of(search: Any) -> str:
+    """What a fitted search has found, in a line."""
+    if not hasattr(search, "best_params_"):  # several scores, none of which decides
+        return f"{len(search.cv_results_['params'])} candidates scored"
+    chosen = ", ".join(f"{key}={value!r}" for key, value in search.best_params_.items())
+    if not hasattr(search, "best_score_"):  # a callable chose
+        return f"chose {chosen}"
+    return f"score {search.best_score_:.3f} out of fold with {chosen}"

@@ -278,6 +278,15 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
                 unlabelled,
                 splits,
                 lambda: self._teaching(may_teach),
+                self.verbose,
+            )
+        if self.verbose:
+            n_taught = len(taught.pseudo_rows)
+            print(
+                f"{', '.join(strong_names)} taught {', '.join(weak_names)} on {n_taught} of "
+                f"{len(unlabelled)} rows without label"
+                if may_teach
+                else f"{', '.join(weak_names)} was not taught"
             )
         return self._told(
             self._chain_of(

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from ..base import Fold, TrainingRows
-from ..experts import Expert, fit_expert, side_by_side
+from ..experts import Expert, bar_over_fits, fit_expert, side_by_side
 from ._fitting import scores_of_rows
 from ._projection import DependenceProjection
 from ._stages import PlacedStage
@@ -118,6 +118,7 @@ def taught_scores(
     unlabelled: np.ndarray,
     splits: Sequence[Fold],
     make_teaching: Any,
+    verbose: int = 0,
 ) -> np.ndarray:
     """Out-of-fold scores of both sides on `labelled` rows, taught anew in every fold.
 
@@ -127,7 +128,8 @@ def taught_scores(
     """
     total = np.zeros((2, len(labelled), data.target.n_outputs))
     count = np.zeros((2, len(labelled), 1))
-    for train, test in splits:
+    progress = bar_over_fits("taught folds", verbose)
+    for train, test in splits if progress is None else progress(splits, len(splits)):
         pool = unlabelled
         if data.groups is not None:
             pool = pool[~np.isin(data.groups[pool], data.groups[labelled[test]])]

@@ -27,6 +27,15 @@ class NumberReader(ModalityRegressor):
         self.missing = missing
 
 
+class GroupsInOrder(GroupKFold):
+    """Whole groups, neighbours together."""
+
+    def split(self, X, y=None, groups=None):
+        for part in np.array_split(np.unique(groups), 3):
+            test = np.isin(groups, part)
+            yield np.flatnonzero(~test), np.flatnonzero(test)
+
+
 def data(n=24, n_classes=3):
     rng = np.random.default_rng(0)
     X = Modalities(a=rng.normal(size=(n, 2)), b=rng.normal(size=(n, 3)))
@@ -106,10 +115,15 @@ def test_too_few_rows_or_groups_are_a_clear_error():
 def test_folds_that_lack_the_classes_they_test_are_warned_of():
     X, y = data()
     ordered = np.sort(y)
-    with pytest.warns(FoldWarning, match="`cv` tests 100% of the rows.*StratifiedKFold"):
+    with pytest.warns(FoldWarning, match=r"^`cv` puts 100% of the rows.*\(StratifiedKFold"):
         read(X, ordered).folds(KFold(3))
-    with pytest.warns(FoldWarning, match="other `groups`"):
+    with pytest.warns(FoldWarning, match="^`groups` put 100% of the rows") as caught:
         read(X, y, None, y).folds(3)
+    assert "`cv`" not in str(caught[0].message)
+    with pytest.warns(FoldWarning, match=r"^`cv` puts .*\(StratifiedGroupKFold"):
+        read(X, ordered, None, np.arange(24) // 4).folds(GroupsInOrder())
+    with pytest.warns(FoldWarning, match="^`groups` put"):
+        read(X, y, None, y).folds(GroupKFold(3))
 
 
 @pytest.mark.filterwarnings("error::sk_mmbalance.exceptions.FoldWarning")

@@ -1,7 +1,11 @@
 """Models that other processes can import."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -30,6 +34,21 @@ class Share(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.tile(self.share_, (len(X), 1))
+
+
+class Endless(Share):
+    """Never comes to an end, does not listen to a polite signal, and has a process of its own."""
+
+    def __init__(self, file=""):
+        self.file = file
+
+    def fit(self, X, y):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path(self.file).write_text(str(child.pid))
+        while True:
+            np.arange(10_000).sum()
 
 
 class GroupsSeen(Share):

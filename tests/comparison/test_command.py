@@ -44,9 +44,11 @@ def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys
     assert found["table"][0]["accuracy"] > 0.7
     assert list(found["setting"]["modalities"]) == ["acc", "note", "other"]
     assert "modalities by the beginnings of names" in err
+    assert "10/10" in err
+    assert f"compare: {found['verdict']}" in err
     assert "A fair comparison on data.csv" in (tmp_path / "report.html").read_text("utf-8")
     kept = (tmp_path / "data.csv.compare.jsonl").read_text()
-    assert kept.count('"scores"') == 8
+    assert kept.count('"scores"') == 10
     assert main(words) == 0  # nothing is made again
     assert "late fusion" in capsys.readouterr().out
     assert (tmp_path / "data.csv.compare.jsonl").read_text() == kept
@@ -68,6 +70,22 @@ def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys
         (["data.csv", "--target", "state", "--html", "no/where.html"], "no such folder"),
         (["data.csv", "--target", "person", "--folds", "1"], "at least 2 folds"),
         (["bad.npz", "--target", "y"], "bad.npz is damaged"),
+        (["empty.csv", "--target", "y"], "No columns to parse"),
+        (["head.csv", "--target", "y"], "head.csv has no rows"),
+        (["junk.csv", "--target", "y"], "junk.csv cannot be read as csv"),
+        (["junk.parquet", "--target", "y"], "junk.parquet cannot be read as parquet"),
+        (["folder.csv", "--target", "y"], "Is a directory"),
+        (["twice.csv", "--target", "y"], "several columns named 'y'"),
+        (["semicolons.csv", "--target", "y"], "separated by ';'"),
+        (["data.csv", "--target", "state", "--html", "folder.csv"], "Is a directory"),
+        (["data.csv", "--target", "state", "--results", "data.csv"], "no file of results"),
+        (["data.csv", "--target", "state", "--seed", "-1"], "`random_state` must be"),
+        (["data.csv", "--target", "state", "--models", "magic"], "'magic', which is none of"),
+        (["data.csv", "--target", "state", "person"], "no labels that a row has"),
+        (["data.csv", "--target", "note"], "none of them twice"),
+        (["one.csv", "--target", "state"], "one value only"),
+        (["unknown.csv", "--target", "state"], "no row has a target"),
+        (["alone.csv", "--target", "state", "--groups", "person"], "no column besides"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_exit_code_2(
@@ -77,6 +95,16 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     table.to_csv("data.csv", index=False)
     (tmp_path / "bad.csv").write_text('a,b\n1,2,3\n4,"5\n')
     (tmp_path / "bad.npz").write_bytes(b"nothing")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "head.csv").write_text("a,y\n")
+    (tmp_path / "junk.csv").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "junk.parquet").write_bytes(b"PAR1junkPAR1")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "twice.csv").write_text("a,y,y\n1,2,3\n")
+    (tmp_path / "semicolons.csv").write_text("a;y\n1,5;2\n")
+    table.assign(state="rest").to_csv("one.csv", index=False)
+    table.assign(state=np.nan).to_csv("unknown.csv", index=False)
+    table[["state", "person"]].to_csv("alone.csv", index=False)
     assert main(["compare", *words]) == 2
     out, err = capsys.readouterr()
     assert not out
@@ -121,6 +149,20 @@ def test_rows_that_cannot_be_used_are_left_out_and_said(table, tmp_path):
         "1 row(s) without a group",
         "1 row(s) without any modality",
     ]
+
+
+def test_a_column_that_numbers_the_rows_is_left_out_and_said(table, tmp_path):
+    table.to_csv(tmp_path / "data.csv")  # with pandas' row numbers
+    found = read_data_file(tmp_path / "data.csv", "state", "person")
+    assert "Unnamed: 0" not in [column for value in found.X.values() for column in value.columns]
+    assert found.notes[0] == "the first column numbers the rows: left out"
+
+
+def test_several_targets_are_several_columns(table, tmp_path):
+    table.assign(b=1, c=0).to_csv(tmp_path / "data.csv", index=False)
+    found = read_data_file(tmp_path / "data.csv", ["b", "c"], "person")
+    np.testing.assert_array_equal(found.y, np.tile([1, 0], (80, 1)))
+    assert not {"b", "c"} & {column for value in found.X.values() for column in value.columns}
 
 
 def test_beginnings_of_names_make_modalities():

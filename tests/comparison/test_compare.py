@@ -1,6 +1,10 @@
 """`compare`: who takes part, what is fair about it, what the table and the verdict say."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import joblib
@@ -8,16 +12,25 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
-from sk_mmbalance import LateFusionClassifier, Modalities, compare, make_preprocessor
+from sk_mmbalance import (
+    LateFusionClassifier,
+    Modalities,
+    ModalityConcatenator,
+    balancing,
+    compare,
+    make_preprocessor,
+)
+from sk_mmbalance.__main__ import main
 from sk_mmbalance.comparison import ComparisonDisplay, read_duration
-from tests.comparison._models import GroupsSeen, Share
+from tests.comparison._models import Endless, GroupsSeen, Share
 
-BASELINES = {"best single modality", "late fusion", "concatenation", "boosted trees"}
+BASELINES = {"best single modality", "late fusion", "concatenation", "boosted trees", "stacking"}
 
 
 def rows(n=120, seed=0):
@@ -75,7 +88,7 @@ def test_scores_are_those_of_the_models(found):
     np.testing.assert_allclose(guess["accuracy"], 0.5, atol=0.05)
     np.testing.assert_allclose(guess["neg_log_loss"], -log_loss([0, 1], [[0.5, 0.5]] * 2), rtol=0.1)
     assert (found.table.loc[list(BASELINES), "accuracy"] > 0.7).all()
-    assert found.scores["n_test"].sum() / 7 == 120
+    assert found.scores["n_test"].sum() / 8 == 120
 
 
 def test_differences_are_paired_and_their_interval_allows_for_shared_rows(found):
@@ -132,7 +145,7 @@ def test_result_prints_plots_and_becomes_json(found):
     assert display.means_["late fusion"] == found.table.loc["late fusion", "accuracy"]
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert content["baseline"] == found.baseline
-    assert len(content["scores"]) == 7 * 3
+    assert len(content["scores"]) == 8 * 3
 
 
 def test_report_is_one_file_that_needs_nothing(found, tmp_path):
@@ -151,14 +164,17 @@ def test_report_is_one_file_that_needs_nothing(found, tmp_path):
 
 @pytest.mark.slow
 def test_time_limit_holds_and_what_was_ended_is_shown(tmp_path):
-    X, y, _ = rows()
-    models = {"sleeper": Share(seconds=60), "last": Share()}
+    X, y, _ = rows(40)
+    models = {"endless": Endless(str(tmp_path / "child")), "after": Share(), "last": Share()}
     start = time.monotonic()
-    found = compare(X, y, models=models, cv=2, time_limit="40s", verbose=0)
-    assert time.monotonic() - start < 44
-    assert found.table.loc["sleeper", "status"] == "ended"
+    found = compare(X, y, models=models, cv=2, time_limit="60s", verbose=0)
+    assert time.monotonic() - start < 66
+    assert found.table.loc["endless", "status"] == "ended"
+    with pytest.raises(ProcessLookupError):  # nor does what it started live on
+        os.kill(int((tmp_path / "child").read_text()), 0)
     assert found.table.loc["last", "status"] == "done"  # its share was kept for it
-    assert "ended when their share of the time was up): sleeper" in found.verdict
+    assert found.table.loc["after", "status"] == "done"  # before it, or with what it left
+    assert "ended when their share of the time was up): endless" in found.verdict
 
 
 def test_killed_and_called_again_it_goes_on(tmp_path):
@@ -179,6 +195,33 @@ def test_killed_and_called_again_it_goes_on(tmp_path):
     file.write_text("hello\n")
     with pytest.raises(ValueError, match="is no file of results"):
         compare(X, y, models={"a": Share()}, **arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+def test_a_command_that_was_killed_leaves_nothing_running_and_goes_on(tmp_path):
+    X, y, _ = rows(90)
+    table = X.to_frame()
+    table.columns = ["_".join(names) for names in table.columns]
+    table.assign(y=y).to_csv(tmp_path / "a.csv", index=False)
+    words = ["compare", str(tmp_path / "a.csv"), "--target", "y", "--models", "baselines"]
+    kept = tmp_path / "a.csv.compare.jsonl"
+    program = subprocess.Popen(
+        [sys.executable, "-m", "sk_mmbalance", *words], stderr=subprocess.DEVNULL
+    )
+    while not kept.exists() or kept.read_text().count('"scores"') < 3:
+        assert program.poll() is None
+        time.sleep(0.02)
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    time.sleep(2)  # a worker looks for its caller once a second
+    before = kept.read_text()
+    time.sleep(1)
+    assert kept.read_text() == before
+    assert 3 <= before.count('"scores"') < 25
+    assert main([*words, "--json"]) == 0
+    assert kept.read_text().startswith(before[: before.rindex("\n") + 1])
+    assert kept.read_text().count('"scores"') == 25
 
 
 @pytest.mark.parametrize(
@@ -221,8 +264,13 @@ class Foreign:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"models": []}, ValueError, "`models` must be 'default', or a dict"),
-        ({"models": "all"}, ValueError, "`models` must be 'default', 'baselines' or a dict"),
+        ({"models": []}, ValueError, "`models` must be 'default', .* or a dict"),
+        ({"models": "some"}, ValueError, "`models` must be 'default', 'all', 'baselines'"),
+        (
+            {"models": ["OGM", "magic"]},
+            ValueError,
+            "'magic', which is none of .*OGM",
+        ),
         ({"models": {"late fusion": Share()}}, ValueError, "names of the baselines"),
         ({"models": {"a": Share}}, TypeError, "no estimator with fit and predict"),
         ({"models": {"a": Foreign()}}, TypeError, r"inherit from sklearn\.base\.BaseEstimator"),
@@ -238,7 +286,13 @@ class Foreign:
         ({"y": np.zeros(120)}, ValueError, "one value only"),
         ({"y": [None] * 120}, ValueError, "no value in 120 row"),
         ({"y": np.zeros(3)}, ValueError, "`y` has 3 values, and `X` has 120 rows"),
-        ({"y": np.zeros((120, 2), int)}, ValueError, "several columns of labels"),
+        ({"y": np.arange(120).astype(str)}, ValueError, "none of them twice"),
+        ({"y": np.full((120, 2), 2)}, ValueError, "several columns, which are no labels"),
+        ({"y": np.full((120, 2), "a")}, ValueError, "several columns, which are no labels"),
+        ({"y": np.zeros((120, 2), int)}, ValueError, "no label that varies"),
+        ({"y": np.zeros((120, 2, 2))}, ValueError, "`y` must hold a value"),
+        ({"task": "labels"}, ValueError, "which are no labels"),
+        ({"random_state": -1}, ValueError, "from 0 to 4294967294"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_runs(change, error, message):
@@ -299,6 +353,60 @@ def test_users_own_splits_and_pipelines_are_taken_as_they_are():
     found = compare(X, y, models={"own": own}, cv=splits, verbose=0, scoring={"hits": _hits})
     assert found.scores["n_test"].eq(15).all()
     assert found.table.loc["own", "hits"] > 0.5
+
+
+@pytest.mark.slow
+def test_a_score_that_no_model_has_is_refused():
+    X, y, _ = rows(40)
+    with pytest.raises(ValueError, match="`scoring` 'r2' cannot be had of any model"):
+        compare(X, y, models="baselines", cv=2, scoring="r2", verbose=0)
+
+
+def labels_of(n=160):
+    """The first label is in one modality, the second in the other, the third in both."""
+    rng = np.random.default_rng(0)
+    y = (rng.random((n, 3)) < 0.4).astype(int)
+    noise = rng.normal(size=(2, n, 2))
+    X = Modalities(face=3 * y[:, [0, 2]] + noise[0], voice=3 * y[:, [1, 2]] + noise[1])
+    return X, y
+
+
+def test_several_labels_have_baselines_scores_and_calibration_of_their_own():
+    X, y = labels_of()
+    y = np.column_stack([y, np.ones(len(y), int)])  # of which a forest has one column
+    forest = RandomForestClassifier(5, min_samples_leaf=5, random_state=0)
+    own = make_pipeline(ModalityConcatenator(), forest)
+    train, test = np.arange(80), np.arange(80, 160)
+    found = compare(X, y, models={"own": own}, cv=[(train, test)], verbose=0)
+    assert found.setting["kind"] == "labels"
+    assert found.setting["scoring"] == ["accuracy", "f1_macro", "neg_log_loss"]
+    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
+    assert found.table["accuracy"].idxmin() == "best single modality"  # it lacks a label
+    assert sum(b[0] for b in found.details["own"]["calibration"]) == y[test].size
+    assert found.details["stacking"]["worth"]["table"].keys() == {"face", "voice"}
+    said = own.fit(X[train], y[train]).predict_proba(X[test])
+    losses = [log_loss(y[test, k], said[k][:, 1], labels=[0, 1]) for k in range(3)]
+    assert found.table.loc["own", "neg_log_loss"] == pytest.approx(-sum(losses) / 4)
+
+
+@pytest.mark.slow
+def test_all_methods_of_classes_and_of_labels_finish():
+    X, y, _ = rows(60)
+    found = compare(X, y, models="all", cv=2, verbose=0)
+    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
+    assert (found.table["kind"] == "method").sum() == len(balancing.__all__) - 1
+    X, y = labels_of(60)
+    found = compare(X, y, cv=2, verbose=0)
+    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
+    assert {"LFM", "OGM", "opinion pool", "independent networks"} < set(found.table.index)
+    assert "negative learning" not in found.table.index  # it needs one class a row
+
+
+@pytest.mark.slow
+def test_models_are_named_by_what_tables_or_classes_call_them():
+    X, y, _ = rows(60)
+    found = compare(X, y, models=["negative learning", "OGM", "jointnetwork"], cv=2, verbose=0)
+    assert set(found.table.index) == BASELINES | {"negative learning", "OGM", "joint network"}
 
 
 def _hits(model, X, y):

@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from sk_mmbalance import (
     ARMRegressor,
     LateFusionClassifier,
+    Modalities,
     ModalityConcatenator,
     ModalityTransformer,
 )
@@ -29,6 +30,17 @@ def assert_sums_up(found):
     assert found.table["contribution"].max() > 0.05
 
 
+def assert_noise_is_nothing(found):
+    assert found.table.loc["noise", "low"] <= 0 <= found.table.loc["noise", "high"]
+    assert abs(found.table.loc["noise", "contribution"]) < 0.05
+
+
+def toy_and_noise(n_samples=120):
+    """The toy problem, and a modality that knows nothing."""
+    X, y = toy(n_samples)
+    return Modalities(**X, noise=np.random.default_rng(1).normal(size=(n_samples, 1))), y
+
+
 @every_classifier
 def test_each_of_ours_gets_contributions(classifier):
     X, y = toy()
@@ -40,6 +52,37 @@ def test_each_of_ours_gets_contributions(classifier):
         assert found.table.index.tolist() == ["face", "voice"]
         assert found.score_all == pytest.approx(model.score(X, y))
         assert_sums_up(found)
+
+
+@pytest.mark.slow
+@every_classifier
+def test_noise_is_worth_nothing_to_each_of_ours(classifier):
+    X, y = toy_and_noise(1060)
+    model = clone(classifier).fit(X[:60], y[:60])
+    found = modality_contributions(
+        model, X[60:], y[60:], n_repeats=5, confidence=0.99, random_state=0
+    )
+    assert_sums_up(found)
+    assert_noise_is_nothing(found)
+
+
+def test_a_forest_on_a_flat_array_and_a_class_with_only_predict_find_noise_worth_nothing():
+    X, y = toy_and_noise(360)
+    columns = {"face": slice(0, 3), "voice": [3, 4], "noise": [5]}
+    table = np.column_stack([X["face"], X["voice"], X["noise"]])
+    forest = RandomForestClassifier(20, random_state=0).fit(table[:60], y[:60])
+
+    class Foreign:  # no tags, no classes_, no score
+        def predict(self, rows):
+            return forest.predict(rows)
+
+    for model in (forest, Foreign()):
+        found = modality_contributions(
+            model, table[60:], y[60:], modalities=columns, random_state=0
+        )
+        assert_sums_up(found)
+        assert_noise_is_nothing(found)
+        assert found.table.loc["face", "low"] > 0
 
 
 @pytest.mark.parametrize(

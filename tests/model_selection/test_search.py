@@ -257,7 +257,10 @@ def test_a_search_is_cloned_pickled_and_shows_a_bar(capfd):
     again = pickle.loads(pickle.dumps(clone(search).fit(X, y)))
     assert type(again.best_estimator_) is MultimodalClassifier
     assert again.predict(X).shape == y.shape
-    assert "18/18" in capfd.readouterr().err
+    out, err = capfd.readouterr()
+    assert "18/18" in err
+    said = f"VectorizedGridSearchCV: score {again.best_score_:.3f} out of fold with lr="
+    assert f"{said}{again.best_params_['lr']}" in out
 
 
 @pytest.mark.parametrize("cls", [VectorizedGridSearchCV, VectorizedRandomizedSearchCV])

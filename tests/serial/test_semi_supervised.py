@@ -380,3 +380,13 @@ def test_sparse_sides_predict_what_dense_ones_do(data):
         for X in (data.X, sparse)
     )
     assert np.array_equal(dense.predict_proba(data.X), thin.predict_proba(sparse))
+
+
+def test_verbose_shows_both_rounds_of_folds_and_says_who_taught_whom(data, capsys):
+    model = teach(data, cv=2, verbose=1)
+    out, err = capsys.readouterr()
+    assert "stages x folds: 100%" in err
+    assert "taught folds: 100%" in err
+    assert f"strong taught weak on {model.n_pseudo_} of 370 rows without label" in out
+    teach(data, cv=2)
+    assert capsys.readouterr() == ("", "")

@@ -238,6 +238,11 @@ class ARMClassifierCV(ARMClassifierBase):
         fitted["best_params_"] = best
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
+        if self.verbose and len(candidates) > 1:
+            strengths = ", ".join(f"{key}={value:.3g}" for key, value in best.items())
+            tqdm.write(
+                f"{type(self).__name__}: score {self.best_score_:.3f} out of fold with {strengths}"
+            )
         return self
 
     def _grid(self) -> dict[str, list[float]]:

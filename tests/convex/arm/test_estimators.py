@@ -259,4 +259,7 @@ def test_verbose_says_what_was_learnt(make_rows, capsys):
     assert "relative gap" in said
     assert "of 6 weak columns kept" in said
     ARMClassifierCV(weak="face", cv=3, couplings=[0, 0.1], verbose=1, **OWN).fit(X, y)
-    assert "3/3" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "3/3" in err
+    assert "ARMClassifierCV: score " in out
+    assert "out of fold with alpha=" in out
