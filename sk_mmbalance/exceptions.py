@@ -37,6 +37,10 @@ class BaselineWarning(UserWarning):
     """A simpler model scores better than the estimator that is looked at."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or not be used; the message says which, and why."""
+
+
 class LimitWarning(UserWarning):
     """A limit on an error rate is finer than the rows at hand can show."""
 

@@ -194,6 +194,22 @@ class HeadGrowth:
             if event["event"] == "added" and event["n_after"] > n_heads[event["modality"]]:
                 event["discarded"] = True
 
+    def to_plain(self) -> dict[str, Any]:
+        """All but the rule, in plain values."""
+        return {
+            "events": [dict(event) for event in self.events],
+            "best_loss": dict(self._best_loss),
+            "failed_checks": dict(self._failed_checks),
+            "stopped": set(self._stopped),
+        }
+
+    def take(self, plain: Mapping[str, Any]) -> None:
+        """Go on from what `to_plain` gave."""
+        self.events = list(plain["events"])
+        self._best_loss = dict(plain["best_loss"])
+        self._failed_checks = dict(plain["failed_checks"])
+        self._stopped = set(plain["stopped"])
+
     def log(self) -> pd.DataFrame:
         """The events as a table."""
         first = ["epoch", "modality", "event", "n_before", "n_after", "rule_value", "discarded"]

@@ -196,6 +196,16 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         """What the method has to say after training, by name."""
         return {}
 
+    def remembered(self, net: Net) -> dict[str, Any]:
+        """What it has to remember from epoch to epoch that is no tensor of `make_state`.
+
+        Numbers, text, lists, dicts, sets and arrays, for a checkpoint; `remind` takes it.
+        """
+        return {}
+
+    def remind(self, net: Net, remembered: Mapping[str, Any]) -> None:
+        """Go on from what `remembered` gave."""
+
     # -- batches ---------------------------------------------------------------------------
 
     def first_parts(self) -> float:

@@ -334,6 +334,14 @@ class SustainedBoosting(Balancing):
         heads: Any = net.network.fusion
         self._growth(net).discard_beyond(heads.counts())
 
+    def remembered(self, net: Net) -> dict[str, Any]:
+        """What became of the heads so far."""
+        return self._growth(net).to_plain()
+
+    def remind(self, net: Net, remembered: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._growth(net).take(remembered)
+
     def fitted(self, net: Net) -> dict[str, Any]:
         """Number of heads, their log, and the confidences of the last epoch."""
         heads: Any = net.network.fusion

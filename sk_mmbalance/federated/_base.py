@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -18,11 +19,12 @@ from .. import networks
 from .._sklearn import Interval, StrOptions, fit_context
 from ..base import ClassTarget, TrainingRows, read_held_rows, warn_if_unscaled
 from ..modalities import InputSpec
-from ..neural import OPTIMIZERS, ClassifierPredictions, insert_shared
+from ..neural import OPTIMIZERS, ClassifierPredictions, checked_folder, insert_shared
 from ._aggregation import AGGREGATIONS
+from ._checkpoint import RoundCheckpoint
 from ._client import ClientTrainer
 from ._clients import ByLabel, read_clients, shares_of
-from ._engine import make_engine
+from ._engine import AfterRound, Engine, make_engine
 from ._fitted import fitted_attributes
 from ._messages import Memory
 from ._method import Method
@@ -69,6 +71,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
     class_weight: Any = None
     dtype: str = "auto"
     device: Any = "auto"
+    checkpoint_dir: Any = None
     random_state: Any = None
     verbose: int = 0
 
@@ -106,6 +109,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "device": [str, torch.device],
+        "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -178,6 +182,8 @@ class BaseFederatedClassifier(ClassifierPredictions):
         self
             The fitted estimator.
         """
+        if self.checkpoint_dir is not None:
+            checked_folder(self.checkpoint_dir, self.random_state)
         given = self._read_training(X, y, sample_weight, class_weight=self.class_weight)
         target: Any = given.target
         ids = read_clients(clients, given.n_given)
@@ -190,7 +196,12 @@ class BaseFederatedClassifier(ClassifierPredictions):
         shares = shares_of(given, ids, task)
         labels = {str(label): label for label in shares}
         server = Server(self._method(labels), task, list(labels), seed, holdout=holdout)
-        return self._run(server, shares, {}, given.checked.spec, target, labels, device)
+        checkpoint, memories = None, {}
+        if self.checkpoint_dir is not None:
+            checkpoint = RoundCheckpoint(self, server, shares)
+            memories = checkpoint.take_up(server)
+        spec = given.checked.spec
+        return self._run(server, shares, memories, spec, target, labels, device, checkpoint)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -288,6 +299,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         target: ClassTarget,
         labels: dict[str, Any],
         device: torch.device,
+        checkpoint: RoundCheckpoint | None = None,
     ) -> Any:
         trainers = {
             str(label): ClientTrainer(server.method, server.task, rows, device)
@@ -298,7 +310,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         interrupted = False
         try:
             with progress(type(self).__name__, server.n_left, bool(self.verbose)) as show:
-                engine.run(server, show)
+                engine.run(server, _after_round(show, checkpoint, engine))
             memories = engine.memories()
         except KeyboardInterrupt:  # the last whole round stays
             interrupted = True
@@ -310,6 +322,8 @@ class BaseFederatedClassifier(ClassifierPredictions):
             self._adopt(server, memories, spec, target, labels, device)
         if interrupted:
             raise KeyboardInterrupt
+        if checkpoint is not None:
+            checkpoint.remove()
         if self.verbose:
             say_at_the_end(type(self).__name__, server)
         return self
@@ -377,3 +391,18 @@ class BaseFederatedClassifier(ClassifierPredictions):
         other = copy.deepcopy(self)
         load_arrays(other.net_.module_, {**self.server_.state, **self.personal_.get(client, {})})
         return other
+
+
+def _after_round(
+    show: AfterRound | None, checkpoint: RoundCheckpoint | None, engine: Engine
+) -> AfterRound | None:
+    """What is done after every round: write how far it has come, and show it."""
+    if checkpoint is None:
+        return show
+
+    def keep_and_show(server: Server) -> None:
+        checkpoint.keep(server, engine.memories())
+        if show is not None:
+            show(server)
+
+    return keep_and_show

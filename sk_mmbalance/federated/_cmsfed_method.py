@@ -181,6 +181,14 @@ class CMSFed(Method):
         """Nothing is known yet."""
         return CMSFedState()
 
+    def kept_to_plain(self, kept: CMSFedState) -> dict[str, Any]:
+        """Its fields."""
+        return dict(vars(kept))
+
+    def kept_from_plain(self, plain: Mapping[str, Any]) -> CMSFedState:
+        """Make it of its fields."""
+        return CMSFedState(**plain)
+
     def to_probe(self, view: RoundView) -> list[str]:
         """All clients that do not stand in the tables."""
         return [client for client in view.clients if client not in view.kept.probed]

@@ -128,6 +128,17 @@ class Method:
         """What the method keeps at the server before the first round."""
         return None
 
+    def kept_to_plain(self, kept: Any) -> Any:
+        """What `start` and `absorb` gave, in plain values, for a checkpoint.
+
+        Numbers, text, lists, tuples, dicts, sets and arrays.
+        """
+        return kept
+
+    def kept_from_plain(self, plain: Any) -> Any:
+        """Give it back."""
+        return plain
+
     def to_probe(self, view: RoundView) -> list[str]:
         """Clients to be visited before rounds begin; here, none."""
         return []

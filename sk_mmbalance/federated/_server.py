@@ -41,6 +41,21 @@ Aggregate = Callable[..., State]
 #: Independent streams of random numbers: one more draw in one of them changes no other.
 _STREAMS = {"plan": 1, "train": 2, "dropout": 3, "straggler": 4, "probe": 5, "describe": 6}
 
+#: What is other after a round than before it, and cannot be made again.
+_CHANGES = (
+    "absent",
+    "clients",
+    "held",
+    "history",
+    "phase",
+    "plans",
+    "round",
+    "selection",
+    "state",
+    "weights",
+    "_told",
+)
+
 #: From a warning here to the line that called `fit`: `receive`, the engine's and the estimator's
 #: `run`, `fit` and its wrapper lie between.
 _USER = 7
@@ -149,6 +164,16 @@ class Server:
         if len(self.history) < self.round:  # the weights are there, only the figures are not
             self._close_round()
         self.plans = self.plans[: self.round]
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that a later process needs to go on after a whole round, in plain values."""
+        kept = self.method.kept_to_plain(self.method_state)
+        return {**{name: getattr(self, name) for name in _CHANGES}, "method_state": kept}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from a snapshot of a server that was made as this one."""
+        kept = self.method.kept_from_plain(snapshot["method_state"])
+        self.__dict__.update(snapshot, method_state=kept, _early_bytes=[0, 0])
 
     def view(self) -> RoundView:
         """What the hooks of the method see."""

@@ -67,6 +67,13 @@ dtype : {"auto", "float32", "float64"}, default="auto"
     Precision. "auto" is that of the input on a CPU and float32 on a GPU.
 device : str or torch.device, default="auto"
     "auto" is the GPU if there is one, else the CPU.
+checkpoint_dir : str or path, default=None
+    Folder in which `fit` keeps, after every round, what server and clients need to go on: killed at
+    any moment and called again with the same rows, clients, parameters and `random_state`, which
+    may not be None, it gives the model, bit for bit on a CPU, that it would have given
+    undisturbed. Files belong to rows, parameters and seed, so that many fits may share a folder;
+    they are removed when their fit is done. What clients keep for themselves is in them.
+    `partial_fit` writes none. See "Going on after a kill" in the user guide.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, of the choice of clients and of the order of rows. The same seed gives
     the same bits on one CPU with one number of threads.

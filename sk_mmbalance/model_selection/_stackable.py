@@ -52,6 +52,8 @@ def why_not_estimator(estimator: Any) -> str:
         return f"{type(estimator).__name__} is no neural estimator of this package"
     if estimator.callbacks:
         return "`callbacks` of your own may want to hear of every batch"
+    if estimator.checkpoint_dir is not None:
+        return "`checkpoint_dir` keeps how far each network has come by itself"
     if estimator.compile:
         return "`compile=True`"
     if estimator.amp:

@@ -16,7 +16,7 @@ On the CPU both give the numbers that torch gives after ``torch.manual_seed`` of
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -45,6 +45,21 @@ class Draws:
     def __init__(self, seed: int):
         self.seed = seed
         self._generators: dict[torch.device, torch.Generator] = {}
+        #: torch's own, while they stand in for one of these
+        self._lent_to: dict[torch.device, torch.Generator] = {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Where every generator stands, by its device."""
+        return {
+            str(device): self._lent_to.get(device, generator).get_state()
+            for device, generator in self._generators.items()
+        }
+
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where the generators stood."""
+        for name, value in state.items():
+            generator = self.generator(torch.device(name))
+            self._lent_to.get(torch.device(name), generator).set_state(value)
 
     def generator(self, device: torch.device) -> torch.Generator:
         """Return the generator of a device."""
@@ -89,8 +104,10 @@ class Draws:
         kept = torchs.get_state()
         try:
             torchs.set_state(own.get_state())
+            self._lent_to[own.device] = torchs
             yield
         finally:
+            self._lent_to.pop(own.device, None)
             own.set_state(torchs.get_state())
             torchs.set_state(kept)
 

@@ -2,6 +2,9 @@
 
 # Not public; `federated` and `model_selection` train the same networks in loops of their own.
 from ._boosting import SustainedBoostingClassifier
+from ._checkpoint_file import CheckpointFile as CheckpointFile
+from ._checkpoint_file import checked_folder as checked_folder
+from ._checkpoints import mark_of_parameters as mark_of_parameters
 from ._classifier import BaseMultimodalClassifier
 from ._continuing import same as same
 from ._documentation import insert_shared as insert_shared
@@ -13,9 +16,11 @@ from ._fitting import Fitting as Fitting
 from ._fitting import Shared as Shared
 from ._fitting import Training as Training
 from ._joint import MultimodalClassifier, MultimodalRegressor
+from ._marks import mark_of as mark_of
 from ._negative_learning import NegativeLearningClassifier
 from ._net import MultimodalNet as MultimodalNet
 from ._net import TrainingStopped as TrainingStopped
+from ._plain_values import plainly as plainly
 from ._prediction import ClassifierPredictions as ClassifierPredictions
 from ._progress import EpochBar as EpochBar
 from ._remixing import DataRemixingClassifier

@@ -16,6 +16,7 @@ MAY_CHANGE = frozenset(
         "amp",
         "batch_size",
         "callbacks",
+        "checkpoint_dir",
         "class_weight",
         "cv",
         "early_stopping",

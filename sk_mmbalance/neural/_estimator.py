@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -30,6 +31,7 @@ from ..networks import (
     warn_if_ambiguous,
 )
 from ._building import NetBuilding
+from ._checkpoints import Checkpoints
 from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
 from ._export import export
@@ -87,6 +89,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     callbacks: Any = None
     net_params: Any = None
     warm_start: bool = False
+    checkpoint_dir: Any = None
     random_state: Any = None
     verbose: int = 0
 
@@ -119,6 +122,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
         "callbacks": [list, None],
         "net_params": [dict, None],
         "warm_start": ["boolean"],
+        "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -219,7 +223,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
             The fitted estimator.
         """
         return carry_out(
-            self._fitting(X, y, sample_weight, groups, X_val, y_val, sample_weight_val)
+            self._fitting(X, y, sample_weight, groups, X_val, y_val, sample_weight_val),
+            None if self.checkpoint_dir is None else Checkpoints(self),
         )
 
     def _fitting(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..networks import Draws, ModalityRows, learning
+from ._checkpoints import Checkpoints, TrainingCheckpoint
 from ._continuing import same
 from ._divergence import refuse_diverged
 from ._drawing import drawing_in_training
@@ -48,10 +49,10 @@ class Training:
     draws: Draws
     alike: Callable[[Any, Any], ModalityRows] | None = None
 
-    def run(self) -> bool:
+    def run(self, checkpoint: TrainingCheckpoint | None = None) -> bool:
         """Train by itself; returns whether Ctrl-C ended it."""
         with learning(), drawing_in_training(self.net, self.draws):
-            interrupted = self.net.train(self.rows, self.valid, self.n_epochs)
+            interrupted = self.net.train(self.rows, self.valid, self.n_epochs, checkpoint)
             self.refuse_diverged()
         return interrupted
 
@@ -65,13 +66,19 @@ class Training:
 Fitting = Generator[Training, bool, Any]
 
 
-def carry_out(fitting: Fitting) -> Any:
-    """Train what a fit hands out at once, and give what it returns."""
+def carry_out(fitting: Fitting, checkpoints: Checkpoints | None = None) -> Any:
+    """Train what a fit hands out at once, and give what it returns.
+
+    Checkpoints are removed when the fit is done; whatever else ends it leaves them.
+    """
     try:
         training = next(fitting)
         while True:
-            training = fitting.send(training.run())
+            checkpoint = None if checkpoints is None else checkpoints.of(training)
+            training = fitting.send(training.run(checkpoint))
     except StopIteration as done:
+        if checkpoints is not None:
+            checkpoints.remove()
         return done.value
 
 

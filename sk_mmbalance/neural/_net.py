@@ -39,6 +39,7 @@ from ..networks import (
     RowBatches,
     joint_loss,
 )
+from ._checkpoints import TrainingCheckpoint
 from ._divergence import refuse_weights_not_finite
 from ._following import FollowingNet
 from ._training import clear_gradients
@@ -105,6 +106,11 @@ class MultimodalNet(FollowingNet):
         self.batch_number = self.n_batches = 0
         self._noted: dict[str, list[Tensor]] = {}
         self.sums: dict[str, Tensor] = {}
+
+    #: where a training writes how far it has come
+    _checkpoint: TrainingCheckpoint | None = None
+    #: epochs of the last whole one, and the weights after it, while training lasts
+    _last_state: tuple[int, dict[str, Tensor] | None]
 
     def _get_param_names(self) -> list[str]:
         return [name for name in super()._get_param_names() if name not in _STATE]
@@ -475,16 +481,32 @@ class MultimodalNet(FollowingNet):
                 if isinstance(callback, EarlyStopping):
                     raise TrainingStopped from None
                 raise
+        if self._checkpoint is not None and method_name == "on_epoch_end":
+            self._checkpoint.keep(self)
 
-    def train(self, rows: ModalityRows, valid: ModalityRows | None, epochs: int) -> bool:
+    def train(
+        self,
+        rows: ModalityRows,
+        valid: ModalityRows | None,
+        epochs: int,
+        checkpoint: TrainingCheckpoint | None = None,
+    ) -> bool:
         """Train for at most `epochs` epochs; on Ctrl-C go back to the last whole epoch.
+
+        With a checkpoint, go on from the one that is there, and write one after every epoch.
 
         Returns
         -------
         bool
             Whether the training was interrupted by Ctrl-C.
         """
+        if checkpoint is not None:
+            checkpoint.take_weights(self)
         rows = self.begin_training(rows, valid)
+        if checkpoint is not None:
+            epochs -= checkpoint.go_on(self)
+            self._last_state = (len(self.history), _copied(self.module_))
+            self._checkpoint = checkpoint
         interrupted = False
         try:
             self.fit_loop(rows, epochs=epochs)
@@ -493,15 +515,22 @@ class MultimodalNet(FollowingNet):
         except KeyboardInterrupt:
             interrupted = True
             self._go_back_to_last_epoch()
+        finally:
+            self.__dict__.pop("_checkpoint", None)
         self.end_training(rows)
         return interrupted
+
+    @property
+    def prepared_by_methods(self) -> bool:
+        """Whether methods do something before the first epoch (UMT trains its teachers)."""
+        return bool(self._hooks["on_train_begin"])
 
     def begin_training(self, rows: ModalityRows, valid: ModalityRows | None) -> ModalityRows:
         """What comes before the first epoch of a call; gives the rows to train on."""
         if not self.initialized_:
             self.initialize()
         self.train_split = None if valid is None else _FixedSplit(valid)
-        self._last_state: tuple[int, dict[str, Tensor] | None] = (len(self.history), None)
+        self._last_state = (len(self.history), None)
         for method in self._hooks["on_train_begin"]:
             rows = method.on_train_begin(self, rows, valid)
         self.notify("on_train_begin", X=rows, y=rows.codes)
@@ -531,8 +560,7 @@ class MultimodalNet(FollowingNet):
         for method in self._hooks["on_epoch_end"]:
             method.on_epoch_end(self)
         super().on_epoch_end(net, **kwargs)
-        state = {key: value.clone() for key, value in self.module_.state_dict().items()}
-        self._last_state = (len(self.history), state)
+        self._last_state = (len(self.history), _copied(self.module_))
 
     def _go_back_to_last_epoch(self) -> None:
         n_epochs, state = self._last_state
@@ -540,6 +568,10 @@ class MultimodalNet(FollowingNet):
             del self.history[-1]
         if state is not None:
             self.module_.load_state_dict(state)
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in module.state_dict().items()}
 
 
 class _FixedSplit:

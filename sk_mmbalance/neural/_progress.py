@@ -19,6 +19,14 @@ class EpochBar(Callback):
         """Open the bar."""
         self.bar_ = tqdm(total=self.max_epochs, desc=self.title, unit="epoch")
 
+    def state_dict(self) -> dict[str, int]:
+        """Where the bar stands, for a checkpoint."""
+        return {"n": self.bar_.n}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+        self.bar_.update(state["n"] - self.bar_.n)
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Move on by one epoch."""
         row = net.history[-1]

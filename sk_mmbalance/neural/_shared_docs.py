@@ -102,6 +102,12 @@ warm_start : bool, default=False
     method that do not shape the network. Any other that differs from the first fit is refused; so
     it is in `partial_fit`. The same rows are held out again; fusion weights are fitted again on
     them, and kept as they are where none are held out.
+checkpoint_dir : str or path, default=None
+    Folder in which `fit` keeps, after every epoch, all that it needs to go on: killed at any moment
+    and called again with the same rows, parameters and `random_state`, which may not be None, it
+    gives the weights, bit for bit on a CPU, that it would have given undisturbed. Files belong to
+    rows, parameters and seed, so that many fits may share a folder; they are removed when their fit
+    is done. `partial_fit` writes none. See "Going on after a kill" in the user guide.
 random_state : int, RandomState instance or None, default=None
     Seed of initial weights, order of rows, dropout and the validation split. The same seed gives
     the same bits on one CPU with one number of threads. torch's global state is left alone.
