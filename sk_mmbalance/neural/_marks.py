@@ -19,8 +19,6 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor
 
-from ..networks import ByModality
-
 #: Packages whose classes are what their version says.
 _KNOWN = frozenset(
     {"builtins", "numpy", "pandas", "scipy", "sk_mmbalance", "sklearn", "skorch", "torch"}
@@ -80,8 +78,6 @@ def _digest(value: Any, above: tuple[int, ...]) -> bytes:
         return parts("method", (value.__func__, value.__self__))
     if isinstance(value, types.BuiltinFunctionType):
         return _join("builtin", f"{value.__module__}.{value.__qualname__}".encode())
-    if isinstance(value, ByModality):
-        return parts("by modality", (list(value), [value[name] for name in value]))
     if getattr(value, "__dict__", None):
         return parts("object", (type(value), vars(value)))
     _, *said = value.__reduce_ex__(2)[:3]  # raises TypeError where there is nothing to say

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 from sk_mmbalance import (
     DataRemixingClassifier,
@@ -98,3 +99,30 @@ def test_grid_search_runs():
         MultimodalClassifier(**FAST), {"fusion": ["concat", "late"]}, cv=2, n_jobs=1
     )
     assert search.fit(X, y).best_score_ > 0.5
+
+
+def test_a_fit_that_was_broken_off_goes_on(tmp_path):
+    X, y = blobs(n=300)
+    trained, break_after = [], [3]
+
+    class Breaking(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            trained.append(len(net.history))
+            if trained[-1] in break_after:
+                raise OSError("no power")
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            pass
+
+    params = {**FAST, "max_epochs": 5, "early_stopping": True, "dropout": 0.2}
+    fit = MultimodalClassifier(**params, callbacks=[Breaking()], checkpoint_dir=tmp_path)
+    with pytest.raises(OSError, match="no power"):
+        fit.fit(X, y)
+    break_after.clear()
+    fit.fit(X, y)
+    assert trained == [1, 2, 3, 3, 4, 5]
+    whole = MultimodalClassifier(**params).fit(X, y)
+    np.testing.assert_allclose(fit.predict_proba(X), whole.predict_proba(X), atol=1e-3)
