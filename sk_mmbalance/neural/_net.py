@@ -522,7 +522,7 @@ class MultimodalNet(FollowingNet):
 
     @property
     def prepared_by_methods(self) -> bool:
-        """Whether methods do something before the first epoch (UMT trains its teachers)."""
+        """Whether methods do something before the first epoch, which may take long."""
         return bool(self._hooks["on_train_begin"])
 
     def begin_training(self, rows: ModalityRows, valid: ModalityRows | None) -> ModalityRows:
