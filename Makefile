@@ -8,6 +8,10 @@
 #   make bench   the benchmarks (BENCH=benchmarks/speed.py runs one of them)
 #   make peers   AutoGluon, which the opinion pool is compared with, in .venv-peers
 #   make claims  whether what the pages say of results is what the data files say
+#
+#   make mutation, oldest, coverage, soak   now and then, an hour each: whether tests notice small
+#                changes to the code, the oldest dependencies, branches taken, half an hour of work
+#
 #   make clean   removes what the targets above made, the environment included
 #
 # Another interpreter: make test PYTHON=python3.12
@@ -16,6 +20,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
 JOBS ?= 2
+SOAK_MINUTES ?= 30
 BENCH ?= $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 EXAMPLES ?= examples/quickstart.py $(sort $(wildcard examples/plot_*.py))
 
@@ -23,6 +28,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 DEV := $(VENV)/.installed-dev
 DOCS := $(VENV)/.installed-docs
+MUTATION := $(VENV)/.installed-mutation
+OLDEST := .venv-oldest
 DIST := build/package-check
 
 # One thread a process: tests compare bits, and JOBS processes already fill the cores.
@@ -34,10 +41,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .PHONY: demo test test-all check lint format examples package docs docs-check bench peers claims \
-  clean help
+  clean mutation oldest coverage soak help
 
 help:
-	@sed -n '2,14s/^# \{0,1\}//p' Makefile
+	@sed -n '2,17s/^# \{0,1\}//p' Makefile
 
 # -- environment ---------------------------------------------------------------------------
 
@@ -132,9 +139,40 @@ docs-check: $(DOCS)
 	$(ONE_THREAD) $(HEADLESS) $(BIN)/sphinx-build -W --keep-going -q -E \
 	  -D plot_gallery=0 -D suppress_warnings=image.not_readable -b html docs docs/_build/check
 
+# -- now and then --------------------------------------------------------------------------
+# Each writes what it found, with the date and the commit, into benchmarks/results/upkeep.csv.xz.
+
+$(MUTATION): $(DEV)
+	$(PIP_INSTALL) -e '.[dev,plot,federated,mutation]'
+	@touch $@
+
+# A run that was stopped goes on where it was; MUTATION_FLAGS=--again runs the survivors anew.
+mutation: $(MUTATION)
+	$(ONE_THREAD) $(HEADLESS) $(PY) benchmarks/upkeep/mutation.py $(MUTATION_FLAGS)
+
+# The lower bounds of pyproject.toml; what is not ours has the versions of constraints.txt.
+$(OLDEST)/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	{ cat constraints-oldest.txt; \
+	  grep -ivf <(sed -n 's/^\([^#].*==\).*/^\1/p' constraints-oldest.txt) constraints.txt; \
+	} >$(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c $(OLDEST)/constraints.txt -e '.[dev,plot,federated,arrow,frames,skops,export]'
+	@touch $@
+
+oldest: $(OLDEST)/.installed
+	$(ONE_THREAD) $(HEADLESS) $(OLDEST)/bin/python benchmarks/upkeep/suite.py oldest --jobs $(JOBS)
+
+coverage: $(DEV)
+	$(ONE_THREAD) $(HEADLESS) $(PY) benchmarks/upkeep/suite.py coverage --jobs $(JOBS)
+
+soak: $(DEV)
+	$(ONE_THREAD) $(HEADLESS) SOAK_MINUTES=$(SOAK_MINUTES) $(PY) benchmarks/upkeep/soak.py
+
 check: lint package docs-check examples claims test-all
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist docs/_build docs/_generated docs/auto_examples docs/api \
+	rm -rf $(VENV) $(PEERS) $(OLDEST) build dist docs/_build docs/_generated docs/auto_examples \
+	  docs/api \
 	  .pytest_cache .mypy_cache .ruff_cache examples/output output *.egg-info
 	find sk_mmbalance tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

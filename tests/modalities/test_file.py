@@ -1,5 +1,6 @@
 """Files of modalities: whole or not at all, and checked before they are believed."""
 
+import copy
 import os
 import stat
 import zipfile
@@ -72,6 +73,17 @@ def test_tables_keep_the_names_of_their_columns(file, library):
     back = Modalities.load(file)["lab"]
     assert back.columns.tolist() == ["age", "bmi"]
     np.testing.assert_array_equal(back.to_numpy(), [[1, 3], [2, 4]])
+
+
+def test_empty_text_is_text_and_no_missing_value(file):
+    Modalities(note=["", "b", None]).save(file)
+    assert Modalities.load(file)["note"].tolist() == ["", "b", None]
+
+
+def test_empty_column_takes_the_dtype_of_the_others(file):
+    numbers = pl.Series([1, 2], dtype=pl.Float32)
+    Modalities(lab=pl.DataFrame({"a": numbers, "never": [None, None]})).save(file)
+    assert set(Modalities.load(file)["lab"].dtypes) == {np.dtype("float32")}
 
 
 def test_names_of_array_columns_and_numbers_for_names_are_kept(file):
@@ -259,6 +271,17 @@ def test_entry_that_claims_more_than_its_bytes_can_hold_gets_no_room(file, monke
         file.write_bytes(changed)
         with pytest.raises(DamagedFileError, match=r"claims|size of its shape"):
             Modalities.load(file)
+
+
+def test_entries_that_share_their_bytes_are_refused(file):
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.npy", _npy("(1000,)", data=bytes(8000)))
+        for name in "bc":
+            again = copy.copy(archive.filelist[0])
+            again.filename = f"{name}.npy"
+            archive.filelist.append(again)
+    with pytest.raises(DamagedFileError, match="claim more bytes than it has"):
+        Modalities.load(file)
 
 
 def test_another_compression_is_refused(file):
