@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosmic_ray.ast import get_ast
+from cosmic_ray.ast import Visitor, get_ast
 from cosmic_ray.mutating import MutationVisitor
 from cosmic_ray.plugins import get_operator, operator_names
 
@@ -40,15 +40,20 @@ class Mutant:
         return hashlib.sha256(f"{self.file}\n{self.code}".encode()).hexdigest()[:12]
 
 
-class _Places(MutationVisitor):
-    """Collects where an operator could change something, in the order of its occurrences."""
+class _Places(Visitor):
+    """Collects where operators could change something, in the order of each one's occurrences."""
 
-    def __init__(self, operator):
-        super().__init__(-1, operator)
-        self.found: list[tuple[int, int]] = []
+    #: What no operator changes, and what most of a text consists of.
+    UNCHANGED = ("name", "string", "newline", "fstring_string")
+
+    def __init__(self, operators):
+        self.found: dict[str, list[tuple[int, int]]] = {name: [] for name in operators}
+        self.operators = {name: operator() for name, operator in operators.items()}
 
     def visit(self, node):
-        self.found += [start for start, _ in self.operator.mutation_positions(node)]
+        if node.type not in self.UNCHANGED:
+            for name, operator in self.operators.items():
+                self.found[name] += [start for start, _ in operator.mutation_positions(node)]
         return node
 
 
@@ -77,15 +82,14 @@ def sample(root: Path, file_groups: dict[str, tuple[list[str], int]], seed: int)
 def _changes(path: Path) -> Iterator[tuple[tuple[int, int, str], tuple[str, int]]]:
     """Every change of a file: (line, column, kind of operator), (operator, occurrence)."""
     source = path.read_text(encoding="utf-8")
-    tree, silent = get_ast(source), _never_run(source)
-    for name in operator_names():
-        operator = get_operator(name)
-        if operator.arguments():  # those that name a variable put random numbers in its place
-            continue
-        places = _Places(operator())
-        places.walk(tree)
+    silent = _never_run(source)
+    operators = {name: get_operator(name) for name in operator_names()}
+    # those that name a variable put random numbers in its place
+    places = _Places({name: each for name, each in operators.items() if not each.arguments()})
+    places.walk(get_ast(source))
+    for name, found in places.found.items():
         kind = name.partition("/")[2].partition("_")[0]
-        for occurrence, (line, column) in enumerate(places.found):
+        for occurrence, (line, column) in enumerate(found):
             if not any(start <= (line, column) < end for start, end in silent):
                 yield (line, column, kind), (name, occurrence)
 

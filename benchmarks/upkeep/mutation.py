@@ -159,7 +159,9 @@ def _baseline(tests: list[str]) -> dict[str, float]:
         from _one_run import Durations
 
         sys.dont_write_bytecode = False  # so that asserts are rewritten once
-        cover = coverage.Coverage(data_file=str(BUILD / "reached"), source=["sk_mmbalance"])
+        cover = coverage.Coverage(
+            str(BUILD / "reached"), config_file=False, source=["sk_mmbalance"]
+        )
         arguments = ["-q", "-p", "no:cacheprovider", *tests]
         plugin = _Contexts(cover)
         cover.start()

@@ -1,6 +1,7 @@
 """Files of modalities: whole or not at all, and checked before they are believed."""
 
 import copy
+import json
 import os
 import stat
 import zipfile
@@ -97,6 +98,13 @@ def test_names_of_array_columns_and_numbers_for_names_are_kept(file):
 def test_same_modalities_give_the_same_file(small, file, tmp_path):
     small.save(tmp_path / "again")  # the ending is added
     assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
+
+
+def test_file_says_that_it_is_of_version_one(small, file):
+    """Readers of other releases go by it: it changes when old files cannot be read."""
+    with zipfile.ZipFile(file) as archive:
+        page = json.loads(archive.read("sk_mmbalance.json"))
+    assert (page["format"], page["version"]) == ("sk_mmbalance modalities", 1)
 
 
 # -- written whole or not at all -----------------------------------------------------------------

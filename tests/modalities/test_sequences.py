@@ -52,6 +52,11 @@ def test_lengths_are_kept_for_what_can_use_them(value):
     assert read.spec.sequences == ("walk",)
 
 
+def test_sequences_of_one_length_have_no_padding():
+    read = check_modalities({"walk": np.ones((2, 5, 3)), "b": np.ones(2)}, accept_lengths=True)
+    np.testing.assert_array_equal(read.padding_mask("walk"), np.ones((2, 5), dtype=bool))
+
+
 @pytest.mark.parametrize("value", UNEQUAL.values(), ids=UNEQUAL.keys())
 def test_unequal_lengths_are_refused_where_padding_would_be_taken_for_data(value):
     for model in (LateFusionClassifier(), MultimodalClassifier(missing="mask", max_epochs=1)):

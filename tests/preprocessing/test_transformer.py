@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -322,9 +322,9 @@ class Recorder(TransformerMixin, BaseEstimator):
 def test_target_reaches_supervised_transformers_in_the_rows_that_have_the_modality(y):
     place = np.array([["a"], ["b"], ["c"]] * 10, dtype=object)
     place[3] = None
-    prep = ModalityTransformer({"place": TargetEncoder(cv=KFold(3))})
+    prep = ModalityTransformer({"place": TargetEncoder(cv=3)})
     prep.fit({"place": place}, y)
-    alone = TargetEncoder(cv=KFold(3)).fit(np.delete(place, 3, axis=0), np.delete(y, 3))
+    alone = TargetEncoder(cv=3).fit(np.delete(place, 3, axis=0), np.delete(y, 3))
     np.testing.assert_array_equal(prep.transformers_["place"].encodings_[0], alone.encodings_[0])
 
 

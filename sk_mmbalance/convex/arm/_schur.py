@@ -137,6 +137,8 @@ class SchurForm:
 
     @cached_property
     def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self.reduced.size:  # no weak columns; SciPy before 1.15 refuses an empty matrix
+            return np.zeros(0), np.zeros((0, 0))
         values, vectors = linalg.eigh(self.reduced)
         return np.maximum(values, 0.0), vectors
 
