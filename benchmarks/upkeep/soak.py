@@ -118,8 +118,8 @@ def everything(folder: Path) -> None:
         joint.partial_fit(X, Y, classes=np.unique(Y))
     inspection.modality_contributions(joint, X, Y)
     inspection.missing_modality_curve(joint, X, Y, n_repeats=1)
-    X.save(folder / "rows.skmm")
-    skmm.Modalities.load(folder / "rows.skmm")
+    X.save(folder / "rows.npz")
+    skmm.Modalities.load(folder / "rows.npz")
     with contextlib.suppress(ValueError):  # what fails must let go, too
         joint.fit({name: values * np.inf for name, values in X.items()}, Y)
 

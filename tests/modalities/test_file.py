@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 
@@ -82,8 +83,8 @@ def test_empty_text_is_text_and_no_missing_value(file):
 
 
 def test_empty_column_takes_the_dtype_of_the_others(file):
-    numbers = pl.Series([1, 2], dtype=pl.Float32)
-    Modalities(lab=pl.DataFrame({"a": numbers, "never": [None, None]})).save(file)
+    table = pa.table({"a": pa.array([1, 2], pa.float32()), "never": pa.nulls(2)})
+    Modalities(lab=table).save(file)
     assert set(Modalities.load(file)["lab"].dtypes) == {np.dtype("float32")}
 
 
