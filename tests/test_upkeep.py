@@ -72,7 +72,7 @@ def test_files_threads_children_and_ports_are_counted(tmp_path):
 
 def test_same_target_on_the_same_commit_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(_record, "FILE", tmp_path / "upkeep.csv.xz")
-    monkeypatch.setattr(_record, "_commit", lambda: "g0123456")
+    monkeypatch.setattr(_record, "commit_now", lambda: "g0123456")
     _record.record("soak", {"rounds": 9, "growth": 0.5})
     _record.record("oldest", {"failed": 1})
     _record.record("soak", {"rounds": 10})

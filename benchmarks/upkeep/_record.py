@@ -22,7 +22,7 @@ COLUMNS = ["date", "target", "commit", "figure", "value"]
 def record(target: str, figures: Mapping[str, float]) -> None:
     """Add what a target found; the same target on the same day and commit is written once."""
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    commit = _commit()
+    commit = commit_now()
     rows = pd.DataFrame(
         [(date, target, commit, figure, value) for figure, value in figures.items()],
         columns=COLUMNS,
@@ -35,7 +35,7 @@ def record(target: str, figures: Mapping[str, float]) -> None:
     print(f"{target}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
 
-def _commit() -> str:
+def commit_now() -> str:
     """The commit that was looked at, with a plus where files had been changed since."""
 
     def git(*arguments: str) -> str:
