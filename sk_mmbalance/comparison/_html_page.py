@@ -190,7 +190,7 @@ def _row(found: Comparison, name: str, line: Any) -> str:
         cells.append("" if np.isnan(mean) else f"{mean:.3f}{near}")
     difference, low, high = line["difference"], line["low"], line["high"]
     near = "" if np.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
-    cells.append("" if np.isnan(difference) else f"{difference:+.3f}{near}")
+    cells.append("" if np.isnan(difference) else f"{round(difference, 3) + 0.0:+.3f}{near}")
     cells.append("" if np.isnan(line["fit_seconds"]) else f"{line['fit_seconds']:.1f}")
     status = line["status"]
     if status not in ("done", "no time left"):

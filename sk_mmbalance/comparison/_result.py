@@ -89,7 +89,10 @@ class Comparison:
             ]
         differences = self.table[["difference", "low", "high"]].to_numpy()
         shown["difference (95 %)"] = [
-            "" if np.isnan(d) else f"{d:+.3f}" + ("" if np.isnan(a) else f" [{a:+.3f}, {b:+.3f}]")
+            ""
+            if np.isnan(d)
+            else f"{round(d, 3) + 0.0:+.3f}"  # no minus before 0.000
+            + ("" if np.isnan(a) else f" [{a:+.3f}, {b:+.3f}]")
             for d, a, b in differences
         ]
         shown["seconds"] = ["" if np.isnan(s) else f"{s:.1f}" for s in self.table["fit_seconds"]]
