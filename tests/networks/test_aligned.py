@@ -16,6 +16,7 @@ from sk_mmbalance.networks import (
     EpochLog,
     LabelLoss,
     MultimodalModule,
+    MultimodalOutput,
     SharedHead,
     joint_loss,
     make_backbones,
@@ -193,7 +194,7 @@ def test_figures_of_an_epoch_are_those_of_each_modality(missing):
             X = {"weight": torch.full((7,), weight, dtype=torch.float64)}
             X |= {} if present is None else {"present": present}
             output = module(inputs, present)
-            output = output._replace(unimodal=change(output.unimodal))
+            output = MultimodalOutput(output.logits, change(output.unimodal))
             log.add(torch.tensor(1.0), output, (X, torch.arange(7) % 3))
         logs.append(log.summary("train"))
     assert logs[0] == pytest.approx(logs[1], nan_ok=True)
