@@ -53,6 +53,9 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     #: are never together with others.
     _stacks: ClassVar[bool] = False
     _stacked_numbers: ClassVar[frozenset[str]] = frozenset()
+    #: Whether many encoders may be run as one: not where gradients of one modality, or at its
+    #: embeddings, are asked for. None is whether the method stacks, whose hooks know no graphs.
+    _in_groups: ClassVar[bool | None] = None
     #: Whether its hooks draw, by the net's seed: then only networks of one seed are together.
     _draws: ClassVar[bool] = False
     #: Whether the modalities are measured on every batch.
@@ -95,6 +98,10 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         package = sys.modules[__name__.partition(".")[0]]
         side = {**cls.published_side(), "balancing": cls.published(), **params}
         return package.MultimodalClassifier(**side)
+
+    def _encodes_apart(self) -> bool:
+        """Whether every encoder needs a graph of its own."""
+        return not (self._stacks if self._in_groups is None else self._in_groups)
 
     def prepare(self, max_epochs: int) -> None:
         """Settle what depends on the estimator; called on the clone that a fit works with."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks import Batch, LabelLoss, MultimodalOutput, Presence
+from ..networks import Batch, LabelLoss, MultimodalOutput, Presence, each, over, stacked_of
 from ._protocol import Net
 
 
@@ -29,11 +29,11 @@ def own_logits(net: Net, output: MultimodalOutput, batch: Batch, kind: str) -> d
         part of the fused classifier.
     """
     if kind == "heads" and net.network.has_own_logits:
-        return {name: z.detach() for name, z in output.unimodal.items()}
-    embeddings = {name: u.detach() for name, u in (output.embeddings or {}).items()}
+        return over(Tensor.detach, output.unimodal)
+    embeddings = over(Tensor.detach, output.embeddings or {})
     with net.autocast():
         shares = net.network.share(embeddings, batch[0].get("present"))
-    return {name: z.float() for name, z in shares.items()} if net.amp else shares
+    return over(Tensor.float, shares) if net.amp else shares
 
 
 def logits_to_train(net: Net, output: MultimodalOutput, batch: Batch) -> dict[str, Tensor]:
@@ -45,13 +45,13 @@ def logits_to_train(net: Net, output: MultimodalOutput, batch: Batch) -> dict[st
         return output.unimodal
     with net.autocast():
         parts = net.network.share(output.embeddings or {}, batch[0].get("present"))
-    return {name: z.float() for name, z in parts.items()} if net.amp else parts
+    return over(Tensor.float, parts) if net.amp else parts
 
 
 def heads_of(network: Any, embeddings: dict[str, Tensor], present: Presence) -> dict[str, Tensor]:
     """Own logits from embeddings; the fusion is asked only where there are no heads."""
     if network.heads is not None:
-        return {name: network.heads[name](u) for name, u in embeddings.items()}
+        return each(network.heads, embeddings)
     return network.fuse(embeddings, present).unimodal
 
 
@@ -67,7 +67,9 @@ def hits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
 
 def _of_each(figure: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
     repeated = y.repeat(len(outputs), *[1] * (y.ndim - 1))
-    together = figure(torch.cat(list(outputs.values())), repeated)
+    stacked = stacked_of(outputs)
+    joined = torch.cat(list(outputs.values())) if stacked is None else stacked.flatten(0, 1)
+    together = figure(joined, repeated)
     return together.view(len(outputs), len(y)).t()
 
 

@@ -153,6 +153,18 @@ class GrowingHeads(nn.Module):
             totals = {m: z if n_heads[m] == 1 else z / n_heads[m] for m, z in totals.items()}
         return weighted_mean(totals, self.weights, present)
 
+    def shares(self, totals: Mapping[str, Tensor], present: Presence = None) -> dict[str, Any]:
+        """Factor of each modality's logits in `fuse`: a number, or one for every row."""
+        n_heads = self.counts()
+        own = {m: self.weights[m] / (n_heads[m] if self.combine == "mean" else 1) for m in totals}
+        if present is None:
+            whole = sum(self.weights[m] for m in totals)
+            return {m: share / whole for m, share in own.items()}
+        here = {m: present[m].to(z.dtype)[:, None] for m, z in totals.items()}
+        there = torch.stack([self.weights[m] * here[m] for m in totals]).sum(0)
+        there = there.clamp_min(torch.finfo(there.dtype).tiny)
+        return {m: share * here[m] / there for m, share in own.items()}
+
     def forward(
         self, embeddings: Embeddings, present: Presence = None, max_heads: int | None = None
     ) -> Fused:

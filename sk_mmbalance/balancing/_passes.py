@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..networks import MultimodalOutput, Presence
+from ..networks import MultimodalOutput, Presence, over
 from ._protocol import Net
 
 
@@ -28,4 +28,4 @@ def fuse(
 
 def wide(net: Net, logits: dict[str, Tensor]) -> dict[str, Tensor]:
     """Logits in the precision in which losses are computed."""
-    return {name: z.float() for name, z in logits.items()} if net.amp else logits
+    return over(Tensor.float, logits) if net.amp else logits

@@ -129,6 +129,7 @@ class DataRemixing(Balancing):
     }
     _published: ClassVar[Mapping[str, Any]] = {"order": "sequential", "joint_every": None}
     _published_side: ClassVar[Mapping[str, Any]] = {"fusion_weights": None}
+    _in_groups: ClassVar[bool | None] = True
     _unimodal_weight: ClassVar[float] = 0.5
     _fixed: ClassVar[frozenset[str]] = frozenset({"predictor"})
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import (
+    FEWEST,
     Batch,
     MultimodalOutput,
     mean_criterion,
@@ -374,6 +375,10 @@ class SustainedBoosting(Balancing):
             with net.autocast():
                 embeddings = net.network.encode(X["inputs"], present)
             totals = {m: _total(net, m, u) for m, u in embeddings.items()}
+        # with many modalities the fused logits are kept up to date, not added up for every one
+        shares: dict[str, Any] = {}
+        if len(totals) >= FEWEST:
+            shares, fused_so_far = heads.shares(totals, present), heads.fuse(totals, present)
         for name in X["inputs"]:
             if present is not None and not present[name].any():
                 totals.setdefault(name, heads.no_logits(len(codes)))
@@ -385,7 +390,11 @@ class SustainedBoosting(Balancing):
             loss = self._modality_loss(net, previous, newest, batch, name)
             net.note({f"{name}__boosting_loss": loss.detach()})
             if self.fused_weight:
-                fused = heads.fuse({**totals, name: total}, present)
+                if not shares:
+                    fused = heads.fuse({**totals, name: total}, present)
+                else:
+                    fused = fused_so_far + shares[name] * (total - totals[name])
+                    fused_so_far = fused.detach()
                 fused_loss = mean_criterion(net.criterion_, fused, codes, X.get("weight"))
                 loss = loss + self.fused_weight * fused_loss
             loss.backward()

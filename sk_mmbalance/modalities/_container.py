@@ -21,6 +21,9 @@ from ._tables import columns_by_modality, columns_of, is_table, labels_of, take_
 from ._tensors import pickled, unpickled
 from ._values import LazyRows, as_value, refuse_unaligned_frames, stack_rows, take_rows
 
+#: So many modalities are named one by one where a container is shown in a line.
+_MOST_SHOWN = 20
+
 
 class Modalities:
     """Several arrays with the same rows, one per modality, that scikit-learn can split by rows.
@@ -286,7 +289,10 @@ class Modalities:
 
     def __repr__(self) -> str:
         parts = [f"n_samples={len(self)}"]
-        for name, value in self._values.items():
+        for place, (name, value) in enumerate(self._values.items()):
+            if place == _MOST_SHOWN and len(self._values) > _MOST_SHOWN + 1:
+                parts.append(f"and {len(self._values) - place} more modalities")
+                break
             kind = getattr(value, "dtype", None)
             kind = type(value).__name__ if kind is None else kind
             parts.append(f"{name}: {tuple(value.shape)} {kind}")

@@ -4,6 +4,7 @@ The rooms that train networks (`neural`, `federated`) and those that say how (`b
 on it.
 """
 
+from ._aligned import FEWEST, Aligned, each, masks_of, over, side_by_side, stacked_of
 from ._allocation import AllocationGuard
 from ._backbones import BACKBONES, make_backbones, not_ours, refuse_batch_statistics
 from ._devices import choose_device, choose_dtype
@@ -48,8 +49,10 @@ from ._target_loss import (
 
 __all__ = [
     "BACKBONES",
+    "FEWEST",
     "FUSIONS",
     "NUMBER_LOSSES",
+    "Aligned",
     "AllocationGuard",
     "Batch",
     "ByModality",
@@ -76,6 +79,7 @@ __all__ = [
     "choose_device",
     "choose_dtype",
     "criterion_settings",
+    "each",
     "empty_encodings",
     "entropy",
     "fused_alone",
@@ -87,15 +91,19 @@ __all__ = [
     "loss_of_a_constant",
     "make_backbones",
     "make_fusion",
+    "masks_of",
     "may_draw",
     "mean_criterion",
     "mean_where",
     "mix_seeds",
     "not_ours",
+    "over",
     "proba",
     "probability_of_truth",
     "refuse_batch_statistics",
     "safe_key",
+    "side_by_side",
+    "stacked_of",
     "to_device",
     "to_rows",
     "unimodal_losses",

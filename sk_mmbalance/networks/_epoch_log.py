@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._aligned import masks_of, over, stacked_of
 from ._module import MultimodalOutput
 from ._rows import Batch
 
@@ -35,6 +36,9 @@ class EpochLog:
         self.names = names
         self.criterion = criterion
         self._sums: dict[str, Tensor] = {}
+        #: sums of many modalities at once, and their names
+        self._together: dict[str, Tensor] = {}
+        self._aligned: list[str] = []
         self._losses: list[Tensor] = []
         self._sizes: list[int] = []
         self._kept: list[tuple[Tensor, dict[str, Tensor], Batch, dict[str, Tensor]]] = []
@@ -53,7 +57,7 @@ class EpochLog:
 
         `log_p` are log-probabilities of modalities that were computed already.
         """
-        own = {name: z.detach() for name, z in output.unimodal.items()} if modalities else {}
+        own = over(Tensor.detach, output.unimodal) if modalities else {}
         self._kept.append((output.logits.detach(), own, batch, log_p or {}))
         self.add_loss(loss, len(batch[1]))
 
@@ -83,7 +87,7 @@ class EpochLog:
         if "weight" in self._kept[0][2][0]:
             weight = torch.cat([batch[0]["weight"] for _, _, batch, _ in self._kept])
         self._measure_fused(torch.cat([z for z, _, _, _ in self._kept]), codes, weight)
-        for name in self.names:
+        for name in () if self._measure_together(codes, weight) else self.names:
             having = [entry for entry in self._kept if name in entry[1]]
             if not having:
                 continue
@@ -104,6 +108,35 @@ class EpochLog:
                 own_codes, own_weight = codes, weight
             self._measure(name, logits, own_codes, own_weight, mask, log_p)
         self._kept.clear()
+
+    def _measure_together(self, codes: Tensor, weight: Tensor | None) -> bool:
+        """Measure modalities whose logits came as one tensor, if all of them did."""
+        having = [entry for entry in self._kept if entry[1]]
+        names = list(having[0][1]) if having else []
+        alike = all(stacked_of(own) is not None and list(own) == names for _, own, _, _ in having)
+        if not having or not alike or self._aligned not in ([], names):
+            return False
+        self._aligned = names
+        logits = torch.cat([stacked_of(own) for _, own, _, _ in having], dim=1)  # type: ignore[misc]
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        batches = [batch for _, _, batch, _ in having]
+        if len(having) < len(self._kept):
+            codes = torch.cat([batch[1] for batch in batches])
+            weight = None if weight is None else torch.cat([b[0]["weight"] for b in batches])
+        share = (
+            torch.ones_like(logits[:, :, 0]) if weight is None else weight.expand(len(names), -1)
+        )
+        if "present" in batches[0][0]:
+            mask = torch.cat([masks_of(batch[0]["present"], names) for batch in batches], dim=1)
+            share = torch.where(mask, share, 0)
+            logits = logits.masked_fill(~mask[:, :, None], 0)
+        repeated = codes.repeat(len(names), *[1] * (codes.ndim - 1))
+        figures = self.criterion.figures(logits.flatten(0, 1), repeated)
+        sums = {what: (share * values.view(share.shape)).sum(1) for what, values in figures.items()}
+        for what, value in {**sums, "weight": share.sum(1)}.items():
+            self._together[what] = self._together[what] + value if what in self._together else value
+        return True
 
     def _measure_fused(self, logits: Tensor, codes: Tensor, weight: Tensor | None) -> None:
         right = self.criterion.hits(logits, codes)
@@ -139,6 +172,9 @@ class EpochLog:
         keys = list(self._sums)
         values = torch.stack([self._sums[key] for key in keys]).double().tolist()
         sums = dict(zip(keys, values, strict=True))
+        for what, figures_of_all in self._together.items():
+            for name, value in zip(self._aligned, figures_of_all.double().tolist(), strict=True):
+                sums[f"{name}|{what}"] = sums.get(f"{name}|{what}", 0.0) + value
         figures = {f"{prefix}_loss": sums["loss"] / self.n_rows}
         for name in ("", *self.names):
             total = sums.get(f"{name}|weight", 0.0)

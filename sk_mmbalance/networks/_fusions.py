@@ -17,8 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ._aligned import Aligned, each, masks_of, over, side_by_side, stacked_of, total, weights_of
 from ._keys import ByModality
 from ._target_loss import entropy
+
+#: Gates of `GatedFusion` grow with the square of the number of modalities; a gigabyte of them.
+_MOST_GATE_WEIGHTS = 2**28
 
 Embeddings = dict[str, Tensor]
 Presence = dict[str, Tensor] | None
@@ -45,17 +49,32 @@ class ConcatFusion(nn.Module):
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the modalities' contributions."""
-        total: Tensor = self.bias
+        together = self._together(embeddings)
+        if together is not None:
+            return self.bias + together.sum(0), None
+        logits: Tensor = self.bias
         for name, u in embeddings.items():
             weight: Any = self.maps[name].weight
-            total = torch.addmm(total, u, weight.t())
-        return total, None
+            logits = torch.addmm(logits, u, weight.t())
+        return logits, None
 
     def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """What each modality adds to the logits, the bias shared among those a row has."""
+        together = self._together(embeddings)
+        if together is not None:
+            return _share_bias(Aligned(list(embeddings), together), self.bias, present)
         weights: Any = {m: self.maps[m].weight for m in embeddings}
         parts = {m: u @ weights[m].t() for m, u in embeddings.items()}
         return _share_bias(parts, self.bias, present)
+
+    def each_alone(self, embeddings: Embeddings) -> dict[str, Tensor] | None:
+        """Logits of every modality with all others masked, where all are computed as one."""
+        together = self._together(embeddings)
+        return None if together is None else Aligned(list(embeddings), together + self.bias)
+
+    def _together(self, embeddings: Embeddings) -> Tensor | None:
+        weights = weights_of(self.maps, embeddings)
+        return None if weights is None else stacked_of(embeddings) @ weights.transpose(1, 2)
 
 
 class SumFusion(nn.Module):
@@ -68,14 +87,17 @@ class SumFusion(nn.Module):
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Add up the embeddings, then classify."""
-        parts = {m: self.project[m](u) for m, u in embeddings.items()}
-        return self.out(_total(list(parts.values()))), None
+        return self.out(total(each(self.project, embeddings))), None
 
     def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """What each modality adds to the logits, the bias shared among those a row has."""
         weight = self.out.weight.t()
-        parts = {m: self.project[m](u) @ weight for m, u in embeddings.items()}
+        parts = over(lambda u: u @ weight, each(self.project, embeddings))
         return _share_bias(parts, self.out.bias, present)
+
+    def each_alone(self, embeddings: Embeddings) -> dict[str, Tensor]:
+        """Logits of every modality with all others masked."""
+        return over(self.out, each(self.project, embeddings))
 
 
 class LateFusion(nn.Module):
@@ -109,12 +131,12 @@ class LateFusion(nn.Module):
 
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Average the heads' logits over the modalities present."""
-        parts = {m: self.heads[m](u) for m, u in embeddings.items()}
+        parts = each(self.heads, embeddings)
         return weighted_mean(parts, self.weights, present), parts
 
     def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """The logits of each modality's own head."""
-        return {m: self.heads[m](u) for m, u in embeddings.items()}
+        return each(self.heads, embeddings)
 
     def set_weights(self, weights: Mapping[str, float] | None) -> None:
         """Choose the weight of each modality; None weighs them equally."""
@@ -163,20 +185,26 @@ class SharedHead(nn.Module):
 
     def terms(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """What the head makes of each modality."""
-        return {m: self.head(self.project[m](u)) for m, u in embeddings.items()}
+        return over(self.head, each(self.project, embeddings))
 
     def fuse(self, parts: Mapping[str, Tensor], present: Presence = None) -> Tensor:
         """Mean of the modalities' logits over those present."""
         if not self.by_certainty:
             return weighted_mean(parts, self.weights, present)
-        scores = torch.stack(
-            [math.log(self.weights[m]) - entropy(z) for m, z in parts.items()], dim=1
-        )
+        together = stacked_of(parts)
+        if together is None:
+            scores = torch.stack(
+                [math.log(self.weights[m]) - entropy(z) for m, z in parts.items()], dim=1
+            )
+        else:
+            unsure = entropy(together.flatten(0, 1)).view(together.shape[:2]).t()
+            scores = unsure.new_tensor([math.log(self.weights[m]) for m in parts]) - unsure
         if present is not None:
-            here = torch.stack([present[m] for m in parts], dim=1)
-            scores = scores.masked_fill(~here, torch.finfo(scores.dtype).min)
+            scores = scores.masked_fill(
+                ~masks_of(present, parts).t(), torch.finfo(scores.dtype).min
+            )
         shares = scores.softmax(dim=1)
-        return (shares[:, :, None] * torch.stack(list(parts.values()), dim=1)).sum(dim=1)
+        return (shares[:, :, None] * side_by_side(parts)).sum(dim=1)
 
     def no_logits(self, n_rows: int) -> Tensor:
         """What stands for a modality that no row of a batch has."""
@@ -195,6 +223,13 @@ class GatedFusion(nn.Module):
     def __init__(self, dims: Mapping[str, int], n_classes: int):
         super().__init__()
         size = max(dims.values())
+        n_weights = sum(dims.values()) * size * len(dims)
+        if n_weights > _MOST_GATE_WEIGHTS:
+            raise ValueError(
+                f"`fusion='gated'` has gates from every modality to every other, {n_weights:,} "
+                f"weights for {len(dims)} modalities; it takes at most {_MOST_GATE_WEIGHTS:,}. Use "
+                "'concat', 'sum', 'late' or 'film', or a smaller `embedding_dim`."
+            )
         self.names = sorted(dims)
         self.size = size
         self.transform = ByModality({m: nn.Linear(dims[m], size) for m in dims})
@@ -205,14 +240,13 @@ class GatedFusion(nn.Module):
         """Mix the transformed embeddings by their gates, then classify."""
         names = list(embeddings)
         columns = [self.names.index(m) for m in names]
-        masked = [
-            _keep(self.gates[m](u), present, m) for m, u in embeddings.items()
-        ]  # an absent modality has no say in the gates
-        scores = _total(masked).unflatten(1, (len(self.names), self.size))[:, columns]
+        # an absent modality has no say in the gates
+        masked = _kept(each(self.gates, embeddings), present)
+        scores = total(masked).unflatten(1, (len(self.names), self.size))[:, columns]
         if present is not None:
-            absent = ~torch.stack([present[m] for m in names], dim=1)
+            absent = ~masks_of(present, names).t()
             scores = scores.masked_fill(absent[:, :, None], -math.inf)
-        values = torch.stack([torch.tanh(self.transform[m](embeddings[m])) for m in names], dim=1)
+        values = side_by_side(over(torch.tanh, each(self.transform, embeddings)))
         return self.out((scores.softmax(dim=1) * values).sum(dim=1)), None
 
 
@@ -239,25 +273,41 @@ class FiLMFusion(nn.Module):
         gates = self.gates(embeddings, present)
         return self.concat(self.modulated(embeddings, gates, present), present)[0], None
 
+    def each_alone(self, embeddings: Embeddings) -> dict[str, Tensor] | None:
+        """Logits of every modality with all others masked, where all are computed as one."""
+        together = stacked_of(embeddings)
+        context = next(iter(self.context[m] for m in embeddings))
+        assert together is not None
+        nothing = together.new_zeros((*together.shape[:2], context.out_features))
+        gates = each(self.film, Aligned(list(embeddings), nothing))
+        return self.concat.each_alone(self.modulated(embeddings, gates))
+
     def gates(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """Scale and shift of each embedding, side by side, from what the others say."""
-        said = {m: _keep(self.context[m](u), present, m) for m, u in embeddings.items()}
-        total = _total(list(said.values()))
+        said = _kept(each(self.context, embeddings), present)
+        all_say = total(said)
+        if stacked_of(said) is not None:
+            return each(self.film, Aligned(list(said), _of_the_others(said, all_say, present)))
         count: Any = len(said)
         if present is not None:
-            count = _total([present[m].to(total.dtype) for m in said])[:, None]
+            count = _total([present[m].to(all_say.dtype) for m in said])[:, None]
         gates = {}
         for m in embeddings:
-            here: Any = 1 if present is None else present[m].to(total.dtype)[:, None]
+            here: Any = 1 if present is None else present[m].to(all_say.dtype)[:, None]
             others = count - here
             others = max(others, 1) if present is None else others.clamp_min(1)
-            gates[m] = self.film[m]((total - said[m]) / others)
+            gates[m] = self.film[m]((all_say - said[m]) / others)
         return gates
 
     def modulated(
         self, embeddings: Embeddings, gates: Mapping[str, Tensor], present: Presence = None
     ) -> dict[str, Tensor]:
         """Embeddings, scaled and shifted."""
+        gated, together = stacked_of(gates), stacked_of(embeddings)
+        if gated is not None and together is not None and list(gates) == list(embeddings):
+            scale, shift = gated.chunk(2, dim=2)
+            bent = torch.relu((1 + scale) * together + shift)
+            return _kept(Aligned(list(embeddings), bent), present)
         modulated = {}
         for m, u in embeddings.items():
             scale, shift = gates[m].chunk(2, dim=1)
@@ -293,12 +343,18 @@ class TransformerFusion(nn.Module):
     def forward(self, embeddings: Embeddings, present: Presence = None) -> Fused:
         """Read the class token after attention over the modalities present."""
         names = list(embeddings)
-        place = {m: self.place[self.names.index(m)] for m in names}
-        tokens = torch.stack([self.project[m](embeddings[m]) + place[m] for m in names], dim=1)
+        projected = each(self.project, embeddings)
+        if stacked_of(projected) is None:
+            place = {m: self.place[self.names.index(m)] for m in names}
+            tokens = torch.stack([projected[m] + place[m] for m in names], dim=1)
+        else:
+            chosen = set(names)
+            places = [k for k, m in enumerate(self.names) if m in chosen]
+            tokens = side_by_side(projected) + self.place[places]
         tokens = torch.cat([self.summary.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         mask = None
         if present is not None:
-            absent = ~torch.stack([present[m] for m in names], dim=1)
+            absent = ~masks_of(present, names).t()
             mask = torch.cat([absent.new_zeros(absent.shape[0], 1), absent], dim=1)
         return self.out(self.norm(self.encoder(tokens, src_key_padding_mask=mask)[:, 0])), None
 
@@ -336,12 +392,28 @@ def make_fusion(choice: Any, dims: Mapping[str, int], n_classes: int, **options:
     return choice(dims, n_classes, **{k: v for k, v in options.items() if k in taken})
 
 
+class _EachAlone(nn.Module):
+    """A fusion as what it makes of every modality by itself."""
+
+    def __init__(self, fusion: nn.Module):
+        super().__init__()
+        self.fusion: Any = fusion
+
+    def forward(self, embeddings: Embeddings) -> dict[str, Tensor] | None:
+        return self.fusion.each_alone(embeddings)
+
+
 def fused_alone(fusion: nn.Module, embeddings: Embeddings) -> dict[str, Tensor]:
     """Logits that a fusion makes of each embedding by itself, the others masked.
 
     Gradients reach the embeddings and not the fusion, whose weights are held fixed.
     """
     fixed = {key: p.detach() for key, p in fusion.named_parameters()}
+    if stacked_of(embeddings) is not None and hasattr(fusion, "each_alone"):
+        held = {f"fusion.{key}": p for key, p in fixed.items()}
+        whole = torch.func.functional_call(_EachAlone(fusion), held, (embeddings,))
+        if whole is not None:
+            return whole
     logits = {}
     for name, u in embeddings.items():
         fused = torch.func.functional_call(fusion, fixed, ({name: u}, None))
@@ -353,6 +425,14 @@ def weighted_mean(
     logits: Mapping[str, Tensor], weights: Mapping[str, float], present: Presence
 ) -> Tensor:
     """Weighted mean of unimodal logits over the modalities present in each row."""
+    together = stacked_of(logits)
+    if together is not None:
+        share = together.new_tensor([weights[m] for m in logits])[:, None, None]
+        if present is None:
+            return (together * (share / share.sum())).sum(0)
+        share = share * masks_of(present, logits).to(together.dtype)[:, :, None]
+        scale = share.sum(0).clamp_min(torch.finfo(share.dtype).tiny)
+        return (together * (share / scale)).sum(0)
     if present is None:
         sum_of_weights = sum(weights[m] for m in logits)
         return _total([z * (weights[m] / sum_of_weights) for m, z in logits.items()])
@@ -364,6 +444,12 @@ def weighted_mean(
 
 def _share_bias(parts: Mapping[str, Tensor], bias: Tensor, present: Presence) -> dict[str, Tensor]:
     """Give every modality that a row has an equal part of the bias."""
+    together = stacked_of(parts)
+    if together is not None and present is not None:
+        there = masks_of(present, parts).to(bias.dtype)[:, :, None]
+        return Aligned(list(parts), together + there / there.sum(0).clamp_min(1) * bias)
+    if together is not None:
+        return Aligned(list(parts), together + bias / len(parts))
     if present is None:
         return {m: z + bias / len(parts) for m, z in parts.items()}
     here = {m: present[m].to(bias.dtype)[:, None] for m in parts}
@@ -381,6 +467,27 @@ def _total(terms: list[Tensor]) -> Tensor:
 def _keep(value: Tensor, present: Presence, name: str) -> Tensor:
     """Zero in rows that lack the modality."""
     return value if present is None else value.masked_fill(~present[name][:, None], 0)
+
+
+def _kept(values: dict[str, Tensor], present: Presence) -> dict[str, Tensor]:
+    """Zero in rows that lack a modality."""
+    together = stacked_of(values)
+    if present is None:
+        return values
+    if together is None:
+        return {m: _keep(value, present, m) for m, value in values.items()}
+    absent = ~masks_of(present, values)[:, :, None]
+    return Aligned(list(values), together.masked_fill(absent, 0))
+
+
+def _of_the_others(said: dict[str, Tensor], all_say: Tensor, present: Presence) -> Tensor:
+    """Mean of what the other modalities say, of shape (n_modalities, n_rows, size)."""
+    together = stacked_of(said)
+    assert together is not None
+    if present is None:
+        return (all_say - together) / max(len(said) - 1, 1)
+    here = masks_of(present, said).to(all_say.dtype)[:, :, None]
+    return (all_say - together) / (here.sum(0) - here).clamp_min(1)
 
 
 def _to_one_size(dims: Mapping[str, int], always: bool = False) -> tuple[ByModality, int]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import add
 from typing import Any
 
 from torch import Tensor
 
+from ._aligned import total
 from ._module import MultimodalOutput
 from ._target_loss import mean_criterion, unimodal_losses
 
@@ -30,7 +29,7 @@ def joint_loss(
     if not isinstance(unimodal_weight, Tensor) and not unimodal_weight:
         return loss
     own = unimodal_losses(criterion, output.unimodal, y, weight, X.get("present"))
-    both = reduce(add, own.values())  # not `sum`, which begins with one more step: 0 + ...
+    both = total(own)
     if isinstance(unimodal_weight, Tensor) or unimodal_weight != 1:
         both = unimodal_weight * both
     return loss + both

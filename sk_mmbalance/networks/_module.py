@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ._aligned import FEWEST, GroupedEncoders, aligned, each, stacked_of
 from ._fusions import Embeddings
 from ._keys import ByModality
 
@@ -73,6 +74,14 @@ class MultimodalModule(nn.Module):
         #: what turned rows into `inputs`, for modalities that are encoded (see `to_rows`)
         self.encodings = ByModality({})
 
+    #: whether each encoder must have a graph of its own while it is trained: for a balancing method
+    #: that takes gradients of one modality, or at its embeddings
+    apart = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is found again when it is needed."""
+        return {key: value for key, value in vars(self).items() if key != "_grouped"}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Networks that were pickled before there were encodings have none."""
         super().__setstate__(state)
@@ -92,9 +101,21 @@ class MultimodalModule(nn.Module):
     def encode(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Embeddings of the modalities in `inputs`; zero in rows that lack them."""
+        """Embeddings of the modalities in `inputs`; zero in rows that lack them.
+
+        Many encoders of one form are run as one.
+        """
+        together: dict[str, Tensor] = {}
+        separate = self.apart and self.training
+        if len(inputs) >= FEWEST and not (separate or torch.compiler.is_compiling()):
+            together = self._groups().encode(self.backbones, inputs, present)
+            if len(together) == len(inputs):
+                return together
         embeddings = {}
         for name in sorted(inputs):
+            if name in together:
+                embeddings[name] = together[name]
+                continue
             x = inputs[name].clone() if name in self.copied else inputs[name]
             if present is not None:
                 row = present[name].view(-1, *[1] * (x.ndim - 1))
@@ -103,7 +124,13 @@ class MultimodalModule(nn.Module):
             if present is not None:
                 u = u.masked_fill(~present[name][:, None], 0)
             embeddings[name] = u
-        return embeddings
+        return aligned(embeddings) if together else embeddings
+
+    def _groups(self) -> GroupedEncoders:
+        groups: GroupedEncoders | None = self.__dict__.get("_grouped")
+        if groups is None or not groups.know(self.backbones):
+            groups = self.__dict__["_grouped"] = GroupedEncoders(self.backbones)
+        return groups
 
     def fuse(
         self,
@@ -117,11 +144,11 @@ class MultimodalModule(nn.Module):
         if not unimodal:
             return MultimodalOutput(logits, {}, embeddings)
         if self.heads is not None:
-            own = {name: self.heads[name](u) for name, u in embeddings.items()}
+            own = each(self.heads, embeddings)
         elif parts is not None:
             own = parts
         else:
-            own = {name: self.alone(name, u) for name, u in embeddings.items()}
+            own = self.each_alone(embeddings)
         return MultimodalOutput(logits, own, embeddings)
 
     def share(
@@ -136,6 +163,16 @@ class MultimodalModule(nn.Module):
         terms = getattr(self.fusion, "terms", None)
         if terms is not None:
             return terms(embeddings, present)
+        return self.each_alone(embeddings)
+
+    @torch.no_grad()
+    def each_alone(self, embeddings: Embeddings) -> dict[str, Tensor]:
+        """Fused logits of every modality with all others masked."""
+        whole = getattr(self.fusion, "each_alone", None)
+        if whole is not None and stacked_of(embeddings) is not None:
+            found = whole(embeddings)
+            if found is not None:
+                return found
         return {name: self.alone(name, u) for name, u in embeddings.items()}
 
     @torch.no_grad()

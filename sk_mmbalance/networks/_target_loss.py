@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..base import CLASSES, LABELS, Target
+from ._aligned import Aligned, masks_of, stacked_of
 
 #: Losses of numbers by the name that the parameter `loss` has for them.
 NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -219,6 +220,28 @@ def mean_criterion(
     return weighted_mean_loss(criterion(outputs, y), weight, mask)
 
 
+def of_each(figure: Callable[..., Any], outputs: Tensor, y: Tensor) -> Tensor:
+    """A figure of every row by modality (n_modalities, n_rows), of outputs that are stacked."""
+    repeated = y.repeat(len(outputs), *[1] * (y.ndim - 1))
+    return figure(outputs.flatten(0, 1), repeated).view(outputs.shape[:2])
+
+
+def _mean_of_each(
+    criterion: Any,
+    outputs: Mapping[str, Tensor],
+    y: Tensor,
+    weight: Tensor | None,
+    present: Mapping[str, Tensor] | None,
+) -> Tensor:
+    """`mean_criterion` of every modality, (n_modalities,)."""
+    together = stacked_of(outputs)
+    assert together is not None
+    losses = of_each(criterion, together, y)
+    if present is not None:
+        losses = torch.where(masks_of(present, outputs), losses, losses.new_zeros(()))
+    return losses.mean(1) if weight is None else losses @ weight / weight.sum()
+
+
 def unimodal_losses(
     criterion: Any,
     outputs: Mapping[str, Tensor],
@@ -227,6 +250,9 @@ def unimodal_losses(
     present: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """The criterion of every modality's own outputs over the rows that have it."""
+    together = stacked_of(outputs)
+    if together is not None:
+        return Aligned(list(outputs), _mean_of_each(criterion, outputs, y, weight, present))
     return {
         name: mean_criterion(criterion, z, y, weight, None if present is None else present[name])
         for name, z in outputs.items()

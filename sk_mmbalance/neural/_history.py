@@ -30,7 +30,13 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
         if column not in frame:
             frame[column] = float("nan")
     columns = [str(column) for column in frame.columns]
-    own = [column for m in names for column in sorted(columns) if column.startswith(f"{m}__")]
+    of_each: dict[str, list[str]] = {m: [] for m in names}
+    for column in sorted(columns):
+        name, of_a_modality, _ = column.partition("__")  # which no name of a modality contains
+        if of_a_modality and name in of_each:
+            of_each[name].append(column)
+    own = [column for m in names for column in of_each[m]]
     hidden = {column for column in columns if column.endswith("_best")}
-    rest = [column for column in columns if column not in {*wanted, *own, *hidden}]
+    elsewhere = {*wanted, *own, *hidden}
+    rest = [column for column in columns if column not in elsewhere]
     return frame[[*wanted, *rest, *own]]

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from ..balancing import Balancing, hooks_of
 from ..exceptions import DivergenceError
 from ..networks import (
+    Aligned,
     Batch,
     EpochLog,
     ModalityRows,
@@ -38,6 +39,8 @@ from ..networks import (
     MultimodalOutput,
     RowBatches,
     joint_loss,
+    over,
+    stacked_of,
 )
 from ._checkpoints import TrainingCheckpoint
 from ._divergence import refuse_weights_not_finite
@@ -219,7 +222,7 @@ class MultimodalNet(FollowingNet):
         if self.amp:
             with self.autocast():
                 output = self.module_(x["inputs"], x.get("present"), **fit_params)
-            own = {m: z.float() for m, z in output.unimodal.items()}
+            own = over(Tensor.float, output.unimodal)
             return MultimodalOutput(output.logits.float(), own, output.embeddings)
         return self.module_(x["inputs"], x.get("present"), **fit_params)
 
@@ -429,6 +432,9 @@ class MultimodalNet(FollowingNet):
         parts = [self.evaluate(batch, unimodal)._replace(embeddings=None) for batch in batches]
         logits = torch.cat([part.logits for part in parts]).cpu()
         names = parts[0].unimodal
+        together = [stacked_of(part.unimodal) for part in parts]
+        if all(each is not None for each in together):
+            return MultimodalOutput(logits, Aligned(list(names), torch.cat(together, dim=1).cpu()))
         return MultimodalOutput(
             logits, {m: torch.cat([part.unimodal[m] for part in parts]).cpu() for m in names}
         )
@@ -443,6 +449,17 @@ class MultimodalNet(FollowingNet):
                 module.encode(X["inputs"], X.get("present")) for X, _ in self.get_iterator(rows)
             ]
         return {name: torch.cat([part[name] for part in parts]).cpu() for name in module.names}
+
+    def alone_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
+        """What the fused classifier gives with each modality alone, in main memory."""
+        self.check_is_fitted()
+        self._stop_training()
+        module, parts = self.network, []
+        with torch.inference_mode(), self.autocast():
+            for X, _ in self.get_iterator(rows):
+                found = module.each_alone(module.encode(X["inputs"], X.get("present")))
+                parts.append({name: z.cpu() for name, z in found.items()})
+        return {name: torch.cat([part[name] for part in parts]) for name in module.names}
 
     def predict(self, X: Any) -> Any:
         """Class codes of all rows (what skorch's scoring callbacks call)."""
@@ -529,6 +546,7 @@ class MultimodalNet(FollowingNet):
         """What comes before the first epoch of a call; gives the rows to train on."""
         if not self.initialized_:
             self.initialize()
+        self.network.apart = any(method._encodes_apart() for method in self.methods)
         self.train_split = None if valid is None else _FixedSplit(valid)
         self._last_state = (len(self.history), None)
         for method in self._hooks["on_train_begin"]:

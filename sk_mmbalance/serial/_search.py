@@ -41,6 +41,12 @@ class Grid:
         """Scans of the last free stage that the exhaustive search needs."""
         return len(self.cuts) * prod(len(candidates) for candidates in self.stages[:-1])
 
+    @property
+    def least_scans(self) -> int:
+        """Scans that are left where nothing can be thinned out any more."""
+        sizes = [len(candidates) for candidates in (*self.stages[:-1], self.cuts)]
+        return prod(min(size, 2) for size in sizes)
+
     def coarser(self, limit: int) -> Grid:
         """Candidates thinned out evenly until `limit` scans suffice."""
         grid = self
@@ -98,7 +104,7 @@ def find_thresholds(
         return search.exhaustive(grid)
     policy, n_free = chain.policy, len(grid.stages)
     starts = [Thresholds((end,) * n_free) for end in (policy.never(), policy.always())]
-    if not quick:
+    if not quick and grid.least_scans <= _MAX_COARSE_SCANS:
         coarse = grid.coarser(_MAX_COARSE_SCANS)
         if coarse.n_scans <= _MAX_COARSE_SCANS:  # two candidates a stage are too many beyond eleven
             starts.insert(0, search.exhaustive(coarse).thresholds)
@@ -153,15 +159,23 @@ class _Search:
 
     def _deferred(self, k: int, thresholds: Thresholds) -> np.ndarray:
         """What a row adds after stage k if it is deferred there (backward recursion)."""
+        return self._all_deferred(thresholds, k)[0]
+
+    def _all_deferred(self, thresholds: Thresholds, first: int = 0) -> list[np.ndarray]:
+        """`_deferred` of the free stages from the first on, in one pass from the end."""
         chain = self.chain
         ahead = np.zeros_like(self.cost[0])
-        for j in range(chain.n_stages - 1, k, -1):
+        found = []
+        for j in range(chain.n_stages - 1, first, -1):
             value = np.where(chain.has_later[j][:, None], ahead, self._final(j, thresholds.cut))
             if j < chain.n_stages - 1:
                 sure = chain.policy.exits(thresholds.stages[j], chain.scores[j])
                 value = np.where(sure[:, None], self._decided(j, thresholds.stages[j]), value)
             ahead = np.where(chain.available[j][:, None], self.cost[j] + value, ahead)
-        return np.where(chain.has_later[k][:, None], ahead, self._final(k, thresholds.cut))
+            k = j - 1
+            after = np.where(chain.has_later[k][:, None], ahead, self._final(k, thresholds.cut))
+            found.append(after)
+        return found[::-1]
 
     def _scan(
         self, k: int, rows: np.ndarray, deferred: np.ndarray, candidates: np.ndarray
@@ -191,38 +205,47 @@ class _Search:
         return Found(best.thresholds, best.key, True)
 
     def _improve(
-        self, thresholds: Thresholds, k: int, candidates: np.ndarray, deferred: np.ndarray
+        self,
+        thresholds: Thresholds,
+        k: int,
+        candidates: np.ndarray,
+        deferred: np.ndarray,
+        before: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Found:
-        """The best threshold of stage k, the others fixed."""
-        done, active = self._before(k, thresholds)
+        """The best threshold of stage k, the others fixed; `before` is `_before` if it is known."""
+        done, active = self._before(k, thresholds) if before is None else before
         chain = self.chain
         here = active & chain.available[k]
         rest = active & ~chain.available[k]
         # a row that cannot run stage k passes it by, whatever the threshold
-        done = done + self._passing(k, rest, thresholds) + self.cost[k][here].sum(axis=0)
+        passing = deferred[rest].sum(axis=0) if rest.any() else np.zeros_like(done)
+        done = done + passing + self.cost[k][here].sum(axis=0)
         sums = done + self._scan(k, here, deferred, candidates)
         position, key = self.criterion.best(sums)
         return Found(thresholds.replace(k, candidates[position]), key, False)
 
     def _before(self, k: int, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
         """Column sums of what happens before stage k, and the rows still undecided."""
-        chain = self.chain
-        active = np.ones(len(chain.codes), dtype=bool)
-        done = np.zeros(self.cost[0].shape[1])
+        done, active = self._at_the_start()
         for j in range(k):
-            here = active & chain.available[j]
-            done += self.cost[j][here].sum(axis=0)
-            sure = here & chain.policy.exits(thresholds.stages[j], chain.scores[j])
-            done += self._decided(j, thresholds.stages[j])[sure].sum(axis=0)
-            stuck = here & ~sure & ~chain.has_later[j]
-            done += self._final(j, thresholds.cut)[stuck].sum(axis=0)
-            active &= ~(sure | stuck)
+            done, active = self._past(j, thresholds, done, active)
         return done, active
 
-    def _passing(self, k: int, rows: np.ndarray, thresholds: Thresholds) -> np.ndarray:
-        if not rows.any():
-            return np.zeros(self.cost[0].shape[1])
-        return self._deferred(k, thresholds)[rows].sum(axis=0)
+    def _at_the_start(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(self.cost[0].shape[1]), np.ones(len(self.chain.codes), dtype=bool)
+
+    def _past(
+        self, j: int, thresholds: Thresholds, done: np.ndarray, active: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `_before` says of the stage after j, from what it says of j."""
+        chain = self.chain
+        here = active & chain.available[j]
+        done = done + self.cost[j][here].sum(axis=0)
+        sure = here & chain.policy.exits(thresholds.stages[j], chain.scores[j])
+        done = done + self._decided(j, thresholds.stages[j])[sure].sum(axis=0)
+        stuck = here & ~sure & ~chain.has_later[j]
+        done = done + self._final(j, thresholds.cut)[stuck].sum(axis=0)
+        return done, active & ~(sure | stuck)
 
     # -- coordinate descent --------------------------------------------------------------------
 
@@ -234,10 +257,14 @@ class _Search:
             if len(grid.cuts) > 1:
                 found = _best_cut(self, best.thresholds, grid.cuts)
                 best = found if found.key < best.key else best
+            # a sweep goes forward: what comes after a stage is still as it was, and what comes
+            # before it is settled. One pass each way is all that a sweep costs
+            deferred = self._all_deferred(best.thresholds)
+            past = self._at_the_start()
             for k in range(len(grid.stages)):
-                deferred = self._deferred(k, best.thresholds)
-                found = self._improve(best.thresholds, k, grid.stages[k], deferred)
+                found = self._improve(best.thresholds, k, grid.stages[k], deferred[k], past)
                 best = found if found.key < best.key else best
+                past = self._past(k, best.thresholds, *past)
             if best.key >= before:
                 break
         return Found(best.thresholds, best.key, False)

@@ -157,11 +157,13 @@ def fit_pattern_weights(
     else:
         base, solution = lesson.learn(log_proba, everyone, rows)
     learnt = {}
-    for row in patterns_to_learn(present) if patterns is None else np.asarray(patterns, bool):
+    asked = patterns_to_learn(present) if patterns is None else np.asarray(patterns, bool)
+    asked = asked.reshape(-1, uses.shape[1])
+    for row, ready in zip(asked, experts_available(uses, needs_all, asked), strict=True):
         if default == "complete" and row.all():
             continue
         pattern = tuple(row.tolist())
-        chosen = np.flatnonzero(experts_available(uses, needs_all, row[None])[0])
+        chosen = np.flatnonzero(ready)
         rows = lesson.rows(chosen)
         if exactly:
             rows = rows[(present[rows] == row).all(axis=1)]

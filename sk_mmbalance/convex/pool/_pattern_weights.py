@@ -209,10 +209,10 @@ def experts_available(
     uses: np.ndarray, needs_all: np.ndarray | None, present: np.ndarray
 ) -> np.ndarray:
     """Which experts have their input, (n_samples, n_experts); `present` tells the modalities."""
-    found = np.stack([present[:, used].all(axis=1) for used in uses], axis=1)
+    there = present.astype(np.float64) @ uses.T.astype(np.float64)  # counted by a product
+    found = there == uses.sum(axis=1)
     if needs_all is not None:
-        for k in np.flatnonzero(~needs_all):
-            found[:, k] = present[:, uses[k]].any(axis=1)
+        found = np.where(needs_all, found, there > 0)
     return found
 
 

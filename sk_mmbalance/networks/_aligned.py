@@ -1,0 +1,264 @@
+"""Many modalities at once: equal shapes side by side in one tensor, and products over all of them.
+
+A loop over a thousand modalities spends its time on calling torch a thousand times. From `FEWEST`
+modalities of one shape on, what is done to each of them is one batched product instead. Parameters
+stay where they are, one set a modality, with names of their own: they are stacked when they are
+used, so that optimisers, files of weights, and methods that change the gradients of one modality
+meet what they know. Below `FEWEST` nothing is stacked, and every bit is that of the loop; above,
+results are the loop's but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._backbones import MLPBackbone
+from ._draws import Dropout
+from ._keys import ByModality
+
+#: Modalities of one shape from which on they are computed together. A constant: whether bits are
+#: those of a loop must hang on the data alone.
+FEWEST = 16
+
+
+class Aligned(dict[str, Tensor]):
+    """Tensors by modality that are the slices of one tensor, `stacked`.
+
+    One that is changed is a dict as any other from then on.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The modalities.
+    stacked : Tensor of shape (n_modalities, ...)
+        Their tensors.
+    """
+
+    stacked: Tensor | None
+
+    def __init__(self, names: Sequence[str], stacked: Tensor):
+        super().__init__(zip(names, stacked.unbind(0), strict=True))
+        self.stacked = stacked
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+    def __setitem__(self, name: str, value: Tensor) -> None:
+        self.stacked = None
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self.stacked = None
+        super().__delitem__(name)
+
+    def __ior__(self, other: Any) -> Any:
+        self.stacked = None
+        return super().__ior__(other)
+
+
+def _changing(name: str) -> Any:
+    change = getattr(dict, name)
+
+    def method(self: Aligned, *args: Any, **kwargs: Any) -> Any:
+        self.stacked = None
+        return change(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"As that of dict: no longer {Aligned.__name__}."
+    return method
+
+
+for _name in ("pop", "popitem", "clear", "update", "setdefault"):
+    setattr(Aligned, _name, _changing(_name))
+
+
+def stacked_of(values: Any) -> Tensor | None:
+    """The tensor (n_modalities, ...) that values by modality are slices of, if there is one."""
+    return values.stacked if isinstance(values, Aligned) else None
+
+
+def over(change: Callable[[Tensor], Tensor], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a function that keeps its first dimension apart makes of every modality's tensor."""
+    together = stacked_of(values)
+    if together is None:
+        return {name: change(value) for name, value in values.items()}
+    return Aligned(list(values), change(together))
+
+
+def total(values: Mapping[str, Tensor]) -> Tensor:
+    """Sum over modalities."""
+    together = stacked_of(values)
+    if together is not None:
+        return together.sum(0)
+    first, *rest = values.values()
+    for value in rest:
+        first = first + value
+    return first
+
+
+def side_by_side(values: Mapping[str, Tensor]) -> Tensor:
+    """Tensors (n_rows, ...) by modality as one, (n_rows, n_modalities, ...)."""
+    together = stacked_of(values)
+    if together is not None:
+        return together.transpose(0, 1)
+    return torch.stack(list(values.values()), dim=1)
+
+
+def masks_of(present: Mapping[str, Tensor], names: Iterable[str]) -> Tensor:
+    """Which modality which row has, (n_modalities, n_rows)."""
+    return torch.stack([present[name] for name in names])
+
+
+def each(modules: ByModality, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the module of every modality makes of its tensor."""
+    together = stacked_of(values)
+    if together is not None:
+        layers = [modules[name] for name in values]
+        if _alike(layers):
+            return Aligned(list(values), _linear(layers, together))
+        if all(type(layer) is nn.Identity for layer in layers) and not _watched(layers):
+            return values if isinstance(values, dict) else dict(values)
+    return {name: modules[name](value) for name, value in values.items()}
+
+
+def weights_of(modules: ByModality, values: Mapping[str, Tensor]) -> Tensor | None:
+    """Weights (n_modalities, n_outputs, n_inputs) of linear maps of values that are aligned."""
+    if stacked_of(values) is None:
+        return None
+    layers = [modules[name] for name in values]
+    return _stack(layers, "weight") if _alike(layers) else None
+
+
+class GroupedEncoders:
+    """Which encoders of a network are alike, and their embeddings.
+
+    Parameters
+    ----------
+    backbones : ByModality
+        The encoders.
+    """
+
+    def __init__(self, backbones: ByModality):
+        self._parts = _parts(backbones)
+        groups: dict[Any, list[str]] = {}
+        for name in backbones.names:
+            key = _form(backbones[name])
+            if key is not None:
+                groups.setdefault(key, []).append(name)
+        self._groups = [names for names in groups.values() if len(names) >= FEWEST]
+
+    def know(self, backbones: ByModality) -> bool:
+        """Whether the encoders are still the ones that were looked at."""
+        return self._parts == _parts(backbones)
+
+    def encode(
+        self,
+        backbones: ByModality,
+        inputs: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """Embeddings of the modalities that are encoded together; zero in rows that lack them."""
+        found: dict[str, Tensor] = {}
+        parts: list[tuple[list[str], Tensor]] = []
+        if not self._groups or _watched(self._parts):
+            return found
+        for group in self._groups:
+            names = [name for name in group if name in inputs]
+            modules = [backbones[name] for name in names]
+            if len(names) < FEWEST or len({module.training for module in modules}) > 1:
+                continue
+            here = None if present is None else masks_of(present, names)
+            x = torch.stack([inputs[name] for name in names])
+            if here is not None:
+                x = torch.where(here.view(*here.shape, *[1] * (x.ndim - 2)), x, x.new_zeros(()))
+            u = _mlp(modules, x)
+            if here is not None:
+                u = u.masked_fill(~here[:, :, None], 0)
+            parts.append((names, u))
+        for names, u in parts:
+            found.update(Aligned(names, u))
+        if len(parts) == 1 and len(found) == len(inputs):
+            return Aligned(*parts[0])
+        return found
+
+
+def aligned(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by modality as slices of one, where there are many of one shape."""
+    if stacked_of(values) is not None or len(values) < FEWEST:
+        return values
+    if len({(value.shape, value.dtype) for value in values.values()}) > 1:
+        return values
+    return Aligned(list(values), torch.stack(list(values.values())))
+
+
+def _mlp(modules: Sequence[Any], x: Tensor) -> Tensor:
+    """What backbones of one form make of their inputs (n_modalities, n_rows, ...)."""
+    x = x.flatten(2)
+    for layers in zip(*[module._modules.values() for module in modules], strict=True):
+        kind = type(layers[0])
+        if kind is nn.Linear:
+            x = _linear(layers, x)
+        elif kind is nn.ReLU:
+            x = x.relu_()  # of what was made just now
+        elif kind is Dropout:
+            x = layers[0](x)
+    return x
+
+
+def _linear(layers: Sequence[Any], x: Tensor) -> Tensor:
+    weight = _stack(layers, "weight").transpose(1, 2)
+    if layers[0].bias is None:
+        return torch.bmm(x, weight)
+    return torch.baddbmm(_stack(layers, "bias")[:, None], x, weight)
+
+
+def _stack(layers: Sequence[Any], name: str) -> Tensor:
+    return torch.stack([layer._parameters[name] for layer in layers])
+
+
+def _form(module: nn.Module) -> Any:
+    """What backbones that are computed together have in common; None for those that are not."""
+    if type(module) is not MLPBackbone:
+        return None
+    form: list[Any] = []
+    for layer in module:
+        if type(layer) is nn.Linear:
+            form.append(_shape(layer))
+        elif type(layer) is Dropout:
+            form.append(layer.p)
+        elif type(layer) in (nn.ReLU, nn.Flatten):
+            form.append(type(layer))
+        else:
+            return None
+    return tuple(form)
+
+
+def _shape(layer: Any) -> Any:
+    weight = layer.weight
+    return tuple(weight.shape), layer.bias is None, weight.dtype, weight.device
+
+
+def _alike(layers: Sequence[nn.Module]) -> bool:
+    """Whether there are many linear layers of one shape, that nobody watches."""
+    if len(layers) < FEWEST or any(type(layer) is not nn.Linear for layer in layers):
+        return False
+    return len({_shape(layer) for layer in layers}) == 1 and not _watched(layers)
+
+
+def _watched(parts: Sequence[nn.Module]) -> bool:
+    """Whether a module has hooks, which only a call of its own would find."""
+    return any(
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+        for part in parts
+    )
+
+
+def _parts(backbones: ByModality) -> list[nn.Module]:
+    modules: list[Any] = list(backbones._modules.values())
+    return modules + [part for module in modules for part in module._modules.values()]

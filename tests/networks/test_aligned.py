@@ -1,0 +1,200 @@
+"""Many encoders of one form are run as one, and give what each would give by itself."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from sk_mmbalance.networks import (
+    FEWEST,
+    FUSIONS,
+    Aligned,
+    ClassLoss,
+    Dropout,
+    EpochLog,
+    LabelLoss,
+    MultimodalModule,
+    MultimodalOutput,
+    SharedHead,
+    joint_loss,
+    make_backbones,
+    stacked_of,
+)
+
+SIZES = {"embedding_dim": 8, "hidden_layer_sizes": (6,)}
+MANY = [f"m{k:02d}" for k in range(FEWEST + 2)]
+
+
+def network(fusion="concat", heads=False, names=MANY, odd=False, dropout=0.0, seed=0):
+    torch.manual_seed(seed)
+    shapes = dict.fromkeys(names, (3,)) | ({"odd": (4,)} if odd else {})
+    built = make_backbones("auto", shapes, torch.float64, dropout=dropout, **SIZES)
+    dims = {name: size for name, (_, size) in built.items()}
+    made = (SharedHead if fusion == "shared" else FUSIONS[fusion])(dims, 3)
+    own = {name: nn.Linear(8, 3) for name in dims} if heads else None
+    return MultimodalModule({m: b for m, (b, _) in built.items()}, made, own).double()
+
+
+def rows(module, missing=False, n=7):
+    generator = torch.Generator().manual_seed(1)
+    inputs = {
+        m: torch.randn(n, 4 if m == "odd" else 3, generator=generator, dtype=torch.float64)
+        for m in module.names
+    }
+    if not missing:
+        return inputs, None
+    return inputs, {m: torch.rand(n, generator=generator) > 0.4 for m in module.names}
+
+
+def loss_of(module, inputs, present, weight=None, y=None):
+    y = torch.arange(7) % 3 if y is None else y
+    criterion = ClassLoss(reduction="none") if y.ndim == 1 else LabelLoss()
+    output = module(inputs, present)
+    batch = {"present": present} if present is not None else {}
+    if weight is not None:
+        batch["weight"] = weight
+    own = 0.3 if module.has_own_logits else 0.0
+    return output, joint_loss(criterion, output, y, batch, own)
+
+
+def assert_like_the_loop(module, present_too, **kwargs):
+    inputs, present = rows(module, present_too)
+    apart = copy.deepcopy(module)
+    apart.apart = True
+    together, loss = loss_of(module, inputs, present, **kwargs)
+    each, loop_loss = loss_of(apart, inputs, present, **kwargs)
+    assert stacked_of(each.embeddings) is None
+    loss.backward()
+    loop_loss.backward()
+    torch.testing.assert_close(loss, loop_loss)
+    torch.testing.assert_close(together.logits, each.logits)
+    torch.testing.assert_close(dict(together.embeddings), each.embeddings)
+    torch.testing.assert_close(dict(together.unimodal), each.unimodal)
+    for (name, a), b in zip(module.named_parameters(), apart.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None), name
+        torch.testing.assert_close(a.grad, b.grad)
+    return together
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("heads", [False, True])
+@pytest.mark.parametrize("fusion", [*FUSIONS, "shared"])
+def test_outputs_losses_and_gradients_are_those_of_the_loop(fusion, heads, missing):
+    together = assert_like_the_loop(network(fusion, heads), missing)
+    assert stacked_of(together.embeddings) is not None
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_modality_of_another_shape_among_them_changes_nothing(fusion):
+    together = assert_like_the_loop(network(fusion, odd=True), True)
+    assert stacked_of(together.embeddings) is not None
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_weighted_rows_and_labels(labels):
+    weight = torch.linspace(0.5, 2, 7, dtype=torch.float64)
+    y = (torch.arange(21).view(7, 3) % 2).double() if labels else None
+    assert_like_the_loop(network("late"), True, weight=weight, y=y)
+
+
+def test_below_the_fewest_no_bit_differs_from_the_loop():
+    module = network(names=MANY[: FEWEST - 1])
+    inputs, _ = rows(module)
+    embeddings = module.encode(inputs)
+    assert stacked_of(embeddings) is None
+    assert all(torch.equal(u, module.backbones[m](inputs[m])) for m, u in embeddings.items())
+
+
+def test_what_stands_in_absent_rows_changes_no_bit():
+    module = network("late", heads=True)
+    inputs, present = rows(module, missing=True)
+    filled = {m: torch.where(present[m][:, None], x, float("nan")) for m, x in inputs.items()}
+    one, other = module(inputs, present), module(filled, present)
+    assert torch.equal(one.logits, other.logits)
+
+
+def test_modalities_that_are_not_there_get_no_gradient():
+    module = network()
+    inputs, _ = rows(module)
+    del inputs[MANY[0]]
+    module(inputs).logits.sum().backward()
+    assert all(p.grad is None for p in module.backbones[MANY[0]].parameters())
+    assert all(p.grad is not None for p in module.backbones[MANY[1]].parameters())
+
+
+def test_a_hook_on_one_encoder_is_called():
+    module, seen = network(), []
+    inputs, _ = rows(module)
+    module.encode(inputs)
+    handle = module.backbones[MANY[3]].register_forward_hook(lambda *args: seen.append(1))
+    module.encode(inputs)
+    assert seen == [1]
+    handle.remove()
+    assert stacked_of(module.encode(inputs)) is not None
+
+
+def test_an_encoder_that_is_put_in_place_of_another_is_used():
+    module = network()
+    inputs, _ = rows(module)
+    module.encode(inputs)
+    module.backbones[MANY[0]][0] = nn.Linear(3, 6, bias=False).double()
+    expected = module.backbones[MANY[0]](inputs[MANY[0]])
+    torch.testing.assert_close(module.encode(inputs)[MANY[0]], expected)
+
+
+def test_dropout_drops_in_training_alone_and_of_every_modality_something_else():
+    module = network(dropout=0.5)
+    assert any(type(part) is Dropout for part in module.modules())
+    inputs = dict.fromkeys(MANY, torch.ones(7, 3, dtype=torch.float64))
+    for m in MANY[1:]:
+        module.backbones[m].load_state_dict(module.backbones[MANY[0]].state_dict())
+    dropped = stacked_of(module.encode(inputs))
+    assert not torch.equal(dropped[0], dropped[1])
+    kept = stacked_of(module.eval().encode(inputs))
+    torch.testing.assert_close(kept[0], kept[1])
+
+
+def test_copies_and_pickles_forget_how_encoders_were_grouped():
+    module = network()
+    inputs, _ = rows(module)
+    expected = module(inputs).logits
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert torch.equal(other(inputs).logits, expected)
+        with torch.no_grad():
+            other.backbones[MANY[0]][0].weight.zero_()
+        assert not torch.equal(other(inputs).logits, expected)
+
+
+def test_aligned_tensors_that_are_changed_are_a_plain_dict():
+    values = Aligned(["a", "b"], torch.eye(2))
+    values["a"] = torch.zeros(2)
+    assert stacked_of(values) is None
+    for change in ("clear", "popitem"):
+        values = Aligned(["a", "b"], torch.eye(2))
+        getattr(values, change)()
+        assert stacked_of(values) is None
+    assert type(copy.deepcopy(Aligned(["a"], torch.eye(1)))) is dict
+
+
+def test_gates_of_too_many_modalities_are_refused_in_words():
+    with pytest.raises(ValueError, match="`fusion='gated'` has gates from every modality"):
+        FUSIONS["gated"](dict.fromkeys(map(str, range(1000)), 64), 2)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_figures_of_an_epoch_are_those_of_each_modality(missing):
+    module = network("late")
+    inputs, present = rows(module, missing)
+    logs = []
+    for change in (lambda own: own, dict):
+        log = EpochLog(MANY, ClassLoss(reduction="none"))
+        for weight in (1.0, 2.0):
+            X = {"weight": torch.full((7,), weight, dtype=torch.float64)}
+            X |= {} if present is None else {"present": present}
+            output = module(inputs, present)
+            output = MultimodalOutput(output.logits, change(output.unimodal))
+            log.add(torch.tensor(1.0), output, (X, torch.arange(7) % 3))
+        logs.append(log.summary("train"))
+    assert logs[0] == pytest.approx(logs[1], nan_ok=True)
