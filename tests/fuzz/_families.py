@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.naive_bayes import GaussianNB
 
 from sk_mmbalance import (
     ARMClassifier,
@@ -67,20 +69,23 @@ class Family:
         return self.options.get("target", "classes")
 
 
+#: An inner estimator that costs nothing.
+NB = GaussianNB()
+
 FAMILIES = {
     "baselines": Family(
         [
-            UnimodalClassifier(cv=2, random_state=0),
+            UnimodalClassifier(NB, cv=2, random_state=0),
             LateFusionClassifier(random_state=0),
-            LateFusionClassifier(weights="cv", cv=2, random_state=0),
-            LateFusionClassifier(rule="stacking", cv=2, random_state=0),
+            LateFusionClassifier(NB, weights="cv", cv=2, random_state=0),
+            LateFusionClassifier(NB, rule="stacking", cv=2, random_state=0),
         ],
         {"labels": True},
     ),
     "opinion pools": Family(
         [
-            OpinionPoolClassifier(cv=2, random_state=0),
-            OpinionPoolClassifier({"one": None, "two": (None, None)}, cv=2, random_state=0),
+            OpinionPoolClassifier({"one": NB, "each": (NB, "ear")}, cv=2, random_state=0),
+            OpinionPoolClassifier({"one": NB, "two": (None, None)}, cv=2, random_state=0),
         ],
         {"labels": True},
     ),
@@ -106,9 +111,9 @@ FAMILIES = {
     ),
     "regressors": Family(
         [
-            UnimodalRegressor(cv=2, random_state=0),
+            UnimodalRegressor(Ridge(), cv=2, random_state=0),
             LateFusionRegressor(random_state=0),
-            OpinionPoolRegressor(cv=2, random_state=0),
+            OpinionPoolRegressor({"one": Ridge(), "two": Ridge()}, cv=2, random_state=0),
             MultimodalRegressor(**NET),
         ],
         {"target": "numbers"},
@@ -125,7 +130,11 @@ FAMILIES = {
         {},
     ),
     "semi-supervised": Family(
-        [SerialSemiSupervisedClassifier(cv=2, random_state=0)],
+        [
+            SerialSemiSupervisedClassifier(
+                weak_estimator=NB, strong_estimator=NB, cv=2, random_state=0
+            )
+        ],
         {"unlabelled": True, "min_modalities": 2, "sides": True},
     ),
     "federated": Family(

@@ -317,7 +317,7 @@ def _numbers(rng: np.random.Generator, codes: np.ndarray, n_columns: int, dtype:
     centres = rng.normal(0, 2, (int(codes.max(initial=0)) + 1, n_columns))
     A = centres[codes] + rng.normal(size=(len(codes), n_columns))
     if dtype == "bool":
-        return A > 0
+        return np.median(A, axis=0) < A
     if dtype.startswith("u"):
         return np.abs(np.round(A * 5)).astype(dtype)
     return np.round(A * 5).astype(dtype) if dtype.startswith("i") else A.astype(dtype)

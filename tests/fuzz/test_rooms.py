@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import cross_val_predict
@@ -25,7 +26,7 @@ from sk_mmbalance.inspection import (
 )
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
 
-from ._families import NET
+from ._families import NB, NET
 from ._judge import judge
 from ._strategies import JUNK, Case, bad_labels, cases, no_wholes
 
@@ -33,7 +34,11 @@ from ._strategies import JUNK, Case, bad_labels, cases, no_wholes
 def _arrays(X: Any) -> dict[str, np.ndarray]:
     if not isinstance(X, Modalities | dict):
         return {"X": np.asarray(X, dtype=np.float64)}
-    return {name: np.asarray(X[name], dtype=np.float64) for name in X}
+    return {name: np.asarray(_plain(X[name]), dtype=np.float64) for name in X}
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().double() if isinstance(value, torch.Tensor) else value
 
 
 @given(data=st.data())
@@ -77,7 +82,7 @@ def test_inspection_gives_the_same_bits_for_every_form(data):
         case.spoilt(name)
 
     def run(X, y, fit, X_new, params):
-        model = LateFusionClassifier(**params).fit(X, y)
+        model = LateFusionClassifier(NB, **params).fit(X, y)
         return {"table": look(model, X, y, **options).table.select_dtypes("number").to_numpy()}
 
     case.X_new = case.plain_new = None
@@ -92,9 +97,9 @@ def test_splits_give_the_same_bits_for_every_form(data):
 
     def run(X, y, fit, X_new, params):
         if not isinstance(X, dict | Modalities):
-            return _arrays(LateFusionClassifier(**params).fit(X, y).predict_proba(X))
+            return {"rows": LateFusionClassifier(NB, **params).fit(X, y).predict_proba(X[::2])}
         X, y = Modalities(X), np.asarray(y).reshape(-1)
-        model = LateFusionClassifier(**params)
+        model = LateFusionClassifier(NB, **params)
         found = cross_val_predict(model, X, y, cv=2, method="predict_proba")
         fitted = model.fit(X, y)
         return {"folds": found, "rows": fitted.predict_proba(X[::2])}
@@ -113,7 +118,7 @@ def test_search_finds_the_same_for_every_form(data):
 
     def run(X, y, fit, X_new, params):
         X = X if isinstance(X, Modalities) or not isinstance(X, dict) else Modalities(X)
-        model = MultimodalClassifier(**{**NET, "max_epochs": 1}, **params)
+        model = MultimodalClassifier(**{**NET, "max_epochs": 1, "early_stopping": False}, **params)
         search = VectorizedGridSearchCV(model, {"lr": [0.01, 0.1]}, **options).fit(X, y)
         return {"scores": np.asarray(search.cv_results_["mean_test_score"])}
 
