@@ -112,7 +112,8 @@ class _VectorizedSearch:
         fit_params, split_params = self._routed(check_method_params(X, params=params))
         candidates = self._listed()
         try:
-            cv = check_cv(me.cv, y, classifier=is_classifier(self.estimator))
+            with np.errstate(invalid="ignore"):  # infinite labels are refused a step further
+                cv = check_cv(me.cv, y, classifier=is_classifier(self.estimator))
             splits = list(cv.split(X, y, **split_params))
         except (TypeError, ValueError) as error:
             raise ValueError(f"`cv`={me.cv!r} cannot cut folds by `y`: {error}") from error
