@@ -417,7 +417,7 @@ def bad_labels(labels: list, unlabelled: bool = False) -> dict[str, Any]:
         "a function": len,
         "a dict": {"y": labels},
         "three axes": objects.reshape(-1, 1, 1),
-        "lists": [labels[:2]] * n,
+        "lists": [[3, 5]] * n,
         "numbers beside text": first(3.5 if isinstance(labels[0], str) else "text"),
         "tuples": [(1, 2), *[(3, 4)] * (n - 1)],
         "fractions": np.linspace(0.1, 0.9, n),
