@@ -47,7 +47,7 @@ SHELL := bash
   claims clean mutation oldest coverage soak help
 
 help:
-	@sed -n '2,17s/^# \{0,1\}//p' Makefile
+	@sed -n '2,18s/^# \{0,1\}//p' Makefile
 
 # -- environment ---------------------------------------------------------------------------
 
