@@ -2,6 +2,7 @@
 #
 #   make demo    the quickstart: a table and a saved plot
 #   make test    the default tests
+#   make fuzz    5,000 random cases of every family (FUZZ=500 for fewer, SEED=... repeats a run)
 #   make check   everything that has to hold before a change lands
 #   make lint    ruff and mypy
 #   make docs    the documentation, in docs/_build/html
@@ -21,6 +22,8 @@ VENV ?= .venv
 PEERS ?= .venv-peers
 JOBS ?= 2
 SOAK_MINUTES ?= 30
+FUZZ ?= 5000
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 BENCH ?= $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 EXAMPLES ?= examples/quickstart.py $(sort $(wildcard examples/plot_*.py))
 
@@ -40,11 +43,11 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all check lint format examples package docs docs-check bench peers claims \
-  clean mutation oldest coverage soak help
+.PHONY: demo test test-all fuzz check lint format examples package docs docs-check bench peers \
+  claims clean mutation oldest coverage soak help
 
 help:
-	@sed -n '2,17s/^# \{0,1\}//p' Makefile
+	@sed -n '2,18s/^# \{0,1\}//p' Makefile
 
 # -- environment ---------------------------------------------------------------------------
 
@@ -103,8 +106,14 @@ test: $(DEV)
 # Default and slow tests, those for a GPU where there is one, the docstrings' examples and the
 # user guide's, in one run.
 test-all: $(DEV)
-	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
+	SK_MMBALANCE_FUZZ=200 $(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
 	  --doctest-modules --doctest-glob='*.rst' tests sk_mmbalance docs/user_guide
+
+# Random cases that differ from run to run. A failing test shows its case and how to repeat it.
+fuzz: $(DEV)
+	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED) repeats this run"
+	SK_MMBALANCE_FUZZ=$(FUZZ) SK_MMBALANCE_FUZZ_RANDOM=1 $(ONE_THREAD) $(HEADLESS) \
+	  $(PY) -m pytest tests/fuzz -m "" --hypothesis-seed=$(SEED)
 
 # Sentences and tables of the documentation against the committed measurements; no test of code.
 claims: $(DEV)

@@ -5,6 +5,7 @@ from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, Modali
 from ._folds import Fold, FoldChoice, cut_folds
 from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
+from ._parameters import FLAG, NUMBER, SHARED, TEXT, check_kinds
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
 from ._scale import warn_if_unscaled
@@ -25,8 +26,12 @@ from ._weights import first_tags, read_weight_numbers, read_weights, weight_para
 __all__ = [
     "CLASSES",
     "EVERY_ROW",
+    "FLAG",
     "LABELS",
+    "NUMBER",
     "NUMBERS",
+    "SHARED",
+    "TEXT",
     "ClassTarget",
     "Fold",
     "FoldChoice",
@@ -38,6 +43,7 @@ __all__ = [
     "PublishedFormMixin",
     "Target",
     "TrainingRows",
+    "check_kinds",
     "cut",
     "cut_folds",
     "first_tags",

@@ -50,10 +50,9 @@ def read_column(
 
 def as_column(values: Any, name: str) -> np.ndarray:
     """Values in one dimension; of a list, each as it is where numpy would write text for it."""
-    try:
-        column = np.asarray(values)
-    except ValueError as error:  # lists of several lengths
-        raise ValueError(f"`{name}` must be one column; got lists within a list.") from error
+    column = as_array(values, name)
+    if column.dtype.kind == "T":  # numpy's strings of any length; much of it knows only the others
+        column = column.astype(object)
     if isinstance(values, list | tuple) and column.ndim == 1 and column.dtype.kind in "US":
         kept = np.empty(len(values), dtype=object)
         kept[:] = values
@@ -64,6 +63,16 @@ def as_column(values: Any, name: str) -> np.ndarray:
     if column.ndim != 1:
         raise ValueError(f"`{name}` must be one column; got shape {column.shape}.")
     return column
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """An array of what may be anything."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # lists of several lengths, what refuses to be one
+        raise ValueError(
+            f"`{name}` must be an array of one value a row, all of one shape; {error}"
+        ) from error
 
 
 def is_unknown(array: np.ndarray, values: Any = None) -> np.ndarray:
@@ -104,8 +113,13 @@ def of_one_kind(column: np.ndarray, name: str) -> np.ndarray:
             )
         if kinds == ["numbers"]:  # tables keep integers and booleans as objects at times
             column = np.array(column.tolist())
+    if column.dtype.kind == "c":
+        raise ValueError(f"`{name}` must hold real numbers or text; got complex numbers.")
     if column.dtype.kind == "f":
-        assert_all_finite(column, input_name=name)
+        try:
+            assert_all_finite(column, input_name=name)
+        except ValueError as error:
+            raise ValueError(f"`{name}` must hold finite values. {error}") from error
         if column.dtype == np.float64 and np.abs(column).max(initial=0.0) >= _INEXACT:
             raise ValueError(
                 f"`{name}` has numbers of 2**53 and more as float64 ({np.abs(column).max():.0f}), "

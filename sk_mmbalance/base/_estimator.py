@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities, InputSpec, check_modalities
 from ._column import read_column
+from ._parameters import SHARED, Check, check_kinds
 from ._plain_state import PlainState
 from ._rows import TrainingRows, read_groups
 from ._single import warn_of_single_modality
@@ -24,6 +25,7 @@ from ._target import (
     read_partly_known,
     read_partly_known_numbers,
     read_target,
+    shape_of,
 )
 from ._weights import read_weights
 
@@ -48,6 +50,9 @@ class ModalityEstimator(PlainState):
 
     #: Whether it is there for several modalities, and a flat table without blocks is a slip.
     _for_several: ClassVar[bool] = False
+
+    #: Of which kind the values of its own parameters must be, beside those that many share.
+    _parameter_kinds: ClassVar[Mapping[str, Check]] = {}
 
     #: What `y` may be.
     _kinds: ClassVar[Collection[str]] = ()
@@ -117,6 +122,7 @@ class ModalityEstimator(PlainState):
         spec : InputSpec, default=None
             What `X` is held to, where that is not what an earlier `fit` saw.
         """
+        self._check_kinds()
         checked = self._read_modalities(X, reset=reset, accept_sparse=accept_sparse, spec=spec)
         if reset and self._for_several:
             warn_of_single_modality(self, checked)
@@ -133,6 +139,10 @@ class ModalityEstimator(PlainState):
             target, coded = read_target(y, n_samples, self._kinds, owner)
         weight = read_weights(sample_weight, checked, target, coded, class_weight)
         return TrainingRows.of(checked, target, coded, weight, read_groups(groups, n_samples))
+
+    def _check_kinds(self) -> None:
+        """Refuse parameters whose values are of the wrong kind."""
+        check_kinds(self, {**SHARED, **self._parameter_kinds})
 
     def _become_fitted(self, spec: InputSpec, **fitted: Any) -> None:
         """Become fitted, in one step: an interrupt leaves the old state or the new one."""
@@ -204,7 +214,7 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
 
     def _target_to_come(self, y: Any, known: np.ndarray) -> Target:
         """What `y` is in `partial_fit`: classes, or where it has several columns, labels."""
-        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        shape = shape_of(y)
         if LABELS in self._kinds and len(shape) == 2 and shape[1] > 1:
             return LabelTarget(len(known), np.asarray(y).dtype)
         return ClassTarget(known)

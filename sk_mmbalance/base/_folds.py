@@ -152,19 +152,38 @@ def cut_folds(
     if is_number(cv):
         n_folds = DEFAULT_FOLDS if cv is None else int(cv)
         cv = _splitter(n_folds, n_samples, strata, groups, shuffle)
-    splitter = check_cv(cv)
+    splitter = _as_splitter(cv)
     rows = np.arange(n_samples)  # what was given as a mask becomes row numbers
     with warnings.catch_warnings():
         # rare classes are provided for, see above
         warnings.filterwarnings("ignore", message="The least populated class in y")
-        folds = [
-            (rows[train], rows[test])
-            for train, test in splitter.split(rows[:, None], strata, groups)
-            if len(test)
-        ]
+        try:
+            folds = [
+                (rows[train], rows[test])
+                for train, test in splitter.split(rows[:, None], strata, groups)
+                if len(test)
+            ]
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"`cv` cannot cut folds of {n_samples} rows: {error} ({cv!r})"
+            ) from error
     if not folds:
         raise ValueError(f"`cv` gives no row to test on: {cv!r}.")
     return folds
+
+
+def _as_splitter(cv: Any) -> Any:
+    """A splitter, of itself or of splits."""
+    if hasattr(cv, "split") and not isinstance(cv, str | bytes | type):
+        return check_cv(cv)
+    try:
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "`cv` must be a number of folds, a splitter (with split and get_n_splits) or splits, "
+            f"pairs of row numbers to train and to test on; got {cv!r}."
+        ) from error
+    return check_cv(splits)
 
 
 def _splitter(

@@ -67,7 +67,9 @@ def warn_if_unscaled(
         values = np.asarray(checked.flat(name)[rows], dtype=np.float64)
         if not values.size:
             continue
-        size, spread = np.sqrt(np.mean(values**2, axis=0)), values.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # such a size is infinite, and said so
+            size, spread = np.sqrt(np.mean(values**2, axis=0)), values.std(axis=0)
+            spread = np.where(np.isnan(spread), size, spread)
         measure, most = "root mean square", SPREAD
         if centred:
             # what is left of a constant feature is rounding

@@ -21,7 +21,7 @@ from scipy.special import expit, softmax
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ._column import as_column, is_unknown, of_one_kind, read_column, refuse_unknown
+from ._column import as_array, as_column, is_unknown, of_one_kind, read_column, refuse_unknown
 
 #: A million squares of it can still be added up.
 _LARGEST_NUMBER = 1e150
@@ -275,6 +275,12 @@ class NumberTarget(Target):
 # -- reading -----------------------------------------------------------------------------------
 
 
+def shape_of(y: Any) -> tuple[int, ...]:
+    """Shape of what may be anything that becomes an array."""
+    shape = getattr(y, "shape", None)
+    return tuple(shape) if isinstance(shape, tuple) else as_array(y, "y").shape
+
+
 def read_target(
     y: Any, n_samples: int, kinds: Collection[str], owner: str
 ) -> tuple[Target, np.ndarray]:
@@ -305,13 +311,14 @@ def read_target(
     """
     if y is None:
         raise ValueError(
-            f"This {owner} estimator requires y to be passed, but the target y is None."
+            f"This {owner} estimator requires y to be passed, but the target y is None: `y` must "
+            "have one value a row."
         )
     if NUMBERS in kinds:
         numbers = _read_numbers(y, n_samples)
         one = numbers.ndim == 1
         return NumberTarget(1 if one else numbers.shape[1], one), numbers.reshape(n_samples, -1)
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    shape = shape_of(y)
     if len(shape) == 2 and shape[1] > 1:
         return _read_several(y, n_samples, kinds)
     labels = _read_labels(y, n_samples)
@@ -382,7 +389,7 @@ def read_partly_known_numbers(
 
 def _read_labels(y: Any, n_samples: int) -> np.ndarray:
     """One column of class labels."""
-    shape = np.asarray(y).shape  # y may be anything that becomes an array
+    shape = as_array(y, "y").shape  # y may be anything that becomes an array
     if len(shape) == 2 and shape[1] > 1:
         _read_several(y, n_samples, (CLASSES,))
     labels = read_column(y, "y", "label", n_samples)
@@ -398,7 +405,7 @@ def _read_several(y: Any, n_samples: int, kinds: Collection[str]) -> tuple[Targe
     if not issparse(y):
         refuse_unknown(np.asarray(y), is_unknown(np.asarray(y), y), "y", "label")
     kind = type_of_target(y, input_name="y")
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    shape = shape_of(y)
     if LABELS in kinds and kind == "multilabel-indicator":
         indicators = _dense(y)
         target = LabelTarget(shape[1], indicators.dtype)
@@ -417,7 +424,7 @@ def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Finite numbers, float64, in one or two dimensions."""
     y = _as_numbers(y)
     refuse_unknown(y, np.isnan(y), "y", "number")
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    y = _finite_numbers(y)
     if y.ndim > 2:
         raise ValueError(f"`y` must have one or two dimensions; got shape {y.shape}.")
     if y.ndim == 2 and y.shape[1] == 1:
@@ -434,9 +441,11 @@ def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
 
 def _as_numbers(y: Any) -> np.ndarray:
     """float64, NaN where a value is unknown."""
-    given = np.asarray(y)
+    given = as_array(y, "y")
     if not given.ndim or issparse(y):
-        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")  # says what it is
+        return _finite_numbers(y)  # says what it is
+    if given.dtype.kind in "cmM":
+        raise ValueError(f"`y` must hold real numbers, for this is a regressor; got {given.dtype}.")
     unknown = is_unknown(given, y)
     if unknown.any():
         given = np.where(unknown, np.nan, given)
@@ -444,6 +453,14 @@ def _as_numbers(y: Any) -> np.ndarray:
         return given.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`y` must hold numbers, for this is a regressor. {error}") from error
+
+
+def _finite_numbers(y: Any) -> np.ndarray:
+    """scikit-learn's own words for what is wrong, behind the parameter's name."""
+    try:
+        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`y` must hold one finite number a row, or several. {error}") from error
 
 
 def _is_nothing(marker: Any) -> bool:

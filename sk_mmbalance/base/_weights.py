@@ -13,7 +13,8 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._sklearn import BaseSearchCV, check_sample_weight
 from ..modalities import CheckedModalities
-from ._column import is_unknown, refuse_unknown
+from ._column import as_array, is_unknown, refuse_unknown
+from ._parameters import is_real
 from ._target import ClassTarget, Target
 
 
@@ -30,7 +31,12 @@ def read_weights(
     """
     if sample_weight is None and class_weight is None:
         return None
-    shape = np.asarray(sample_weight).shape  # it may be anything that becomes an array
+    shape = as_array(sample_weight, "sample_weight").shape
+    if sample_weight is not None and not shape and not is_real(sample_weight):
+        raise TypeError(
+            "`sample_weight` must be None, a number or one weight a row; got "
+            f"{type(sample_weight).__name__}."
+        )
     if shape and shape != (checked.n_samples,):
         raise ValueError(
             f"`sample_weight` must have one weight a row, shape ({checked.n_samples},); got "
@@ -80,6 +86,8 @@ def read_weight_numbers(sample_weight: Any) -> np.ndarray:
     )
     must = "`sample_weight` must hold finite numbers of at least 0; got"
     if given.dtype.kind not in "biuf":
+        if given.dtype.kind in "cmM":
+            raise ValueError(f"{must} values of type {given.dtype}.")
         try:
             given = given.astype(np.float64)
         except (TypeError, ValueError) as error:

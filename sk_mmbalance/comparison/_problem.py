@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
-from ..base import CLASSES, LABELS, NUMBERS, Fold, cut_folds, read_groups, read_target
+from ..base import (
+    CLASSES,
+    LABELS,
+    NUMBERS,
+    Fold,
+    cut_folds,
+    read_column,
+    read_groups,
+    read_target,
+)
 from ..modalities import Modalities, missing_rows, name_modalities
 
 #: Whole numbers with more different values than this are amounts, not classes.
@@ -77,11 +86,14 @@ def read_problem(
 
 def read_y(y: Any, n_samples: int, task: str) -> tuple[np.ndarray, str]:
     """`y` as an array, and what it is."""
-    if task not in ("auto", CLASSES, LABELS, NUMBERS):
+    if not isinstance(task, str) or task not in ("auto", CLASSES, LABELS, NUMBERS):
         raise ValueError(f"`task` must be 'auto', 'classes', 'labels' or 'numbers'; got {task!r}.")
     if hasattr(y, "toarray"):
         y = y.toarray()
-    target = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    try:
+        target = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    except (TypeError, ValueError) as error:  # lists of several lengths
+        raise ValueError(f"`y` must have one value a row, or several; {error}") from error
     if target.ndim not in (1, 2) or not target.size:
         raise ValueError(f"`y` must hold a value, or several, of every row; got {target.shape}.")
     if target.ndim == 2 and target.shape[1] == 1:
@@ -92,6 +104,7 @@ def read_y(y: Any, n_samples: int, task: str) -> tuple[np.ndarray, str]:
     if unknown:
         raise ValueError(f"`y` has no value in {unknown} row(s); leave these rows out.")
     if target.dtype == object:
+        target = read_column(target, "y", "label") if target.ndim == 1 else target
         target = np.asarray(target.tolist())
     found = _kind(target) if task == "auto" else task
     if found == LABELS:
@@ -106,6 +119,7 @@ def read_y(y: Any, n_samples: int, task: str) -> tuple[np.ndarray, str]:
     elif found == CLASSES:
         if target.ndim > 1:
             raise ValueError("`task='classes'` needs one column; `y` has several.")
+        target = read_column(target, "y", "label")
         n_classes = len(np.unique(target))
         if n_classes < 2:
             raise ValueError("`y` has one value only; there is nothing to tell apart.")

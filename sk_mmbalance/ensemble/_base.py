@@ -14,6 +14,8 @@ from .._sklearn import routing_enabled
 from ..base import (
     CLASSES,
     LABELS,
+    NUMBER,
+    TEXT,
     ModalityClassifier,
     ModalityEstimator,
     ModalityRegressor,
@@ -46,6 +48,15 @@ class ExpertsEstimator(NamedEstimators, ModalityEstimator):
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
     __metadata_request__fit = {"groups": True}
     _for_several = True
+    _parameter_kinds = {
+        "alpha": NUMBER,
+        "min_pattern_rows": NUMBER,
+        "modality": TEXT,
+        "objective": TEXT,
+        "rule": TEXT,
+        "smoothing": NUMBER,
+        "tol": NUMBER,
+    }
 
     #: What error messages call the inner estimators.
     _role = "`estimator`"

@@ -119,6 +119,14 @@ class Scoring:
     """
 
     def __init__(self, scoring: Any, kind: str):
+        if scoring is not None and not callable(scoring):
+            try:
+                get_scorer(scoring)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    "`scoring` must be the name of a scorer (sklearn.metrics.get_scorer_names "
+                    f"lists them), a callable or None; got {scoring!r}."
+                ) from error
         self.scoring = scoring
         self.kind = kind
 

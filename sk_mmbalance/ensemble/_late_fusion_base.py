@@ -162,7 +162,10 @@ class LateFusion(ExpertsEstimator):
                     f"{sorted(given)}."
                 )
             given = [given[name] for name in names]
-        values = np.asarray(given, dtype=np.float64)
+        try:
+            values = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"`weights` must hold numbers; got {given!r}.") from error
         if values.shape != (len(names),):
             raise ValueError(
                 f"`weights` must have one value for each modality of {names}; got shape "

@@ -41,6 +41,7 @@ class OpinionPool(ExpertsEstimator):
     # -- fit -------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+        self._check_kinds()
         self._check_parameters()
         work = Work(type(self).__name__, self.time_limit, self.n_jobs, self.verbose)
         rows = self._read_rows(X, y, sample_weight, groups)

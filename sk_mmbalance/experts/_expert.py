@@ -96,8 +96,8 @@ class Expert:
         raise ValueError(
             f"The {self.named.role} for {self.name!r}, {type(self.model).__name__}, gives no "
             f"{what} in {len(rows)} of {len(given)} rows, but {given[rows[0]].tolist()} in the "
-            "first of them. Scale its modalities (a pipeline with StandardScaler), or choose "
-            "another estimator."
+            "first of them. Scale its modalities of `X` (a pipeline with StandardScaler), or "
+            "choose another estimator."
         )
 
     def answer_arrays(self, arrays: dict[str, Any], n_rows: int) -> np.ndarray:

@@ -36,6 +36,8 @@ FORESTS = (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+#: A million squares of it can still be added up.
+_LARGEST_NUMBER = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +74,21 @@ class Lesson:
         except Exception as error:
             what = "regressor" if self.target.kind == NUMBERS else "classifier"
             error.add_note(f"(while fitting the {what} of {self.expert.name!r})")
+            self._refuse_overflow(error)
             raise
         return Expert(self.expert, model, self.target, self.prior, columns)
+
+    def _refuse_overflow(self, error: Exception) -> None:
+        """Say so where numbers failed that are finite and whose squares are not."""
+        if not (isinstance(error, ValueError) and isinstance(self.X, np.ndarray)):
+            return
+        largest = float(np.abs(self.X).max(initial=0.0)) if self.X.dtype.kind == "f" else 0.0
+        if np.isfinite(largest) and largest > _LARGEST_NUMBER:
+            raise ValueError(
+                f"`X` modality {', '.join(map(repr, self.expert.modalities))} has values up to "
+                f"{largest:.2g}, of whose squares no sum can be made. Give it in other units "
+                "(divide it by a constant)."
+            ) from error
 
     def _fitted(self) -> tuple[Any, np.ndarray]:
         none = np.empty(0, dtype=np.intp)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..base import read_groups, read_weight_numbers
+from ..base import SHARED, check_kinds, read_groups, read_weight_numbers
 from ._input import GivenInput, read_input, take_rows
 from ._outputs import Prior, RemovedOutputs
 from ._removal import REMOVALS, Removal
@@ -100,6 +100,7 @@ class Evaluation:
         if not by_row:
             self._scoring = read_scoring(options.scoring, self.kind)
         self.prior = Prior(y, weights, self.classes, self.kind)
+        check_kinds(options, {"random_state": SHARED["random_state"]})
         # a stream each, so that the draws do not depend on the number of resamples
         seeds = check_random_state(options.random_state).randint(np.iinfo(np.int32).max, size=3)
         self.removal = Removal(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, hstack, issparse
 
-from ..modalities import Modalities, missing_rows, name_modalities
+from ..modalities import Modalities, as_pandas, in_row_order, missing_rows, name_modalities
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def read_input(X: Any, *, modalities: Any, estimator: Any = None, name: str = "X
             f"{type(blocks).__name__ if blocks is not None else None}. Pass it, or give `{name}` "
             "as Modalities."
         )
-    table = X if isinstance(X, pd.DataFrame) else next(iter(container.values()))
+    table = X if isinstance(X, pd.DataFrame) else as_pandas(next(iter(container.values())))
     container, spec = name_modalities(table, modalities=blocks)
     values = dict(container.items())
     return GivenInput(table, values, spec.columns, _presence(values))
@@ -116,8 +116,9 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 
 
 def _as_array(value: Any) -> Any:
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        return value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray | pd.DataFrame) or issparse(value):
+        return value
+    value = as_pandas(in_row_order(value))  # tensors become arrays, tables those of one library
     return value if hasattr(value, "shape") else np.asarray(value)
 
 

@@ -73,7 +73,7 @@ def check_modalities(
     ValueError
         For anything else that cannot be used; the message names what came and the remedy.
     """
-    if missing not in ("error", "mask"):
+    if not (isinstance(missing, str) and missing in ("error", "mask")):
         raise ValueError(f"`missing` must be 'error' or 'mask'; got {missing!r}.")
     forms = read_forms(
         X,

@@ -145,7 +145,7 @@ def read_table(where: str, table: Any) -> Numbers:
     array = np.empty((table.shape[0], len(names)), dtype=dtype)
     start = 0
     for column in read:
-        block = column.array.reshape(len(array), -1)
+        block = column.array if column.array.ndim > 1 else column.array[:, None]
         array[:, start : start + block.shape[1]] = block
         start += block.shape[1]
     return Numbers(array, tuple(names))
@@ -155,6 +155,24 @@ def columns_of(table: Any) -> Iterator[tuple[Any, np.ndarray]]:
     """Name and values of every column, as arrays."""
     for label, column in _columns(table):
         yield label, column.to_numpy()
+
+
+def as_pandas(value: Any) -> Any:
+    """Make a pandas DataFrame of a table of any library; what is no table stays as it is.
+
+    Parameters
+    ----------
+    value : object
+        Values of one modality.
+
+    Returns
+    -------
+    value : DataFrame or the value itself
+        Columns of the same names; what is null is NaN or None.
+    """
+    if isinstance(value, pd.DataFrame) or not is_table(value):
+        return value
+    return pd.DataFrame(dict(columns_of(value)))
 
 
 def contiguous_frame(table: Any) -> Any:

@@ -108,11 +108,15 @@ class _VectorizedSearch:
             The fitted search.
         """
         me: Any = self
-        X, y = indexable(X, y)
+        X, y = _same_rows(X, y)
         fit_params, split_params = self._routed(check_method_params(X, params=params))
         candidates = self._listed()
-        cv = check_cv(me.cv, y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(X, y, **split_params))
+        try:
+            with np.errstate(invalid="ignore"):  # infinite labels are refused a step further
+                cv = check_cv(me.cv, y, classifier=is_classifier(self.estimator))
+            splits = list(cv.split(X, y, **split_params))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`cv`={me.cv!r} cannot cut folds by `y`: {error}") from error
         _check_halving(me.halving)
         together = Together(me, candidates, splits)
         hands = together.fit(X, y, fit_params)
@@ -401,3 +405,14 @@ def _best_of(search: Any) -> str:
     if not hasattr(search, "best_score_"):  # a callable chose
         return f"chose {chosen}"
     return f"score {search.best_score_:.3f} out of fold with {chosen}"
+
+
+def _same_rows(X: Any, y: Any) -> tuple[Any, Any]:
+    """`X` and `y` as rows can be taken of them."""
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":  # scikit-learn knows no such strings
+        y = y.astype(object)
+    try:
+        X, y = indexable(X, y)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"`X` and `y` must have the same rows: {error}") from error
+    return X, y

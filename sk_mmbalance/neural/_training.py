@@ -42,6 +42,11 @@ def optimizer_settings(optimizer: Any, weight_decay: float) -> dict[str, Any]:
     if isinstance(optimizer, str):
         cls, options = OPTIMIZERS[optimizer]
     else:
+        if not issubclass(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"`optimizer` must be one of {sorted(OPTIMIZERS)} or a class of "
+                f"torch.optim.Optimizer; got {optimizer!r}."
+            )
         cls, options = optimizer, {}
     settings: dict[str, Any] = {"optimizer": cls}
     settings.update({f"optimizer__{key}": value for key, value in options.items()})

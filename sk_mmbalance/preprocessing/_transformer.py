@@ -428,6 +428,8 @@ def _fit_transform_one(
             transformer.fit(given, target, **params["fit"])
             result = transformer.transform(given, **params["transform"])
         result = as_output(result, value, name, len(rows))
+    except OverflowError as error:
+        raise ValueError(f"`X` modality {name!r} has numbers beyond float64: {error}") from error
     except Exception as error:
         error.add_note(f"(while fitting the transformer of modality {name!r})")
         raise

@@ -10,7 +10,7 @@ from scipy.special import logit
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import ClassTarget, ModalityClassifier
+from ..base import FLAG, TEXT, ClassTarget, ModalityClassifier
 from ._curve import cost_curve, known_scores
 from ._fitting import scores_of_rows
 from ._report import SerialReport
@@ -22,6 +22,7 @@ class SerialClassifier(ModalityClassifier):
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
     __metadata_request__fit = {"groups": True}
     _for_several = True
+    _parameter_kinds = {"final": TEXT, "limit": TEXT, "order": TEXT, "prefit": FLAG}
 
     def _fitted_serial(self) -> Any:
         """Return the fitted `SerialFusionClassifier` that decides."""

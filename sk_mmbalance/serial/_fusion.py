@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from .._sklearn import BaseComposition
@@ -493,6 +494,8 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             )
         if self.reject_below is not None:
             check_number("reject_below", self.reject_below, 0.0, 1.0)
+        if np.ndim(self.reject_label) > 0:
+            raise TypeError(f"`reject_label` must be one label or None; got {self.reject_label!r}.")
         if self.reject_label is not None and self.reject_label in classes.tolist():
             raise ValueError(
                 f"`reject_label` must not be one of the classes {classes.tolist()}; got "
@@ -537,7 +540,12 @@ class _StageScores:
     def _compute(self, placed: Sequence[PlacedStage]) -> np.ndarray:
         if self.prefit:
             experts = [prefit_expert(stage.expert, self.rows) for stage in placed]
-            return scores_of(experts, self.rows.checked)
+            try:
+                return scores_of(experts, self.rows.checked)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"`prefit`=True needs `stages` whose estimators are fitted: {error}"
+                ) from error
         if self.choice is None:
             self.choice = self.rows.choose_folds(self.cv, self.random_state, stacklevel=4)
         folds = self.choice.folds

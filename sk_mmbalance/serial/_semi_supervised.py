@@ -209,6 +209,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             Itself.
         """
         refuse_callables(X)
+        self._check_kinds()
         self._check_parameters()
         rows = self._read_training(X, y, sample_weight, groups, unlabelled=self.unlabeled_label)
         known = rows.target.is_known(rows.y)

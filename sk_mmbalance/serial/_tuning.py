@@ -174,8 +174,10 @@ def _given(thresholds: Any, n_stages: int, bands: bool) -> Thresholds:
         f"`thresholds` must hold {n_stages - 1} {form}, one per stage but the last "
         "(the last stage's may be added)"
     )
-    if not isinstance(thresholds, Sequence | np.ndarray) or not (
-        n_stages - 1 <= len(thresholds) <= n_stages
+    if (
+        not isinstance(thresholds, Sequence | np.ndarray)
+        or not np.ndim(thresholds)
+        or not (n_stages - 1 <= len(thresholds) <= n_stages)
     ):
         raise ValueError(f"{expected}; got {thresholds!r}.")
     try:

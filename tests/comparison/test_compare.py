@@ -411,3 +411,19 @@ def test_models_are_named_by_what_tables_or_classes_call_them():
 
 def _hits(model, X, y):
     return float((model.predict(X) == y).mean())
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("y", 3),
+        ("y", [[1], *[[1, 2]] * 23]),
+        ("y", np.array([3.5, *["a"] * 23], dtype=object)),
+        ("y", np.arange(24) % 2 + 1j),
+        ("task", np.array(["auto", "classes"])),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(parameter, value):
+    given = {"X": {"ear": np.ones((24, 2))}, "y": np.arange(24) % 2, parameter: value}
+    with pytest.raises((TypeError, ValueError), match=f"`{parameter}`"):
+        compare(**given, models={"late": LateFusionClassifier()}, verbose=0)

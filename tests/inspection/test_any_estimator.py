@@ -19,7 +19,7 @@ from sk_mmbalance import (
     ModalityConcatenator,
     ModalityTransformer,
 )
-from sk_mmbalance.inspection import modality_contributions
+from sk_mmbalance.inspection import coalition_scores, modality_contributions
 from tests._estimators import BLOCKS, every_classifier, flat, toy
 
 
@@ -307,3 +307,20 @@ def test_linear_model_by_hand():
     np.testing.assert_allclose(found.table["alone"], [9 / 25, 16 / 25], atol=1e-12)
     assert found.cooperation == pytest.approx(0, abs=1e-12)
     assert found.utilisation_gap == pytest.approx(9 / 25 - 16 / 25)
+
+
+def test_tables_of_every_library_and_tensors_are_exchanged_as_arrays_are():
+    pl, torch = pytest.importorskip("polars"), pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    face = torch.from_numpy(rng.normal(size=(40, 2)) + y[:, None]).to(torch.bfloat16)
+    voice = np.column_stack([y + rng.normal(size=40), y])
+    columns = {"a": voice[:, 0], "b": voice[:, 1].astype(np.int8)}
+    model = LateFusionClassifier().fit({"face": face.float().numpy(), "voice": voice}, y)
+    named = LateFusionClassifier().fit({"face": face, "voice": pl.DataFrame(columns)}, y)
+    options = {"n_repeats": 1, "n_bootstrap": 5, "random_state": 0}
+    expected = coalition_scores(model, {"face": face.float().numpy(), "voice": voice}, y, **options)
+    found = coalition_scores(named, {"face": face, "voice": pl.DataFrame(columns)}, y, **options)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    with pytest.raises(ValueError, match="`random_state`"):
+        coalition_scores(model, {"face": face, "voice": voice}, y, random_state="chance")

@@ -308,3 +308,17 @@ class Fails(Looks):
         if self.training:
             raise RuntimeError("in training")
         return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "name"),
+    [
+        (1.5, [0, 1], "X"),
+        (np.ones((4, 1)), [0, 1], "y"),
+        (np.ones((4, 1)), [0, 1, 0, np.inf], "y"),
+    ],
+)
+def test_rows_that_cannot_be_cut_are_refused_by_name(X, y, name):
+    search = VectorizedGridSearchCV(MultimodalClassifier(), {"lr": [0.1]}, cv=2)
+    with pytest.raises((TypeError, ValueError), match=f"`{name}`"):
+        search.fit(X, y)

@@ -1,0 +1,32 @@
+"""How many random cases are run, and whether they are the same on every run.
+
+``SK_MMBALANCE_FUZZ`` is the number of cases of each family: 25 if it is not set. With
+``SK_MMBALANCE_FUZZ_RANDOM`` they differ from run to run (``--hypothesis-seed`` repeats one).
+"""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+settings.register_profile(
+    "cases",
+    max_examples=int(os.environ.get("SK_MMBALANCE_FUZZ", "25")),
+    derandomize=not os.environ.get("SK_MMBALANCE_FUZZ_RANDOM"),
+    database=None,
+    deadline=None,
+    print_blob=True,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("cases")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what came out, by family: of this process, and so of a run without ``-n``."""
+    from ._judge import COUNTS
+
+    if COUNTS:
+        terminalreporter.section("random cases")
+    for family, counts in COUNTS.items():
+        told = ", ".join(f"{kind} {number}" for kind, number in counts.most_common())
+        terminalreporter.line(f"{family}: {told}")
