@@ -55,10 +55,6 @@ class Aligned(dict[str, Tensor]):
         self.stacked = None
         super().__delitem__(name)
 
-    def __ior__(self, other: Any) -> Any:
-        self.stacked = None
-        return super().__ior__(other)
-
 
 def _changing(name: str) -> Any:
     change = getattr(dict, name)
@@ -71,7 +67,7 @@ def _changing(name: str) -> Any:
     return method
 
 
-for _name in ("pop", "popitem", "clear", "update", "setdefault"):
+for _name in ("__ior__", "pop", "popitem", "clear", "update", "setdefault"):
     setattr(Aligned, _name, _changing(_name))
 
 

@@ -73,8 +73,10 @@ class ConcatFusion(nn.Module):
         return None if together is None else Aligned(list(embeddings), together + self.bias)
 
     def _together(self, embeddings: Embeddings) -> Tensor | None:
-        weights = weights_of(self.maps, embeddings)
-        return None if weights is None else stacked_of(embeddings) @ weights.transpose(1, 2)
+        weights, together = weights_of(self.maps, embeddings), stacked_of(embeddings)
+        if weights is None or together is None:
+            return None
+        return together @ weights.transpose(1, 2)
 
 
 class SumFusion(nn.Module):
@@ -276,7 +278,7 @@ class FiLMFusion(nn.Module):
     def each_alone(self, embeddings: Embeddings) -> dict[str, Tensor] | None:
         """Logits of every modality with all others masked, where all are computed as one."""
         together = stacked_of(embeddings)
-        context = next(iter(self.context[m] for m in embeddings))
+        context: Any = next(iter(self.context[m] for m in embeddings))
         assert together is not None
         nothing = together.new_zeros((*together.shape[:2], context.out_features))
         gates = each(self.film, Aligned(list(embeddings), nothing))

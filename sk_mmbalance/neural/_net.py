@@ -432,8 +432,9 @@ class MultimodalNet(FollowingNet):
         parts = [self.evaluate(batch, unimodal)._replace(embeddings=None) for batch in batches]
         logits = torch.cat([part.logits for part in parts]).cpu()
         names = parts[0].unimodal
-        together = [stacked_of(part.unimodal) for part in parts]
-        if all(each is not None for each in together):
+        stacks = [stacked_of(part.unimodal) for part in parts]
+        together = [each for each in stacks if each is not None]
+        if len(together) == len(parts):
             return MultimodalOutput(logits, Aligned(list(names), torch.cat(together, dim=1).cpu()))
         return MultimodalOutput(
             logits, {m: torch.cat([part.unimodal[m] for part in parts]).cpu() for m in names}
