@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ import pandas as pd
 
 from ..exceptions import DamagedFileError
 from ..modalities import Modalities, file_kind, missing_rows, read_table_file
+
+#: Words in the names of columns that keep rows together, and how many such groups are worth a word.
+_NAMES_GROUPS = re.compile(
+    r"(?i)(^|[_. -])(person|subject|patient|participant|user|speaker|group|session|id|day|date)s?"
+    r"([_. -]|$)"
+)
+_FEWEST_GROUPS = 5
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,8 @@ def read_data_file(
     for parameter, column in (*(("target", one) for one in targets), ("groups", groups)):
         if column is not None and column not in table.columns:
             raise ValueError(
-                f"`{parameter}` is {column!r}, which {fspath(file)} has no column of; it has "
-                f"{_some(list(table.columns))}.{_separated(table)}"
+                f"`{parameter}` is {column!r}, and {fspath(file)} has no such column"
+                f"{_instead(column, list(table.columns))}.{_separated(table)}"
             )
     rest = table.drop(columns=[c for c in dict.fromkeys([*targets, groups]) if c is not None])
     if not len(rest.columns):
@@ -95,6 +103,8 @@ def read_data_file(
     else:
         chosen = _read_modalities(modalities, list(rest.columns))
     X = Modalities.from_frame(rest, chosen)
+    if groups is None:
+        notes += _on_possible_groups(rest)
     return _usable(
         X,
         table[targets[0]].to_numpy() if len(targets) == 1 else table[targets].to_numpy(),
@@ -218,8 +228,8 @@ def _from_arrays(file: str | PathLike, target: str, groups: str | None, names: A
             continue
         if key not in values and key not in beside:
             raise ValueError(
-                f"`{parameter}` is {key!r}, which {fspath(file)} has no array of; it has "
-                f"{_some(there)}."
+                f"`{parameter}` is {key!r}, and {fspath(file)} has no such array"
+                f"{_instead(key, there)}."
             )
         columns[parameter] = np.asarray(values.pop(key) if key in values else beside[key])
     if isinstance(names, Mapping) or any("=" in word for word in names or ()):
@@ -258,6 +268,28 @@ def _usable(X: Modalities, y: np.ndarray, groups: Any, notes: list[str]) -> Data
     if keep.all():
         return DataFile(X, y, groups, notes)
     return DataFile(X[keep], y[keep], None if groups is None else groups[keep], notes)
+
+
+def _instead(name: str, there: list[str]) -> str:
+    """What may be meant: the likest names, and what there is."""
+    like = get_close_matches(name, there, n=2)
+    if like:
+        return f". Is {' or '.join(map(repr, like))} meant? It has {_some(there, 30)}"
+    return f"; it has {_some(there, 30)}"
+
+
+def _on_possible_groups(table: pd.DataFrame) -> list[str]:
+    """A note on columns that look as if they named persons or days; as features they tell rows."""
+    notes = []
+    for column in table.columns:
+        values = table[column].dropna()
+        few = values.nunique()
+        if _NAMES_GROUPS.search(str(column)) and few >= _FEWEST_GROUPS and len(values) >= 3 * few:
+            notes.append(
+                f"{column} has {few} values, is used as a feature, and does not keep rows "
+                f"together; where new rows are of others than these, pass --groups {column}"
+            )
+    return notes
 
 
 def _some(names: Sequence[str], most: int = 12) -> list[str]:

@@ -56,8 +56,9 @@ class Store:
             raise ValueError(f"`results` {path} is no file of results; name another.")
         if head.get("mark") != self._mark:
             raise ValueError(
-                f"`results` {path} is of another comparison (other data, folds, scores, seed or "
-                "release). Remove it to start anew, or name another file."
+                f"`results` {path} is of another comparison (other rows, modalities, groups, "
+                "folds, scores, seed or release). Remove it to start anew, or name another file: "
+                "`results=` (--results)."
             )
 
     def _keep(self, content: dict[str, Any]) -> None:

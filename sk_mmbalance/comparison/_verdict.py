@@ -32,7 +32,7 @@ def verdict(table: pd.DataFrame, main: str, baseline: str | None) -> str:
 def _on_the_best(table: pd.DataFrame, main: str, baseline: str | None) -> str:
     chosen = recommended(table, main, baseline)
     if chosen is None:
-        return "No model finished all folds: nothing can be said. Give more time."
+        return "No model finished all folds: nothing can be said."
     score, means = main.replace("_", " "), table[main].to_dict()
     best = f"{score} {means[chosen]:.3f}"
     if baseline is None:

@@ -177,7 +177,8 @@ def _flat_values(
     if spec is not None and modalities is None and spec.names != (SINGLE_NAME,):
         raise TypeError(
             f"`X` is a flat {type(X).__name__}, but modalities {list(spec.names)} were seen in fit "
-            "by name. Pass a dict or Modalities, or set `modalities=` to their columns."
+            "by name. Pass a dict or Modalities, as `Modalities.from_frame(X, {...})` makes it of "
+            "the columns of each, or set `modalities=` to these."
         )
     table = X if is_table(X) else _check_flat(X, estimator, accept_sparse)
     there = _columns_without_whole_modalities(table, spec)

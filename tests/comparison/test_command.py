@@ -60,8 +60,11 @@ def test_a_csv_becomes_a_report_and_the_same_words_go_on(table, tmp_path, capsys
         (["nowhere.csv", "--target", "state"], "No such file"),
         (["bad.csv", "--target", "state"], "bad.csv cannot be read as csv"),
         (["data.xls", "--target", "state"], "names end with .csv"),
-        (["data.csv", "--target", "sate"], "`target` is 'sate', which"),
-        (["data.csv", "--target", "state", "--groups", "who"], "`groups` is 'who', which"),
+        (["data.csv", "--target", "sate"], "no such column. Is 'state' meant? It has"),
+        (
+            ["data.csv", "--target", "state", "--groups", "who"],
+            "has no such column; it has",
+        ),
         (["data.csv", "--target", "state", "--modalities", "acc=acc_*"], "looks like a shell's"),
         (["data.csv", "--target", "state", "--modalities", "acc"], "write name=pattern"),
         (["data.csv", "--target", "state", "--modalities", "{acc"], "is no JSON"),
@@ -111,6 +114,22 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     last = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(last) == 1
     assert message in last[0]
+
+
+def test_a_column_that_may_be_groups_is_noticed(table, tmp_path):
+    table.assign(ward=table["person"] % 7).to_csv(tmp_path / "data.csv", index=False)
+    notes = read_data_file(tmp_path / "data.csv", "state").notes
+    assert [note for note in notes if "pass --groups person" in note]
+    assert not [note for note in notes if "--groups ward" in note or "--groups age" in note]
+    known = read_data_file(tmp_path / "data.csv", "state", groups="person").notes
+    assert not [note for note in known if "--groups" in note]
+
+
+def test_exit_code_is_1_where_nothing_came_to_its_end(table, tmp_path, capsys):
+    table.to_csv(tmp_path / "data.csv", index=False)
+    words = ["compare", str(tmp_path / "data.csv"), "--target", "state", "--time-limit", "0.1s"]
+    assert main([*words, "--models", "baselines"]) == 1
+    assert capsys.readouterr().out.count("Give more time") == 1
 
 
 def test_program_runs_as_a_module():
@@ -186,7 +205,7 @@ def test_npz_files_hold_target_and_groups_beside_the_modalities(tmp_path):
         np.testing.assert_array_equal(found.y, y)
         np.testing.assert_array_equal(found.groups, day)
     assert read_data_file(tmp_path / "a.npz", "y", "day", ["face"]).X.names == ("face",)
-    with pytest.raises(ValueError, match=r"`target` is 'label', which .* has no array of"):
+    with pytest.raises(ValueError, match=r"`target` is 'label', and .* has no such array"):
         read_data_file(tmp_path / "a.npz", "label")
     with pytest.raises(ValueError, match="must be names of arrays"):
         read_data_file(tmp_path / "a.npz", "y", None, {"face": "^f"})
