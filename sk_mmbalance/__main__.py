@@ -128,6 +128,7 @@ def _compare(given: argparse.Namespace, began: float) -> int:
         results=_results(given),
         random_state=given.seed,
     )
+    found.setting["time_limit"] = limit  # as it was asked for
     if given.html is not None:
         found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
     print(json.dumps(found.to_dict()) if given.json else found.report())
