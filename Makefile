@@ -106,7 +106,7 @@ test: $(DEV)
 # Default and slow tests, those for a GPU where there is one, the docstrings' examples and the
 # user guide's, in one run.
 test-all: $(DEV)
-	SK_MMBALANCE_FUZZ=200 $(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
+	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
 	  --doctest-modules --doctest-glob='*.rst' tests sk_mmbalance docs/user_guide
 
 # Random cases that differ from run to run. A failing test shows its case and how to repeat it.

@@ -19,7 +19,7 @@ from ..ensemble import (
 )
 from ..preprocessing import ModalityConcatenator
 from ._candidate import BASELINE, METHOD, NETWORK, POOL
-from ._problem import LABELS, NUMBERS, Problem
+from ._problem import CLASSES, LABELS, NUMBERS, Problem
 
 #: Learning rates among which networks and methods choose; the first is the default.
 _RATES = [1e-3, 5e-3]
@@ -136,7 +136,7 @@ def methods(problem: Problem) -> dict[str, Model]:
             value.check_target(problem.kind)
         except ValueError:
             continue
-        preset = None if problem.kind == NUMBERS else presets.get(name)
+        preset = presets.get(name) if problem.kind == CLASSES else None
         model = network(balancing=value, **given) if preset is None else preset(**given)
         found[name] = Model(_CALLED.get(name, name), METHOD, [model], {"lr": _RATES})
     return found

@@ -135,6 +135,15 @@ def test_interrupted_deployment_leaves_nothing_behind(tmp_path):
     assert_nothing_is_left(mark, temporary, said)
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Ctrl-C does what it does in a terminal, also where tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_while_a_process_starts_does_not_lose_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPT.parent)
     processes = importlib.import_module("processes")
