@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
 
 from ..exceptions import MissingDependencyError
-from ..modalities import name_modalities
+from ..modalities import is_tensor, name_modalities, tensor_to_array
 from ._column_kinds import (
     CATEGORIES,
     DATES,
@@ -130,7 +130,7 @@ def _for_values(name: str, value: Any, tables: str) -> Any:
         value = value.to_pandas()  # kinds are told from pandas' columns; nothing else is kept
     if isinstance(value, pd.DataFrame):
         return _for_table(where, value, tables)
-    array = np.asarray(value)
+    array = tensor_to_array(where, value) if is_tensor(value) else np.asarray(value)
     if array.ndim > 2:
         return StandardScaler()
     if array.dtype.kind in "biuf":

@@ -7,6 +7,12 @@
 import os
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
+
+# hypothesis also draws constants that it finds in the modules that happen to be loaded, so that
+# cases would differ with the tests that ran before; there is no setting for it
+NO_CONSTANTS = providers.Constants()
+vars(providers)["_get_local_constants"] = lambda: NO_CONSTANTS
 
 settings.register_profile(
     "cases",

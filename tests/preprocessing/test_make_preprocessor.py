@@ -271,3 +271,15 @@ def test_what_is_no_date_is_named():
         DateEncoder().fit(pd.DataFrame({"d": ["2024-01-01"]})).transform(
             pd.DataFrame({"d": ["2024-01-01"], "e": ["2024-01-01"]})
         )
+
+
+def test_tensors_are_prepared_as_arrays_are():
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).integers(0, 9, (12, 2)).astype(np.float32)
+    plain = make_preprocessor({"ear": values}).fit_transform({"ear": values})
+    for tensor in (
+        torch.tensor(values, requires_grad=True),
+        torch.tensor(values, dtype=torch.bfloat16),
+    ):
+        found = make_preprocessor({"ear": tensor}).fit_transform({"ear": tensor})
+        np.testing.assert_array_equal(found["ear"], plain["ear"])
