@@ -94,11 +94,20 @@ def _read(where: str, value: Any) -> Numbers:
         return read_table(where, value)
     if issparse(value):
         return Numbers(value)
-    array = np.asarray(value) if not isinstance(value, np.ndarray) else value
+    array = value if isinstance(value, np.ndarray) else _as_array(where, value)
     refuse_no_number(where, array)
     if holds_arrays(array):
         return read_rows(where, array)
     return Numbers(objects_to_floats(where, array) if array.dtype == object else array)
+
+
+def _as_array(where: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except TypeError as error:  # it refuses to be one array, as `Modalities` does
+        raise TypeError(
+            f"{where} must be one array or table; got {type(value).__name__}: {error}"
+        ) from error
 
 
 def says_nothing_of_its_rows(value: Any, numbers: Numbers) -> bool:

@@ -43,6 +43,12 @@ def test_arrays_of_any_dimension():
     assert checked.flat("image").shape == (4, 9)
 
 
+def test_modalities_within_a_modality_are_refused_by_name():
+    inner = Modalities(a=np.ones((3, 1)))
+    with pytest.raises(TypeError, match=r"`X` modality 'ear' must be one array or table; got Moda"):
+        check_modalities({"ear": inner})
+
+
 def test_torch_tensors():
     torch = pytest.importorskip("torch")
     tensor = torch.tensor(FACE, requires_grad=True)
