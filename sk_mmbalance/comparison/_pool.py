@@ -149,7 +149,7 @@ class Processes:
     def _end(self, process: Process) -> None:
         process.ended = True
         program = process.program
-        if program.poll() is None:
+        if program.returncode is None:  # not waited for, so the number is still its group's
             with suppress(OSError):
                 if hasattr(os, "killpg"):
                     os.killpg(program.pid, signal.SIGKILL)

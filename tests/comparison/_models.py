@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -36,6 +35,17 @@ class Share(ClassifierMixin, BaseEstimator):
         return np.tile(self.share_, (len(X), 1))
 
 
+#: Holds a lock on a file for as long as it lives: a process that is dead but was not waited for by
+#: whoever adopted it still has its number, and no locks.
+_HOLD = """
+import fcntl, sys, time
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
 class Endless(Share):
     """Never comes to an end, does not listen to a polite signal, and has a process of its own."""
 
@@ -45,8 +55,8 @@ class Endless(Share):
     def fit(self, X, y):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        Path(self.file).write_text(str(child.pid))
+        child = subprocess.Popen([sys.executable, "-c", _HOLD, self.file], stdout=subprocess.PIPE)
+        child.stdout.readline()
         while True:
             np.arange(10_000).sum()
 
