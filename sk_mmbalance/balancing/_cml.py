@@ -36,6 +36,9 @@ class CML(Balancing):
     removal : {"random", "each"}, default="random"
         Whether all but one modality go one after the other, or each goes alone, with all others
         there.
+    rule : {"cpm", "miwae"}, default="cpm"
+        What a penalty may do where both sets are wrong: also raise the confidence of the larger set
+        (the authors' code for CPM nets), or only lower that of the smaller (theirs for MIWAE).
     reduction : {"mean", "sum"}, default="mean"
         Whether the penalties of a batch are averaged or (published) summed over its rows.
     start_epoch, stop_epoch : int, default=0, None
@@ -50,7 +53,7 @@ class CML(Balancing):
     is plain training. ``history_`` gets ``face__confidence_rise``, the mean penalty of removing a
     modality. The claim is calibration: look at the log-loss, not at the accuracy alone. The
     benchmark's code hinges sums over the batch, in which a fall on one row pays for a rise on
-    another; this hinges row by row, as the authors do, on the rows of their code for CPM nets.
+    another; this hinges row by row, as the authors do.
 
     References
     ----------
@@ -70,6 +73,7 @@ class CML(Balancing):
     rank_weight: float = 0.1
     partial_weight: float = 1.0
     removal: str = "random"
+    rule: str = "cpm"
     reduction: str = "mean"
     start_epoch: int = 0
     stop_epoch: Any = None
@@ -78,6 +82,7 @@ class CML(Balancing):
         "rank_weight": [Interval(Real, 0, None, closed="left")],
         "partial_weight": [Interval(Real, 0, None, closed="left")],
         "removal": [StrOptions({"random", "each"})],
+        "rule": [StrOptions({"cpm", "miwae"})],
         "reduction": [StrOptions({"mean", "sum"})],
         "start_epoch": [Interval(Integral, 0, None, closed="left")],
         "stop_epoch": [Interval(Integral, 0, None, closed="left"), None],
@@ -113,7 +118,7 @@ class CML(Balancing):
             if self.partial_weight:
                 partial.append(weighted_mean_loss(net.criterion_(z, y), weight, told))
             if self.rank_weight:
-                rise = confidence_rise(net.criterion_, asked[larger], z, y)
+                rise = confidence_rise(net.criterion_, asked[larger], z, y, self.rule)
                 mean = weighted_mean_loss(rise, weight, told)
                 rises[f"{removed}__confidence_rise"] = mean.detach()
                 ranks.append(mean * self._n_rows(y, weight))
@@ -149,9 +154,17 @@ def confidence(criterion: Any, outputs: Tensor) -> Tensor:
     return outputs.softmax(dim=1).amax(dim=1)
 
 
-def confidence_rise(criterion: Any, larger: Tensor, smaller: Tensor, y: Tensor) -> Tensor:
-    """``max(0, c_T - c_S)`` of each row, from outputs of S and T; 0 where only T is right."""
-    rise = (confidence(criterion, smaller) - confidence(criterion, larger)).clamp_min(0)
+def confidence_rise(
+    criterion: Any, larger: Tensor, smaller: Tensor, y: Tensor, rule: str = "cpm"
+) -> Tensor:
+    """``max(0, c_T - c_S)`` of each row, from outputs of S and T; 0 where only T is right.
+
+    By the rule "miwae" there is no gradient to S where both are wrong.
+    """
     with torch.no_grad():
-        mended = criterion.hits(smaller, y) > criterion.hits(larger, y)
-    return torch.where(mended, 0, rise)
+        right, right_alone = criterion.hits(larger, y), criterion.hits(smaller, y)
+    before = confidence(criterion, larger)
+    if rule == "miwae":
+        before = torch.where(right > 0, before, before.detach())
+    rise = (confidence(criterion, smaller) - before).clamp_min(0)
+    return torch.where(right_alone > right, 0, rise)

@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 class Valuation(Balancing):
     r"""Fine-grained modality valuation.
 
-    Before each epoch every row says by Shapley values :math:`\phi_m` how much each of its
+    Before an epoch every row says by Shapley values :math:`\phi_m` how much each of its
     modalities helps: a coalition is worth its size where the fused prediction from it alone is
     right, else nothing. In the epoch a row comes :math:`\lceil 2 (1 - \phi_m) \rceil` more times
     with modality m alone.
@@ -42,6 +42,8 @@ class Valuation(Balancing):
         again: :math:`\frac{2}{3} (\max \bar\phi - \bar\phi_m)` times their number for modality m.
     max_copies : int, default=3
         At most so many copies of a row for one modality.
+    revalue_every : int, default=1
+        Epochs for which rows come again as they were valued; with 1 they are valued before each.
     part : float, default=0.2
         Share of the rows that is valued for "modality".
     copies : {"valued", "random"}, default="valued"
@@ -55,10 +57,10 @@ class Valuation(Balancing):
     A copy is a row that has this modality alone, with the row's weight. Values are shared out among
     the modalities that a row has; with a single one it has no copies. Encoders run once for them,
     the fusion for every coalition. An epoch grows with the copies, up to fivefold with two
-    modalities: compare at equal visits, too. Any fusion and any kind of target will do (numbers are
-    right as far as their credit goes). With one modality this is plain training. ``history_`` gets
-    ``face__value`` and ``face__n_copies``. The form for more than two modalities at the level of
-    modalities is ours.
+    modalities: compare at equal visits, too. Every call of `partial_fit` values its own rows. Any
+    fusion and any kind of target will do (numbers are right as far as their credit goes). With one
+    modality this is plain training. ``history_`` gets ``face__value`` and ``face__n_copies``. The
+    form for more than two modalities at the level of modalities is ours.
 
     References
     ----------
@@ -79,6 +81,7 @@ class Valuation(Balancing):
 
     level: str = "row"
     max_copies: int = 3
+    revalue_every: int = 1
     part: float = 0.2
     copies: str = "valued"
     start_epoch: int = 5
@@ -87,6 +90,7 @@ class Valuation(Balancing):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "level": [StrOptions({"row", "modality"})],
         "max_copies": [Interval(Integral, 0, None, closed="left")],
+        "revalue_every": [Interval(Integral, 1, None, closed="left")],
         "part": [Interval(Real, 0, 1, closed="right")],
         "copies": [StrOptions({"valued", "random"})],
         "start_epoch": [Interval(Integral, 0, None, closed="left")],
@@ -97,6 +101,26 @@ class Valuation(Balancing):
     def control(self) -> dict[str, Any]:
         """As many copies, of modalities drawn at random."""
         return {"balancing": Valuation(**{**self.get_params(), "copies": "random"})}
+
+    #: The last valuing: its epoch, how often each row comes again with each modality, and means.
+    _last: ClassVar[Mapping[str, Any]] = {}
+
+    def on_train_begin(self, net: Net, rows: ModalityRows, valid: Any) -> ModalityRows:
+        """Rows of another call have other values."""
+        self._last = {}  # type: ignore[misc]
+        return rows
+
+    def on_train_end(self, net: Net) -> None:
+        """Rows must not stay with the estimator."""
+        self._last = {}  # type: ignore[misc]
+
+    def remembered(self, net: Net) -> dict[str, Any]:
+        """The last valuing, which the next epoch may go on with."""
+        return dict(self._last) if self.revalue_every > 1 else {}
+
+    def remind(self, net: Net, remembered: Mapping[str, Any]) -> None:
+        """Go on with it."""
+        self._last = dict(remembered)  # type: ignore[misc]
 
     def begin_pass(self, net: Net, batches: RowBatches) -> dict[str, Any]:
         """Value the rows, and have them come again."""
@@ -109,15 +133,15 @@ class Valuation(Balancing):
         having = torch.ones((len(rows), len(names)), dtype=torch.bool, device=rows.codes.device)
         if rows.present is not None:
             having = torch.stack([rows.present[name] for name in names], dim=1)
-        values, valued = self._values(net, rows, having, draws)
-        shares = having[valued].to(values.dtype)
-        if rows.weight is not None:
-            shares = shares * rows.weight[valued, None].to(values.dtype)
-        means = (shares * values).sum(dim=0) / shares.sum(dim=0)
-        if self.level == "row":
-            counts = copies_of_rows(values, having, self.max_copies)
-        else:
-            counts = self._copies_of_modalities(means, having, draws)
+        epoch = len(net.history)
+        if not self._last or epoch - self._last["epoch"] >= self.revalue_every:
+            counts, means = self._value(net, rows, having, draws)
+            self._last = {  # type: ignore[misc]
+                "epoch": epoch,
+                "counts": counts.cpu().numpy(),
+                "means": means.tolist(),
+            }
+        counts = torch.from_numpy(self._last["counts"]).to(having.device)
         numbers, modality = expanded(counts)
         if self.copies == "random":
             chances = torch.rand(len(numbers), len(names), generator=draws).to(having.device)
@@ -128,7 +152,21 @@ class Valuation(Balancing):
             batches.visit(torch.cat([everything, numbers]), here)
         made = torch.bincount(modality, minlength=len(names)).tolist()
         figures: dict[str, Any] = {f"{m}__n_copies": made[k] for k, m in enumerate(names)}
-        return figures | {f"{m}__value": means[k].item() for k, m in enumerate(names)}
+        means = self._last["means"]
+        return figures | {f"{m}__value": means[k] for k, m in enumerate(names)}
+
+    def _value(
+        self, net: Net, rows: ModalityRows, having: Tensor, draws: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """How often rows come again with each modality alone, and means of the values."""
+        values, valued = self._values(net, rows, having, draws)
+        shares = having[valued].to(values.dtype)
+        if rows.weight is not None:
+            shares = shares * rows.weight[valued, None].to(values.dtype)
+        means = (shares * values).sum(dim=0) / shares.sum(dim=0)
+        if self.level == "row":
+            return copies_of_rows(values, having, self.max_copies), means
+        return self._copies_of_modalities(means, having, draws), means
 
     def _values(
         self, net: Net, rows: ModalityRows, having: Tensor, draws: torch.Generator

@@ -51,6 +51,20 @@ def test_a_smaller_set_that_alone_is_right_may_be_surer():
     assert cml.confidence_rise(LOSS, wrong, sure, torch.tensor([1])).item() > 0
 
 
+def test_by_the_other_rule_a_larger_set_that_is_wrong_is_not_made_surer():
+    z_s = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.1]], requires_grad=True)
+    z_t = torch.tensor([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0]], requires_grad=True)
+    y = torch.tensor([0, 1, 0])  # both right, both wrong, only the smaller right
+    seen = {}
+    for rule in ("cpm", "miwae"):
+        rises = cml.confidence_rise(LOSS, z_s, z_t, y, rule)
+        seen[rule] = [rises, *torch.autograd.grad(rises.sum(), [z_s, z_t])]
+    assert torch.equal(seen["cpm"][0], seen["miwae"][0])
+    assert torch.equal(seen["cpm"][2], seen["miwae"][2])
+    assert (seen["cpm"][1].abs().sum(dim=1) > 0).tolist() == [True, True, False]
+    assert (seen["miwae"][1].abs().sum(dim=1) > 0).tolist() == [True, False, False]
+
+
 class Listening(torch.nn.Module):
     """A fusion that remembers what it was asked about."""
 

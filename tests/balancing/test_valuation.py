@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from sk_mmbalance import MultimodalClassifier, MultimodalRegressor
 from sk_mmbalance.balancing import Valuation
@@ -206,3 +207,49 @@ def test_published_side():
     clf = Valuation.published_estimator()
     assert (clf.optimizer, clf.unimodal_weight) == ("adam", 0.0)
     assert isinstance(clf, MultimodalClassifier)
+
+
+@pytest.mark.parametrize("level", ["row", "modality"])
+def test_rows_are_valued_anew_every_so_many_epochs(level):
+    X, y = uneven()
+    every = fit(Valuation(**NOW, level=level), X, y, max_epochs=5).history_
+    now_and_then = fit(Valuation(**NOW, level=level, revalue_every=2), X, y, max_epochs=5).history_
+    figures = now_and_then.filter(regex="__(value|n_copies)$")
+    assert figures.iloc[0].equals(every[figures.columns].iloc[0])
+    for first in (0, 2):
+        assert figures.iloc[first].equals(figures.iloc[first + 1])
+    assert figures.nunique().max() == 3
+    seldom = fit(Valuation(**NOW, level=level, revalue_every=99), X, y, max_epochs=5)
+    assert (seldom.history_.filter(regex="__(value|n_copies)$").nunique() == 1).all()
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_fit_that_goes_on_from_a_checkpoint_keeps_the_values(tmp_path, stop):
+    X, y = uneven()
+
+    class Stop(Exception):
+        pass
+
+    class Breaks(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == stop and not (tmp_path / "stopped").exists():
+                (tmp_path / "stopped").touch()
+                raise Stop
+
+    value = Valuation(**NOW, revalue_every=3)
+    params = {"max_epochs": 5, "callbacks": [Breaks()], "checkpoint_dir": tmp_path / "kept"}
+    with pytest.raises(Stop):
+        fit(value, X, y, **params)
+    assert list((tmp_path / "kept").rglob("*.*"))
+    resumed = fit(value, X, y, **params)
+    whole = fit(value, X, y, max_epochs=5)
+    assert same_weights(resumed, whole)
+    assert resumed.history_["face__value"].equals(whole.history_["face__value"])
+
+
+def test_each_call_values_its_own_rows():
+    X, y = uneven()
+    clf = MultimodalClassifier(balancing=Valuation(**NOW, revalue_every=99), **FAST)
+    first = clf.partial_fit(X[:60], y[:60], classes=np.unique(y)).history_
+    second = clf.partial_fit(X[30:], y[30:]).history_
+    assert first["voice__n_copies"].iloc[-1] != second["voice__n_copies"].iloc[-1]
