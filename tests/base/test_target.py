@@ -12,6 +12,7 @@ from sk_mmbalance.base import (
     ClassTarget,
     LabelTarget,
     NumberTarget,
+    read_partly_known,
     read_partly_known_numbers,
     read_target,
 )
@@ -79,11 +80,22 @@ def test_numbers_are_standardised_by_weighted_mean_and_spread_and_given_back():
     again, z_again = standard.standardised(z, weight)  # standardised numbers are standardised anew
     np.testing.assert_allclose(z_again, z)
     np.testing.assert_allclose(again.centre, standard.centre)
+    np.testing.assert_allclose(again.spread, standard.spread)
 
 
-def test_a_constant_column_is_only_centred_and_answered_by_its_constant():
-    y = np.full(5, 0.1)
-    target, coded = read_target(y, 5, (NUMBERS,), "Someone")
+def test_numbers_of_a_small_spread_are_standardised_anew():
+    y = np.array([0.01, 0.02, 0.04])
+    target, coded = read_target(y, 3, (NUMBERS,), "Someone")
+    standard, z = target.standardised(coded, None)
+    again, z_again = standard.standardised(z[:2], None)
+    np.testing.assert_allclose(z_again[:, 0], [-1, 1])
+    np.testing.assert_allclose(again.decode(z_again), y[:2])
+
+
+@pytest.mark.parametrize("n", [3, 5])  # the mean of three is not 0.1 but for rounding
+def test_a_constant_column_is_only_centred_and_answered_by_its_constant(n):
+    y = np.full(n, 0.1)
+    target, coded = read_target(y, n, (NUMBERS,), "Someone")
     standard, z = target.standardised(coded, None)
     np.testing.assert_allclose(z, 0, atol=1e-15)
     np.testing.assert_allclose(standard.decode(z), y)
@@ -129,6 +141,8 @@ def test_sparse_indicators_are_read():
         (np.ones(4), (CLASSES, LABELS), "at least two classes"),
         ([0.0, 1.0, np.nan, 2.0], (NUMBERS,), r"`y` has no number \(nan\) in 1 of 4"),
         (np.ones((4, 2, 2)), (NUMBERS,), "dim"),
+        (3.0, (NUMBERS,), "`y` must hold one finite number a row"),
+        (csr_array(np.ones((4, 1))), (NUMBERS,), "`y` must hold one finite number a row"),
         (np.ones(3), (NUMBERS,), "3 values for 4 samples"),
         (None, (NUMBERS,), "requires y to be passed"),
     ],
@@ -142,12 +156,23 @@ def test_later_targets_are_held_to_the_first():
     labels, _ = read("labels")
     with pytest.raises(ValueError, match="indicator matrix of 3 columns"):
         labels.encode(Y["labels"][:, :2], 4)
+    with pytest.raises(ValueError, match="indicator matrix of 3 columns"):
+        labels.encode(np.hstack([Y["labels"], Y["labels"]]), 4)
     numbers, _ = read("two numbers")
     with pytest.raises(ValueError, match="`y` must have 2 columns as in fit; got 1"):
         numbers.encode(Y["one number"], 4)
     classes, _ = read("classes")
     with pytest.raises(ValueError, match=r"labels \['z'\] that are not among the classes"):
         classes.encode(np.array(["a", "z", "a", "b"]), 4)
+
+
+def test_classes_beside_a_marker_have_a_type_of_their_own():
+    y = np.array([1, None, 2, None], dtype=object)
+    target, codes = read_partly_known(y, 4, np.nan, "Someone")
+    assert target.classes.dtype.kind == "i"
+    assert codes.tolist() == [0, -1, 1, -1]
+    words, _ = read_partly_known(np.array(["b", -1, "a"], dtype=object), 3, -1, "Someone")
+    assert words.classes.dtype.kind == "U"
 
 
 @pytest.mark.parametrize("marker", [np.nan, -1.0])

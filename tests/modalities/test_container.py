@@ -60,6 +60,23 @@ def test_repr_shows_samples_shapes_and_types():
     assert "DataFrame" in repr(Modalities(f=pd.DataFrame({"a": [1]})))
 
 
+@pytest.mark.parametrize(("n", "rest"), [(20, ""), (21, ""), (22, "and 2 more modalities)")])
+def test_repr_of_many_names_the_first(n, rest):
+    told = repr(Modalities({f"m{k:03}": np.zeros(2) for k in range(n)}))
+    shown = n if not rest else 20
+    assert told.count("float64") == shown
+    assert told.endswith(rest or "float64)")
+
+
+def test_info_counts_bytes_and_missing_values():
+    walks = np.empty(3, dtype=object)
+    walks[:] = [np.zeros((2, 3)), np.zeros((4, 3)), None]
+    X = Modalities(n=np.arange(6).reshape(3, 2), walk=walks, x=[1.0, np.nan, 2.0])
+    told = X.info()
+    assert told["bytes"].to_dict() == {"n": 48, "walk": 6 * 24 + len("None"), "x": 24}
+    assert told["missing_values"].round(3).to_dict() == {"n": 0, "walk": 0.333, "x": 0.333}
+
+
 def test_pickle(X):
     again = pickle.loads(pickle.dumps(X))
     np.testing.assert_array_equal(again["face"], X["face"])

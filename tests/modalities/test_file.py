@@ -1,6 +1,8 @@
 """Files of modalities: whole or not at all, and checked before they are believed."""
 
 import copy
+import hashlib
+import io
 import json
 import os
 import stat
@@ -106,6 +108,57 @@ def test_file_says_that_it_is_of_version_one(small, file):
     with zipfile.ZipFile(file) as archive:
         page = json.loads(archive.read("sk_mmbalance.json"))
     assert (page["format"], page["version"]) == ("sk_mmbalance modalities", 1)
+
+
+def _changed(file, change):
+    """Write the archive anew with entries that `change` gave, and a checksum that agrees."""
+    with zipfile.ZipFile(file) as archive:
+        entries = {info.filename: archive.read(info) for info in archive.infolist()}
+    change(entries)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+        archive.comment = b"?" * 71
+    content = file.read_bytes()[:-71]
+    file.write_bytes(content + b"sha256:" + hashlib.sha256(content).hexdigest().encode())
+
+
+@pytest.mark.parametrize("other", [{"format": "mine"}, {"version": 0}, {"version": 2}])
+def test_other_formats_and_versions_are_refused_by_name(small, file, other):
+    def change(entries):
+        page = json.loads(entries["sk_mmbalance.json"]) | other
+        entries["sk_mmbalance.json"] = json.dumps(page).encode()
+
+    _changed(file, lambda entries: None)
+    assert Modalities.load(file)["face"].tolist() == small["face"].tolist()
+    _changed(file, change)
+    with pytest.raises(DamagedFileError, match="it has format .*this release reads"):
+        Modalities.load(file)
+
+
+def _as_npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def test_indices_of_a_sparse_matrix_are_not_believed(file):
+    Modalities(s=sparse.csr_array(np.eye(3))).save(file)
+    outside = np.array([0, 1, 7], np.int32)
+    _changed(file, lambda entries: entries.update({"s__indices.npy": _as_npy(outside)}))
+    with pytest.raises(DamagedFileError):
+        Modalities.load(file)
+
+
+@pytest.mark.parametrize("lengths", [[2, 1, 1], [2, 1, 4], [2, 3, -2]])
+def test_lengths_of_rows_must_add_up(file, lengths):
+    rows = np.empty(3, dtype=object)
+    rows[:] = [np.zeros((2, 1)), np.zeros((1, 1)), np.zeros((2, 1))]
+    Modalities(s=rows).save(file)
+    wrong = _as_npy(np.array(lengths))
+    _changed(file, lambda entries: entries.update({"s__lengths.npy": wrong}))
+    with pytest.raises(DamagedFileError, match="do not add up"):
+        Modalities.load(file)
 
 
 # -- written whole or not at all -----------------------------------------------------------------

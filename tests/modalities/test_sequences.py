@@ -181,3 +181,12 @@ def test_images_in_a_column_are_stacked():
 def test_rows_that_do_not_go_together_are_refused(value, message):
     with pytest.raises(ValueError, match=message):
         check_modalities({"audio": value})
+
+
+@pytest.mark.parametrize("column", [[1.0, 2.0, 3.0], [1.0, None, 3.0]])
+def test_numbers_in_place_of_vectors_are_refused_and_not_taken_for_missing(column):
+    spec = check_modalities({"v": boxed([np.ones(2)] * 3), "w": np.ones(3)}).spec
+    with pytest.raises(ValueError, match="shape"):
+        check_modalities({"v": boxed(column), "w": np.ones(3)}, spec=spec, missing="mask")
+    nothing = check_modalities({"v": boxed([None] * 3), "w": np.ones(3)}, spec=spec, missing="mask")
+    assert not nothing.present[:, 0].any()

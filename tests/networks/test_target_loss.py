@@ -16,6 +16,7 @@ from sk_mmbalance.networks import (
     loss_of_a_constant,
     mean_criterion,
     mean_where,
+    proba,
     unimodal_losses,
     weighted_mean_loss,
 )
@@ -175,3 +176,15 @@ def test_means_differ_in_who_stands_in_the_denominator():
     assert weighted_mean_loss(losses, weight, here).item() == (1 + 4 + 4) / 9
     assert mean_where(losses, weight, here).item() == (1 + 4 + 4) / 4
     assert mean_where(losses, None, here).item() == pytest.approx(7 / 3)
+
+
+def test_probabilities_are_those_of_the_kind_of_target():
+    outputs = torch.from_numpy(OUTPUTS)
+    classes, labels = ClassTarget(np.arange(3)), LabelTarget(3, np.dtype(int))
+    np.testing.assert_allclose(proba(classes, outputs), softmax(OUTPUTS, axis=1))
+    np.testing.assert_allclose(proba(labels, outputs), expit(OUTPUTS))
+
+
+def test_credit_is_measured_by_a_loss_of_one_unless_told():
+    y = torch.zeros(1, 1)
+    assert NumberLoss().credit(torch.tensor([[2.0]]), y).item() == pytest.approx(np.exp(-4))

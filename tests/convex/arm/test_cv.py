@@ -51,6 +51,8 @@ def test_refits_with_the_best_strengths(make_rows):
     assert arm.n_splits_ == 5
     # a weaker penalty never keeps fewer columns here
     kept = arm.cv_results_["mean_n_selected"].reshape(-1, 2)
+    assert kept.max() > 1  # columns, of six
+    assert kept.max() <= 6
     assert np.all(kept[:, 0] <= kept[:, 1])
 
 
@@ -150,3 +152,19 @@ def test_absolute_scale_needs_its_own_grid(make_rows):
     X, y = make_rows()
     with pytest.raises(ValueError, match="`weak_regs` must be given"):
         ARMClassifierCV(weak="face", weak_reg_scale="absolute").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("mode", "n_rows"), [("weak", 120), ("strong", 137), ("sum", 107), ("auto", 150)]
+)
+def test_rows_count_that_have_what_the_prediction_needs(make_rows, mode, n_rows):
+    X, y = make_rows()
+    face, finger = X["face"].copy(), X["finger"].copy()
+    face[::5] = np.nan
+    finger[[*range(3, 65, 5)]] = np.nan  # never both
+    partial = Modalities(face=face, finger=finger)
+    arm = ARMClassifierCV(cv=3, predict_with=mode, missing="mask", **SMALL).fit(partial, y)
+    # shares of rows, and none of the other numbers would make them whole
+    right = arm.cv_results_["mean_test_score"] * n_rows
+    np.testing.assert_allclose(right, right.round(), atol=1e-6)
+    assert 0 < right.max() < n_rows
