@@ -132,7 +132,7 @@ def test_other_formats_and_versions_are_refused_by_name(small, file, other):
     _changed(file, lambda entries: None)
     assert Modalities.load(file)["face"].tolist() == small["face"].tolist()
     _changed(file, change)
-    with pytest.raises(DamagedFileError, match="it has format .*this release reads"):
+    with pytest.raises(DamagedFileError, match=r"it has format .*this release reads"):
         Modalities.load(file)
 
 
