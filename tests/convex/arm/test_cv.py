@@ -1,7 +1,10 @@
 """Choosing the strengths by cross-validation."""
 
+import warnings
+
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from sk_mmbalance import ARMClassifier, ARMClassifierCV, Modalities
@@ -168,3 +171,15 @@ def test_rows_count_that_have_what_the_prediction_needs(make_rows, mode, n_rows)
     right = arm.cv_results_["mean_test_score"] * n_rows
     np.testing.assert_allclose(right, right.round(), atol=1e-6)
     assert 0 < right.max() < n_rows
+
+
+@pytest.mark.parametrize("loss", ["squared", "log_loss"])
+def test_candidates_come_from_simple_to_elaborate(make_rows, loss):
+    X, y = make_rows(n=40)
+    arm = ARMClassifierCV(weak="face", loss=loss, cv=2, max_iter=1, weak_regs=[0.1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = arm.fit(X, y).cv_results_["param_coupling"]
+    assert found.tolist() == sorted(found)
+    assert len(set(found)) == 5
+    assert 0 in found

@@ -142,6 +142,12 @@ def test_solver_stopped_early_warns_with_its_gap(make_rows):
     assert arm.dual_gap_ > 1e-12
 
 
+def test_no_iteration_at_all_is_refused(make_rows):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match="'max_iter' parameter of ARMClassifier must be an int"):
+        ARMClassifier(**{**OWN, "max_iter": 0}).fit(X, y)
+
+
 def test_scs_is_never_trusted_on_an_inaccurate_answer(make_rows):
     X, y = make_rows()
     with pytest.warns(ConvergenceWarning, match="optimal_inaccurate"):

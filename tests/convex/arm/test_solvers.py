@@ -104,11 +104,12 @@ def test_weak_side_empties_exactly_at_the_critical_strength(make_problem, loss, 
         assert kept.sum() == 1
 
 
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("loss", ["squared", "log_loss"])
-def test_scalar_metric_gram_metric_and_schur_agree(make_problem, loss):
+def test_scalar_metric_gram_metric_and_schur_agree(make_problem, loss, alpha):
     data = make_problem(loss, 3, missing=True)
     engine = ARMEngine(data, solver="own", tol=1e-9)
-    strengths = strengths_at(engine, "l21", 0.1, 0.9)
+    strengths = strengths_at(engine, "l21", 0.1, 0.9, alpha=alpha)
     reference = engine.solve(strengths)
     for grams in (None, engine.grams):
         watch, _, converged = solve_data_space(
@@ -117,6 +118,12 @@ def test_scalar_metric_gram_metric_and_schur_agree(make_problem, loss):
         assert converged
         assert watch.value == pytest.approx(reference.objective, rel=1e-7)
         np.testing.assert_allclose(watch.best.weak, reference.point.weak, atol=1e-3)
+
+
+def test_wide_squared_problems_are_solved_without_gram_matrices(make_problem):
+    for n_strong, solver in ((3, "schur"), (8000, "fista")):
+        engine = ARMEngine(make_problem("squared", 3, n=9, n_strong=n_strong), solver="own")
+        assert engine.choose(Strengths(1.0, 0.1, 0.1, 0.1, 0.1, "l21")) == solver
 
 
 @pytest.mark.parametrize("coupling", [0.0, 0.3])
