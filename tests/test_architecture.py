@@ -43,6 +43,7 @@ ROOMS = {
     # matplotlib and flwr: see ONLY_IN, a narrower rule.
     "serial": Room({"base", "experts", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "model_selection": Room({"neural"}, ARRAYS | NETS),
+    "deep_ensemble": Room({"neural", "model_selection"}),
     "inspection": Room({"base", "ensemble"}, ARRAYS | {"matplotlib", "tqdm"}),
     "federated": Room({"base", "networks", "neural"}, ARRAYS | NETS | {"flwr"}),
 }

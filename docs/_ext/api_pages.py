@@ -97,6 +97,12 @@ GROUPS = (
         "federated",
     ),
     Group(
+        "Networks of several seeds",
+        "Their answers averaged.",
+        ("deep_ensemble.*",),
+        "networks",
+    ),
+    Group(
         "Inspection",
         "What each modality is worth to a fitted estimator, ours or not.",
         ("inspection.*",),

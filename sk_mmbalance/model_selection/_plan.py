@@ -35,7 +35,7 @@ class Together:
         Whose parameters are read.
     candidates : list of dict
         Parameters to try.
-    folds : list of tuple of ndarray
+    folds : list of tuple of ndarray or slice
         Rows to train on and rows to test on, fold by fold.
     """
 
@@ -43,7 +43,7 @@ class Together:
         self,
         search: Any,
         candidates: list[dict[str, Any]],
-        folds: Sequence[tuple[np.ndarray, np.ndarray]],
+        folds: Sequence[tuple[Any, Any]],
     ):
         self.search = search
         self.candidates = candidates
@@ -186,9 +186,8 @@ class Together:
 
     @contextmanager
     def _progress(self) -> Iterator[None]:
-        self._bar = tqdm(
-            total=0, desc=type(self.search).__name__, unit="epoch", disable=not self.search.verbose
-        )
+        name = getattr(self.search, "called", type(self.search).__name__)
+        self._bar = tqdm(total=0, desc=name, unit="epoch", disable=not self.search.verbose)
         with self._bar:
             yield
 

@@ -108,7 +108,7 @@ class _VectorizedSearch:
             The fitted search.
         """
         me: Any = self
-        X, y = _same_rows(X, y)
+        X, y = same_rows(X, y)
         fit_params, split_params = self._routed(check_method_params(X, params=params))
         candidates = self._listed()
         try:
@@ -407,7 +407,7 @@ def _best_of(search: Any) -> str:
     return f"score {search.best_score_:.3f} out of fold with {chosen}"
 
 
-def _same_rows(X: Any, y: Any) -> tuple[Any, Any]:
+def same_rows(X: Any, y: Any) -> tuple[Any, Any]:
     """`X` and `y` as rows can be taken of them."""
     if isinstance(y, np.ndarray) and y.dtype.kind == "T":  # scikit-learn knows no such strings
         y = y.astype(object)
