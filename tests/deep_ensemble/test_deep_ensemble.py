@@ -123,10 +123,19 @@ def test_several_labels_and_numbers():
     assert two.shape == (60, 2)
 
 
-def test_default_members_are_default_networks():
-    assert type(DeepEnsembleClassifier()._member()) is MultimodalClassifier
-    assert DeepEnsembleClassifier()._member().get_params() == MultimodalClassifier().get_params()
-    assert DeepEnsembleRegressor()._member().get_params() == MultimodalRegressor().get_params()
+@pytest.mark.parametrize(
+    ("ensemble", "network"),
+    [
+        (DeepEnsembleClassifier(n_estimators=1), MultimodalClassifier()),
+        (DeepEnsembleRegressor(n_estimators=1), MultimodalRegressor()),
+    ],
+)
+def test_default_members_are_default_networks(ensemble, network):
+    X, y = noisy(30)
+    (member,) = ensemble.fit(X, y).estimators_
+    network.set_params(random_state=member.random_state)
+    assert type(member) is type(network)
+    assert member.get_params() == network.get_params()
 
 
 def test_in_searches_and_with_groups():

@@ -188,5 +188,7 @@ def test_numbers_in_place_of_vectors_are_refused_and_not_taken_for_missing(colum
     spec = check_modalities({"v": boxed([np.ones(2)] * 3), "w": np.ones(3)}).spec
     with pytest.raises(ValueError, match="shape"):
         check_modalities({"v": boxed(column), "w": np.ones(3)}, spec=spec, missing="mask")
+    with pytest.raises(ValueError, match="shape"):  # numbers, all of them missing, are numbers
+        check_modalities({"v": np.full(3, np.nan), "w": np.ones(3)}, spec=spec, missing="mask")
     nothing = check_modalities({"v": boxed([None] * 3), "w": np.ones(3)}, spec=spec, missing="mask")
     assert not nothing.present[:, 0].any()

@@ -68,3 +68,11 @@ def test_table_with_any_changed_byte_is_read_or_refused_by_name(kind, tmp_path):
         found = _read_or_refused(file, "row" if kind == "csv" else None)
         if kind == "npz" and found is not None:  # the archive has checksums of its own
             np.testing.assert_array_equal(found["face"], TABLE[["w", "h"]].to_numpy())
+
+
+@pytest.mark.parametrize(("header", "named"), [("a,b,a,b", "a"), ("a,b,b,a", "b")])
+def test_the_first_column_that_stands_twice_is_named(tmp_path, header, named):
+    file = tmp_path / "twice.csv"
+    file.write_text(f"{header}\n1,2,3,4\n")
+    with pytest.raises(DamagedFileError, match=f"several columns named '{named}'"):
+        Modalities.from_files({"x": file})

@@ -179,6 +179,17 @@ def test_triangular_factor_keeps_every_squared_length():
     np.testing.assert_allclose(factor.T @ factor, rows.T @ rows, rtol=1e-12)
 
 
+def test_the_model_of_all_rows_and_that_of_their_factor_are_one(make_problem):
+    data = make_problem("squared", 3, missing=True)
+    strengths = strengths_at(ARMEngine(data, solver="schur"), "l21", 0.1, 0.9)
+    factor, rows = (
+        ARMModel(data, compress=compress).solve(strengths, "clarabel", tol=1e-9, max_iter=200)
+        for compress in (True, False)
+    )
+    np.testing.assert_allclose(rows.point.weak, factor.point.weak, atol=1e-6)
+    np.testing.assert_allclose(rows.point.strong, factor.point.strong, atol=1e-6)
+
+
 @pytest.mark.parametrize("solver", ["osqp", "highs", "ecos", "scs"])
 def test_every_installed_solver_that_takes_the_binary_squared_model_agrees(make_problem, solver):
     if solver.upper() not in cp.installed_solvers():
