@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None, began: float | None = None) -> int:
     Returns
     -------
     code : int
-        0; 1 where no model finished, so that nothing can be said; or 2 where something cannot be
-        used: its one line is on the standard error.
+        0; 1 where fewer than two models finished, so that nothing is decided; or 2 where something
+        cannot be used: its one line is on the standard error.
     """
     began = time.monotonic() if began is None else began
     given = _parser().parse_args(argv)
@@ -132,7 +132,7 @@ def _compare(given: argparse.Namespace, began: float) -> int:
     if given.html is not None:
         found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
     print(json.dumps(found.to_dict()) if given.json else found.report())
-    return 0 if found.table["status"].eq("done").any() else 1
+    return 1 if found.best is None else 0
 
 
 def _check_place(page: Path) -> None:

@@ -25,12 +25,16 @@ class Candidate:
         Not fitted; takes `Modalities` as they came.
     grid : dict of str to list
         Settings among which inner folds choose.
+    takes_turns : bool
+        Whether it goes fold by fold with others like it: the cheap baselines, which are compared
+        with everybody, so that they have the same folds whenever time is up.
     """
 
     name: str
     kind: str
     model: Any
     grid: dict[str, list[Any]]
+    takes_turns: bool = False
 
     def choosing(self, splits: list, scorer: Any) -> Any:
         """The model, choosing its setting on inner folds."""

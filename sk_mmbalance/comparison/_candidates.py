@@ -41,7 +41,7 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
             "`models` must be 'default', 'all', 'baselines', a list of names, or a dict of name "
             f"to estimator; got {type(models).__name__}."
         )
-    first = [_prepared(one, problem) for one in baselines(problem)]
+    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
     taken = {c.name for c in first} & set(models)
     if taken:
         raise ValueError(
@@ -52,14 +52,15 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
 
 
 def _of_the_house(which: str, problem: Problem) -> list[Candidate]:
-    found = baselines(problem)
-    if which != "baselines":
-        known = methods(problem)
-        chosen = list(known) if which == "all" else default_methods(problem)
-        found += networks(problem)
-        found += [known[name] for name in chosen if name in known]
-        found.append(pool(problem))
-    return [_prepared(one, problem) for one in found]
+    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
+    if which == "baselines":
+        return first
+    known = methods(problem)
+    chosen = list(known) if which == "all" else default_methods(problem)
+    found = networks(problem)
+    found += [known[name] for name in chosen if name in known]
+    found.append(pool(problem))
+    return [*first, *(_prepared(one, problem) for one in found)]
 
 
 def _named(names: list[str], problem: Problem) -> list[Candidate]:
@@ -75,19 +76,19 @@ def _named(names: list[str], problem: Problem) -> list[Candidate]:
             f"{', '.join(model.name for model in there)}."
         )
     wanted = {by_name[_plain(name)].name for name in names}
-    found = [*baselines(problem), *(model for model in there if model.name in wanted)]
-    return [_prepared(one, problem) for one in found]
+    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
+    return [*first, *(_prepared(one, problem) for one in there if one.name in wanted)]
 
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _prepared(one: Model, problem: Problem) -> Candidate:
+def _prepared(one: Model, problem: Problem, takes_turns: bool = False) -> Candidate:
     model = make_pipeline(_prepare(problem), *one.steps)
     step = model.steps[-1][0]
     grid = {f"{step}__{key}": values for key, values in one.grid.items()}
-    return Candidate(one.name, one.kind, model, grid)
+    return Candidate(one.name, one.kind, model, grid, takes_turns)
 
 
 def _own(name: str, model: Any, problem: Problem) -> Candidate:

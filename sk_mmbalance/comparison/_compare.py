@@ -49,9 +49,8 @@ def compare(
     and the opinion pool. All get
     the same rows, the same folds and the same preparation (`make_preprocessor`, fitted on training
     rows only); settings are chosen on inner folds of the training rows; `groups` are kept whole in
-    outer folds, inner folds and what models hold out. Every model runs in a process of its own,
-    which is ended when its share of `time_limit` is used up: the limit holds, and what was ended is
-    shown as such.
+    outer folds, inner folds and what models hold out. Models run in processes that are ended when
+    `time_limit` is over: the limit holds, and what was ended is shown as such.
 
     Parameters
     ----------
@@ -86,8 +85,11 @@ default="default"
     n_jobs : int, default=None
         Processes side by side; None is 1, -1 all cores.
     time_limit : float or str, default=None
-        Seconds, or a time like "10m", for the whole comparison. A model may take half of the
-        time that is left; a quarter of the whole is kept for the last (the pool).
+        Seconds, or a time like "10m", for the whole comparison. Baselines without a network come
+        first, one fold of each after the other; then the other models in their order. A quarter of
+        the time is kept for the last (the pool); of what else there is a model may take half, and
+        one that would take more, at its pace, goes on only when all others are through. A model
+        with some of its folds is shown ("ended after 2 of 5 folds") and has no say in the verdict.
     results : str or path-like, default=None
         File that results are written to as they come. The same call with the same file goes on
         where the last one stopped.
