@@ -129,6 +129,7 @@ def _compare(given: argparse.Namespace, began: float) -> int:
         random_state=given.seed,
     )
     found.setting["time_limit"] = limit  # as it was asked for
+    found.setting["notes"] = [*data.notes, *found.setting["notes"]]
     if given.html is not None:
         found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
     print(json.dumps(found.to_dict()) if given.json else found.report())

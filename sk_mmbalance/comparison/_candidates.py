@@ -118,4 +118,4 @@ def _own(name: str, model: Any, problem: Problem) -> Candidate:
 
 
 def _prepare(problem: Problem) -> ModalityTransformer:
-    return make_preprocessor(problem.X)
+    return make_preprocessor(problem.X, verbose=0)  # said once, by `compare`

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..preprocessing import column_notes
 from ._candidates import read_candidates
 from ._duration import read_duration
 from ._evaluate import Work
@@ -96,7 +97,8 @@ default="default"
     random_state : int, default=0
         Seed of folds and models.
     verbose : int, default=1
-        0 shows no bar, and says no verdict at the end (both go to the standard error).
+        0 shows no bar, says nothing of columns that are no plain numbers (dates, text,
+        identifiers), and no verdict at the end (all of it goes to the standard error).
 
     Returns
     -------
@@ -142,6 +144,9 @@ default="default"
             f"`random_state` must be an integer from 0 to {2**32 - 2}; got {random_state!r}."
         )
     problem = read_problem(X, y, groups, modalities, cv, int(random_state), task)
+    notes = column_notes(problem.X, has_groups=problem.groups is not None)
+    for note in notes if verbose else []:
+        tqdm.write(f"note: {note}", file=sys.stderr)
     scorers = read_scoring(scoring, problem.kind)
     candidates = {one.name: one for one in read_candidates(models, problem)}
     work = Work(problem, candidates, scorers)
@@ -156,6 +161,7 @@ default="default"
     if all(errors):
         raise ValueError(f"every model failed; the first said: {errors[0]}")
     found = collect(work, schedule, setting_of(problem, scorers, random_state, limit, began))
+    found.setting["notes"] = notes
     main = next(iter(scorers))
     if not found.scores.empty and found.scores[main].isna().all():
         raise ValueError(

@@ -17,13 +17,6 @@ import pandas as pd
 from ..exceptions import DamagedFileError
 from ..modalities import Modalities, file_kind, missing_rows, read_table_file
 
-#: Words in the names of columns that keep rows together, and how many such groups are worth a word.
-_NAMES_GROUPS = re.compile(
-    r"(?i)(^|[_. -])(person|subject|patient|participant|user|speaker|group|session|id|day|date)s?"
-    r"([_. -]|$)"
-)
-_FEWEST_GROUPS = 5
-
 
 @dataclass(frozen=True)
 class DataFile:
@@ -103,8 +96,9 @@ def read_data_file(
     else:
         chosen = _read_modalities(modalities, list(rest.columns))
     X = Modalities.from_frame(rest, chosen)
-    if groups is None:
-        notes += _on_possible_groups(rest)
+    unused = [c for c in rest.columns if not any(c in value.columns for value in X.values())]
+    if unused:
+        notes.append(f"in no modality, so not used: {', '.join(_some(unused))}")
     return _usable(
         X,
         table[targets[0]].to_numpy() if len(targets) == 1 else table[targets].to_numpy(),
@@ -276,20 +270,6 @@ def _instead(name: str, there: list[str]) -> str:
     if like:
         return f". Is {' or '.join(map(repr, like))} meant? It has {_some(there, 30)}"
     return f"; it has {_some(there, 30)}"
-
-
-def _on_possible_groups(table: pd.DataFrame) -> list[str]:
-    """A note on columns that look as if they named persons or days; as features they tell rows."""
-    notes = []
-    for column in table.columns:
-        values = table[column].dropna()
-        few = values.nunique()
-        if _NAMES_GROUPS.search(str(column)) and few >= _FEWEST_GROUPS and len(values) >= 3 * few:
-            notes.append(
-                f"{column} has {few} values, is used as a feature, and does not keep rows "
-                f"together; where new rows are of others than these, pass --groups {column}"
-            )
-    return notes
 
 
 def _some(names: Sequence[str], most: int = 12) -> list[str]:

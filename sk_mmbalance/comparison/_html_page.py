@@ -74,9 +74,10 @@ _ON_CALIBRATION = (
     "How often a model is right (up) when it is so sure (across). Computed from its predictions on "
     "the test rows of all its folds, which it was not fitted on, sorted into ten bins by the "
     "probability of the predicted class; bins of fewer than five rows are left out. On the dashed "
-    "line it says what is true. Below it is too sure of itself: fit it inside scikit-learn's "
-    "CalibratedClassifierCV (with folds that keep groups whole), or choose by log-loss. Above it "
-    "is surer than it says, which costs nothing but caution."
+    "line its probabilities are true. Where the curve is below, the model is too sure of itself: "
+    "fit it inside scikit-learn's CalibratedClassifierCV (with folds that keep groups whole), or "
+    "let log-loss decide (--scoring neg_log_loss). Where it is above, the model is right more "
+    "often than it says."
 )
 
 
@@ -85,6 +86,7 @@ def page_of(found: Comparison, title: str) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_data_line(found))}</p>',
+        *(f'<p class="soft">Note: {escape(note)}.</p>' for note in found.setting.get("notes", [])),
         f'<p class="verdict">{escape(found.verdict)}</p>',
         "<h2>Scores</h2>",
         _table(found),
@@ -214,7 +216,9 @@ def _last_line(found: Comparison) -> str:
 
 def _table(found: Comparison) -> str:
     scoring = found.setting["scoring"]
-    titles = ["model", *map(score_title, scoring), "better by [95 %]", "seconds"]
+    # on a narrow screen the first two columns beside the names are seen without scrolling
+    first, *rest = map(score_title, scoring)
+    titles = ["model", first, "better by [95 %]", *rest, "seconds"]
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
@@ -228,7 +232,7 @@ def _row(found: Comparison, name: str, line: Any) -> str:
     cells = [
         score_cell(score, line[score], line[f"{score}_std"]) for score in found.setting["scoring"]
     ]
-    cells.append(gain_cell(line["difference"], line["low"], line["high"]))
+    cells.insert(1, gain_cell(line["difference"], line["low"], line["high"]))
     cells.append("" if np.isnan(line["fit_seconds"]) else f"{line['fit_seconds']:.1f}")
     shown = "".join(f"<td>{escape(cell.replace('-', '−'))}</td>" for cell in cells)
     return f'<tr class="{kind}"><th scope="row">{escape(name)}{_status(line)}</th>{shown}</tr>'

@@ -52,7 +52,7 @@ class Comparison:
         By model, as seen on the first fold: "worth" of the modalities, "missing" modality curve,
         "history" of a network, and "calibration" over all folds.
     setting : dict
-        Rows, modalities, groups, folds, scores, seed, seconds.
+        Rows, modalities, groups, folds, scores, seed, seconds, and notes on columns.
     """
 
     table: pd.DataFrame

@@ -59,8 +59,8 @@ class Schedule:
             if not standing.todo:
                 standing.status = DONE
         self._shares = Shares(
+            candidates,
             self.standings,
-            {name for name, one in candidates.items() if one.takes_turns},
             self.n_jobs,
             self._seconds_left(),
             self._pace,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ._candidate import METHOD, Candidate
 from ._standing import DONE, Standing
 
 #: Part of the time that is kept for the last candidate, however long those before it take.
 _KEPT = 0.25
 #: A candidate may take this part of what there was when it began, if others wait.
 _MOST = 0.5
+#: So many times as long as all its folds may take, at the pace of the first one, before that is
+#: done: a fold that is broken off is work thrown away, and says less than one that is through.
+_PATIENCE = 2.0
 #: So many baselines must be able to finish for the slower ones to be put off.
 _FEWEST = 2
 
@@ -21,17 +25,18 @@ class Shares:
     """The rules of the time limit.
 
     Baselines that take turns come first, fold by fold; then the others, one after another. One that
-    takes more than half of the time that there was (less the quarter that is kept for the last), or
-    would at its pace, is put off. Baselines that cannot all come to their end are fewer: the
-    slowest are put off, as long as two can. What was put off goes on when all others are through,
-    if it can come to its end then.
+    would take more than half of the time that there was (less the quarter that is kept for the
+    last), at the pace of its folds, is put off; so is a balancing method that was not begun, where
+    one that was begun, and it is no faster, has not the time. Baselines that cannot all come
+    to their end are fewer: the slowest are put off, as long as two can. What was put off goes on
+    when all others are through, if it can come to its end then.
 
     Parameters
     ----------
+    candidates : dict of str to Candidate
+        All of them in their order.
     standings : dict of str to Standing
-        All candidates in their order; kept up to date by the schedule.
-    turns : set of str
-        Those that take turns.
+        Theirs; kept up to date by the schedule.
     n_jobs : int
         Processes side by side.
     whole : float
@@ -40,20 +45,26 @@ class Shares:
         Seconds of a fold of a candidate, from those that it has finished; None before.
     """
 
+    candidates: dict[str, Candidate]
     standings: dict[str, Standing]
-    turns: set[str]
     n_jobs: int
     whole: float
     pace: Callable[[str], float | None]
+    turns: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turns = {name for name, one in self.candidates.items() if one.takes_turns}
 
     def next(self, left: float) -> str | None:
         """Who begins a fold, with so many seconds left; None if nobody may."""
         if left <= 0:
             return None
-        self._put_off_slow_baselines(left)
-        last = self._kept_for()
-        if last is not None and math.isfinite(left) and left <= _KEPT * self.whole:
-            return last
+        if math.isfinite(left):
+            self._put_off_slow_baselines(left)
+            self._put_off_hopeless_methods(left)
+            last = self._kept_for()
+            if last is not None and left <= _KEPT * self.whole:
+                return last
         return next(self._line(left), None)
 
     def is_late(self, name: str, running: Mapping[str, list[float]], left: float) -> bool:
@@ -61,21 +72,46 @@ class Shares:
 
         `running` are the seconds of all folds in progress.
         """
-        others = [n for n, s in self.standings.items() if s.goes_on and n != name]
-        if not others:
+        if not self._others(name):
             return False
         used = {n: s.used + sum(running.get(n, [])) for n, s in self.standings.items()}
         # what is left and what was used is what there was when it began
         began_with = self.turns if name in self.turns else {name}
-        there_was = left * self.n_jobs + sum(used[n] for n in began_with)
-        last = self._kept_for()
+        allowed = self._allowed(name, left * self.n_jobs + sum(used[n] for n in began_with))
+        n_left, pace = len(self.standings[name].todo), self.pace(name)
+        if pace is None:
+            return used[name] + max(running[name]) * n_left > _PATIENCE * allowed
+        return used[name] + pace * n_left > allowed
+
+    # -- shares --------------------------------------------------------------------------------
+
+    def _others(self, name: str) -> list[str]:
+        return [n for n, standing in self.standings.items() if standing.goes_on and n != name]
+
+    def _kept_for(self) -> str | None:
+        """The last candidate, while it has something to do."""
+        last = next(reversed(self.standings))
+        return last if last not in self.turns and self.standings[last].goes_on else None
+
+    def _allowed(self, name: str, there_was: float) -> float:
+        others, last = self._others(name), self._kept_for()
         if last in others:
             there_was -= _KEPT * self.whole * self.n_jobs
         n_rivals = len(others) - (last in others)
-        allowed = there_was * max(_MOST, 1 / (n_rivals + 1))
-        # before its first fold is done, it takes at least what that one has taken so far
-        fold = self.pace(name) or max(running[name])
-        return used[name] + fold * len(self.standings[name].todo) > allowed
+        return there_was * max(_MOST, 1 / (n_rivals + 1))
+
+    def _seconds(self, name: str) -> float:
+        """What its folds that are left take at least, one after another."""
+        return self._fold(name) * len(self.standings[name].todo)
+
+    def _fold(self, name: str) -> float:
+        """What a fold takes at least, as far as is known."""
+        return max(self.pace(name) or 0.0, self.standings[name].at_least)
+
+    def _is_unknown(self, name: str) -> bool:
+        return self._fold(name) == 0.0
+
+    # -- order ---------------------------------------------------------------------------------
 
     def _line(self, left: float) -> Iterator[str]:
         going = {name: s for name, s in self.standings.items() if s.goes_on}
@@ -87,24 +123,16 @@ class Shares:
     def _at(self, name: str) -> int:
         return list(self.standings).index(name)
 
-    def _kept_for(self) -> str | None:
-        """The last candidate, while it has something to do."""
-        last = next(reversed(self.standings))
-        return last if last not in self.turns and self.standings[last].goes_on else None
-
-    def _seconds(self, name: str) -> float:
-        """What its folds that are left take, one after another."""
-        standing = self.standings[name]
-        return max(self.pace(name) or 0.0, standing.at_least) * len(standing.todo)
-
     def _needs(self, name: str) -> float:
-        """The same, side by side."""
-        n_left = len(self.standings[name].todo)
-        return self._seconds(name) / max(1, n_left) * math.ceil(n_left / self.n_jobs)
+        """Seconds until it could be done, its folds side by side."""
+        fold = self._least_of_methods() if self._is_unknown(name) else self._fold(name)
+        return fold * math.ceil(len(self.standings[name].todo) / self.n_jobs)
+
+    # -- who is put off ------------------------------------------------------------------------
 
     def _put_off_slow_baselines(self, left: float) -> None:
         names = [n for n in self.turns if self.standings[n].goes_on]
-        if not math.isfinite(left) or any(self.pace(name) is None for name in names):
+        if any(self._is_unknown(name) for name in names):
             return
         kept = _KEPT * self.whole if self._kept_for() else 0.0
         there_is = (left - kept) * self.n_jobs
@@ -119,3 +147,21 @@ class Shares:
         if fits + n_done >= _FEWEST:
             for name in names[fits:]:
                 self.standings[name].put_off = True
+
+    def _put_off_hopeless_methods(self, left: float) -> None:
+        """They stand in the order of their costs: those behind are no faster than those before."""
+        if any(self.standings[name].goes_on for name in self.turns):
+            return
+        least = self._least_of_methods()
+        for name in self._methods():
+            standing = self.standings[name]
+            if standing.goes_on and self._is_unknown(name) and not standing.begun:
+                needs = least * len(standing.todo)
+                standing.put_off = needs > self._allowed(name, left * self.n_jobs)
+
+    def _methods(self) -> list[str]:
+        return [name for name, one in self.candidates.items() if one.kind == METHOD]
+
+    def _least_of_methods(self) -> float:
+        known = [self._fold(name) for name in self._methods() if not self._is_unknown(name)]
+        return min(known, default=0.0)

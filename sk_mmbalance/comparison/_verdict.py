@@ -8,6 +8,9 @@ from ._candidate import BASELINE
 from ._standing import DONE, ENDED, FAILED, WAITING
 from ._words import score_name, score_value
 
+#: More names than these are counted: the table has them.
+_MOST_NAMES = 5
+
 
 def recommended(table: pd.DataFrame, main: str, baseline: str | None) -> str | None:
     """The model to take: the best one, if it beats the best baseline by a standard error.
@@ -107,17 +110,19 @@ def _on_the_unfinished(table: pd.DataFrame, main: str) -> list[str]:
         (FAILED, "failed"),
     ):
         lines = table[table["status"].eq(status)]
-        if len(lines):
-            told = [
-                f"{name} ({line['folds']} folds)" if status != WAITING else str(name)
-                for name, line in lines.iterrows()
-            ]
-            said.append(f"Not in the running ({words}): {', '.join(told)}.")
+        told = [
+            f"{name} ({line['folds']} folds)" if status != WAITING else str(name)
+            for name, line in lines.iterrows()
+        ]
+        if told:
+            names = ", ".join(told) if len(told) <= _MOST_NAMES else f"{len(told)} models"
+            said.append(f"Not in the running ({words}): {names}.")
     ahead = table[table["status"].isin([ENDED, FAILED]) & table["difference"].gt(0)]
     if len(ahead):
         told = [f"{n} ({line['difference']:+.3f})" for n, line in ahead.iterrows()]
         said.append(
-            f"Of these, ahead of the best baseline on the folds that they have: {', '.join(told)}."
+            "Of these, ahead of the best baseline on the folds that they have: "
+            f"{', '.join(told[:_MOST_NAMES])}."
         )
     if table["status"].isin([ENDED, WAITING]).any():
         said.append("Give more time: finished folds of a file of results are not made again.")

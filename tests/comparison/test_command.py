@@ -116,13 +116,27 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert message in last[0]
 
 
-def test_a_column_that_may_be_groups_is_noticed(table, tmp_path):
-    table.assign(ward=table["person"] % 7).to_csv(tmp_path / "data.csv", index=False)
-    notes = read_data_file(tmp_path / "data.csv", "state").notes
-    assert [note for note in notes if "pass --groups person" in note]
-    assert not [note for note in notes if "--groups ward" in note or "--groups age" in note]
-    known = read_data_file(tmp_path / "data.csv", "state", groups="person").notes
-    assert not [note for note in known if "--groups" in note]
+def test_what_became_of_columns_is_said_and_stands_in_the_report(table, tmp_path, capsys):
+    table.insert(0, "record", [f"R{i}" for i in range(len(table))])
+    table.assign(ward=table["person"] % 7, seen="2024-05-31").to_csv(
+        tmp_path / "data.csv", index=False
+    )
+    words = ["compare", str(tmp_path / "data.csv"), "--target", "state", "--models", "baselines"]
+    words += ["--time-limit", "0.01s", "--html", str(tmp_path / "report.html")]
+    main([*words, "--modalities", "acc=^acc_", "clinic=record,person,age,ward,seen"])
+    err = capsys.readouterr().err
+    page = (tmp_path / "report.html").read_text()
+    for note in (
+        "in no modality, so not used: note",
+        "record as text (TF-IDF); seen as constant",
+        "every row has another value in record",
+        "may name what rows belong to: person (10 values)",
+    ):
+        assert err.count(note) == 1
+        assert page.count(note) == 1
+    (tmp_path / "data.csv.compare.jsonl").unlink()
+    main([*words, "--groups", "person"])
+    assert "may name what rows belong to" not in capsys.readouterr().err
 
 
 def test_exit_code_is_1_where_nothing_came_to_its_end(table, tmp_path, capsys):
