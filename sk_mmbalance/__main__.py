@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="columns of each modality: a regular expression, names with commas between them, or "
         "one JSON object (or file); without it, the beginnings of names decide",
     )
+    add("--drop", nargs="+", default=[], metavar="NAME", help="columns to leave out: identifiers")
     add(
         "--task",
         default="auto",
@@ -111,7 +112,7 @@ def _compare(given: argparse.Namespace, began: float) -> int:
     limit = read_duration(given.time_limit)
     if given.html is not None:
         _check_place(Path(given.html))
-    data = read_data_file(given.file, given.target, given.groups, given.modalities)
+    data = read_data_file(given.file, given.target, given.groups, given.modalities, given.drop)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     found = compare(

@@ -67,13 +67,13 @@ def column_notes(X: Modalities | Mapping[str, Any], *, has_groups: bool = False)
     if rows_by_name:
         notes.append(
             f"every row has another value in {_some(rows_by_name)}, as an identifier has: such a "
-            "column can only be learnt by heart; drop it"
+            "column can only be learnt by heart; drop it (--drop)"
         )
     if groups_by_name and not has_groups:
         notes.append(
             f"used as features, while they may name what rows belong to: {_some(groups_by_name)}. "
             "Where new rows are of others than these, give the column as `groups` (--groups), or "
-            "drop it"
+            "drop it (--drop)"
         )
     return notes
 

@@ -191,6 +191,17 @@ def test_a_column_that_numbers_the_rows_is_left_out_and_said(table, tmp_path):
     assert found.notes[0] == "the first column numbers the rows: left out"
 
 
+def test_columns_and_arrays_that_are_dropped_are_in_no_modality(table, tmp_path):
+    table.to_csv(tmp_path / "data.csv", index=False)
+    found = read_data_file(tmp_path / "data.csv", "state", drop=["person", "acc_y"])
+    assert {c for value in found.X.values() for c in value.columns} == {"acc_x", "age", "note"}
+    np.savez(tmp_path / "a.npz", face=np.ones((4, 2)), voice=np.ones((4, 3)), y=np.arange(4) % 2)
+    assert read_data_file(tmp_path / "a.npz", "y", drop=["voice"]).X.names == ("face",)
+    for name in ("data.csv", "a.npz"):
+        with pytest.raises(ValueError, match=r"`drop` (is|has) 'voic', and .* has no such"):
+            read_data_file(tmp_path / name, "state" if name == "data.csv" else "y", drop=["voic"])
+
+
 def test_several_targets_are_several_columns(table, tmp_path):
     table.assign(b=1, c=0).to_csv(tmp_path / "data.csv", index=False)
     found = read_data_file(tmp_path / "data.csv", ["b", "c"], "person")
@@ -205,6 +216,11 @@ def test_beginnings_of_names_make_modalities():
         "x": ["x"],
         "other": ["bmi", "ecg_1"],
     }
+    few = pd.DataFrame({"why": ["none of the above", "all of the above"] * 20, "n": 1})
+    assert guess_modalities(few) == {"other": ["why", "n"]}  # categories
+    many = pd.DataFrame({"why": [f"slept {'well' * (i % 2)} {i}" for i in range(60)], "n": 1})
+    many.loc[::3, "why"] = [f"tired {i}" for i in range(20)]  # some are short
+    assert guess_modalities(many) == {"why": ["why"], "other": ["n"]}
 
 
 def test_npz_files_hold_target_and_groups_beside_the_modalities(tmp_path):
