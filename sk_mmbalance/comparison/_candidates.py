@@ -12,6 +12,7 @@ from ..experts import takes_names
 from ..preprocessing import ModalityTransformer, make_preprocessor
 from ._candidate import OWN, Candidate
 from ._default_models import (
+    CHEAPEST_FIRST,
     Model,
     baselines,
     default_methods,
@@ -41,7 +42,7 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
             "`models` must be 'default', 'all', 'baselines', a list of names, or a dict of name "
             f"to estimator; got {type(models).__name__}."
         )
-    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
+    first = _baselines(problem)
     taken = {c.name for c in first} & set(models)
     if taken:
         raise ValueError(
@@ -52,7 +53,7 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
 
 
 def _of_the_house(which: str, problem: Problem) -> list[Candidate]:
-    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
+    first = _baselines(problem)
     if which == "baselines":
         return first
     known = methods(problem)
@@ -76,7 +77,7 @@ def _named(names: list[str], problem: Problem) -> list[Candidate]:
             f"{', '.join(model.name for model in there)}."
         )
     wanted = {by_name[_plain(name)].name for name in names}
-    first = [_prepared(one, problem, takes_turns=True) for one in baselines(problem)]
+    first = _baselines(problem)
     return [*first, *(_prepared(one, problem) for one in there if one.name in wanted)]
 
 
@@ -84,11 +85,18 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _prepared(one: Model, problem: Problem, takes_turns: bool = False) -> Candidate:
+def _baselines(problem: Problem) -> list[Candidate]:
+    """Those that take turns."""
+    found = baselines(problem)
+    turns = {name: turn for turn, name in enumerate(CHEAPEST_FIRST)}
+    return [_prepared(one, problem, turns[one.name]) for one in found]
+
+
+def _prepared(one: Model, problem: Problem, turn: int | None = None) -> Candidate:
     model = make_pipeline(_prepare(problem), *one.steps)
     step = model.steps[-1][0]
     grid = {f"{step}__{key}": values for key, values in one.grid.items()}
-    return Candidate(one.name, one.kind, model, grid, takes_turns)
+    return Candidate(one.name, one.kind, model, grid, turn)
 
 
 def _own(name: str, model: Any, problem: Problem) -> Candidate:

@@ -61,6 +61,7 @@ class Schedule:
         self._shares = Shares(
             candidates,
             self.standings,
+            len(self._folds),
             self.n_jobs,
             self._seconds_left(),
             self._pace,

@@ -16,7 +16,7 @@ _MOST = 0.5
 #: So many times as long as all its folds may take, at the pace of the first one, before that is
 #: done: a fold that is broken off is work thrown away, and says less than one that is through.
 _PATIENCE = 2.0
-#: So many baselines must be able to finish for the slower ones to be put off.
+#: So many baselines come before everything else: without two there is nothing to compare.
 _FEWEST = 2
 
 
@@ -24,12 +24,14 @@ _FEWEST = 2
 class Shares:
     """The rules of the time limit.
 
-    Baselines that take turns come first, fold by fold; then the others, one after another. One that
-    would take more than half of the time that there was (less the quarter that is kept for the
-    last), at the pace of its folds, is put off; so is a balancing method that was not begun, where
-    one that was begun, and it is no faster, has not the time. Baselines that cannot all come
-    to their end are fewer: the slowest are put off, as long as two can. What was put off goes on
-    when all others are through, if it can come to its end then.
+    Baselines that take turns come first, fold by fold, the cheapest first; then the others, one
+    after another. One that would take more than half of the time that there was (less the quarter
+    that is kept for the last), at the pace of its folds, is put off; so is a balancing method that
+    was not begun, where one that was, and is no slower, has not the time. Baselines that cannot
+    all come to their end are fewer: the slowest are put off, as long as two can; these two may
+    take any share, and the quarter too, for without them whatever the last one does is compared
+    with nothing. What was put off goes on when all others are through, if it can come to its end
+    then.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ class Shares:
         All of them in their order.
     standings : dict of str to Standing
         Theirs; kept up to date by the schedule.
+    n_folds : int
+        Of each.
     n_jobs : int
         Processes side by side.
     whole : float
@@ -47,13 +51,14 @@ class Shares:
 
     candidates: dict[str, Candidate]
     standings: dict[str, Standing]
+    n_folds: int
     n_jobs: int
     whole: float
     pace: Callable[[str], float | None]
     turns: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turns = {name for name, one in self.candidates.items() if one.takes_turns}
+        self.turns = {name for name, one in self.candidates.items() if one.turn is not None}
 
     def next(self, left: float) -> str | None:
         """Who begins a fold, with so many seconds left; None if nobody may."""
@@ -63,7 +68,8 @@ class Shares:
             self._put_off_slow_baselines(left)
             self._put_off_hopeless_methods(left)
             last = self._kept_for()
-            if last is not None and left <= _KEPT * self.whole:
+            wanted = self._n_done() < _FEWEST and any(self._turns_left())
+            if last is not None and left <= _KEPT * self.whole and not wanted:
                 return last
         return next(self._line(left), None)
 
@@ -79,6 +85,8 @@ class Shares:
         began_with = self.turns if name in self.turns else {name}
         allowed = self._allowed(name, left * self.n_jobs + sum(used[n] for n in began_with))
         n_left, pace = len(self.standings[name].todo), self.pace(name)
+        if name in self.turns:  # who goes on is decided between the folds, unless one hangs
+            return max(running[name]) * self.n_folds > _PATIENCE * allowed
         if pace is None:
             return used[name] + max(running[name]) * n_left > _PATIENCE * allowed
         return used[name] + pace * n_left > allowed
@@ -92,6 +100,13 @@ class Shares:
         """The last candidate, while it has something to do."""
         last = next(reversed(self.standings))
         return last if last not in self.turns and self.standings[last].goes_on else None
+
+    def _turns_left(self) -> list[str]:
+        return [name for name in self.turns if self.standings[name].goes_on]
+
+    def _n_done(self) -> int:
+        """Baselines that take turns and have come to their end."""
+        return sum(self.standings[name].status == DONE for name in self.turns)
 
     def _allowed(self, name: str, there_was: float) -> float:
         others, last = self._others(name), self._kept_for()
@@ -115,13 +130,11 @@ class Shares:
 
     def _line(self, left: float) -> Iterator[str]:
         going = {name: s for name, s in self.standings.items() if s.goes_on}
-        yield from sorted(self.turns & going.keys(), key=lambda n: (going[n].todo[0], self._at(n)))
+        cheap = self._turns_left()
+        yield from sorted(cheap, key=lambda n: (going[n].todo[0], self.candidates[n].turn))
         yield from (name for name in going if name not in self.turns)
         late = [n for n, s in self.standings.items() if s.put_off and s.todo]
         yield from (n for n in sorted(late, key=self._needs) if self._needs(n) <= left)
-
-    def _at(self, name: str) -> int:
-        return list(self.standings).index(name)
 
     def _needs(self, name: str) -> float:
         """Seconds until it could be done, its folds side by side."""
@@ -131,26 +144,33 @@ class Shares:
     # -- who is put off ------------------------------------------------------------------------
 
     def _put_off_slow_baselines(self, left: float) -> None:
-        names = [n for n in self.turns if self.standings[n].goes_on]
+        names = sorted(
+            self._turns_left(), key=lambda n: (self._seconds(n), self.candidates[n].turn)
+        )
         if any(self._is_unknown(name) for name in names):
             return
+        n_done = self._n_done()
         kept = _KEPT * self.whole if self._kept_for() else 0.0
-        there_is = (left - kept) * self.n_jobs
-        n_done = sum(self.standings[name].status == DONE for name in self.turns)
-        fits = 0
-        names.sort(key=lambda name: (self._seconds(name), self._at(name)))
-        for name in names:
-            there_is -= self._seconds(name)
-            if there_is < 0:
-                break
-            fits += 1
-        if fits + n_done >= _FEWEST:
-            for name in names[fits:]:
+        most = _MOST * (self.whole - kept) * self.n_jobs if kept else math.inf
+        n_fit = self._fit(names, (left - kept) * self.n_jobs, most)
+        if n_fit + n_done < _FEWEST:
+            n_fit = self._fit(names, left * self.n_jobs, math.inf)
+        if n_fit + n_done >= _FEWEST:
+            for name in names[n_fit:]:
                 self.standings[name].put_off = True
+
+    def _fit(self, names: list[str], there_is: float, most: float) -> int:
+        """How many of them can come to their end, one after another, none beyond its share."""
+        for n_fit, name in enumerate(names):
+            seconds = self._seconds(name)
+            there_is -= seconds
+            if there_is < 0 or (seconds > most and n_fit + self._n_done() >= _FEWEST):
+                return n_fit
+        return len(names)
 
     def _put_off_hopeless_methods(self, left: float) -> None:
         """They stand in the order of their costs: those behind are no faster than those before."""
-        if any(self.standings[name].goes_on for name in self.turns):
+        if self._turns_left():
             return
         least = self._least_of_methods()
         for name in self._methods():
