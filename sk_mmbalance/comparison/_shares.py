@@ -102,7 +102,9 @@ class Shares:
         return last if last not in self.turns and self.standings[last].goes_on else None
 
     def _turns_left(self) -> list[str]:
-        return [name for name in self.turns if self.standings[name].goes_on]
+        """Baselines that take turns, the cheapest first."""
+        left = [name for name in self.turns if self.standings[name].goes_on]
+        return sorted(left, key=lambda name: self.candidates[name].turn or 0)
 
     def _n_done(self) -> int:
         """Baselines that take turns and have come to their end."""
@@ -130,8 +132,7 @@ class Shares:
 
     def _line(self, left: float) -> Iterator[str]:
         going = {name: s for name, s in self.standings.items() if s.goes_on}
-        cheap = self._turns_left()
-        yield from sorted(cheap, key=lambda n: (going[n].todo[0], self.candidates[n].turn))
+        yield from sorted(self._turns_left(), key=lambda name: going[name].todo[0])
         yield from (name for name in going if name not in self.turns)
         late = [n for n, s in self.standings.items() if s.put_off and s.todo]
         yield from (n for n in sorted(late, key=self._needs) if self._needs(n) <= left)
@@ -144,9 +145,7 @@ class Shares:
     # -- who is put off ------------------------------------------------------------------------
 
     def _put_off_slow_baselines(self, left: float) -> None:
-        names = sorted(
-            self._turns_left(), key=lambda n: (self._seconds(n), self.candidates[n].turn)
-        )
+        names = sorted(self._turns_left(), key=self._seconds)
         if any(self._is_unknown(name) for name in names):
             return
         n_done = self._n_done()

@@ -209,6 +209,8 @@ def test_baselines_take_turns_so_that_they_have_the_same_folds_whenever_time_is_
         some = done[5 * fold : 5 * fold + 5]
         assert {name for name, _ in some} == BASELINES
         assert {number for _, number in some} == {fold}
+        assert some[0][0] == "concatenation"  # the cheapest first
+        assert some[4][0] == "stacking"
     assert done[15:] == [(n, f) for n in ("guess", "groups", "fused") for f in range(3)]
 
 
