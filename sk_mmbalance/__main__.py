@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None, began: float | None = None) -> int:
     Returns
     -------
     code : int
-        0; 1 where no model finished, so that nothing can be said; or 2 where something cannot be
-        used: its one line is on the standard error.
+        0; 1 where fewer than two models finished, so that nothing is decided; or 2 where something
+        cannot be used: its one line is on the standard error.
     """
     began = time.monotonic() if began is None else began
     given = _parser().parse_args(argv)
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="columns of each modality: a regular expression, names with commas between them, or "
         "one JSON object (or file); without it, the beginnings of names decide",
     )
+    add("--drop", nargs="+", default=[], metavar="NAME", help="columns to leave out: identifiers")
     add(
         "--task",
         default="auto",
@@ -111,7 +112,7 @@ def _compare(given: argparse.Namespace, began: float) -> int:
     limit = read_duration(given.time_limit)
     if given.html is not None:
         _check_place(Path(given.html))
-    data = read_data_file(given.file, given.target, given.groups, given.modalities)
+    data = read_data_file(given.file, given.target, given.groups, given.modalities, given.drop)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     found = compare(
@@ -129,10 +130,11 @@ def _compare(given: argparse.Namespace, began: float) -> int:
         random_state=given.seed,
     )
     found.setting["time_limit"] = limit  # as it was asked for
+    found.setting["notes"] = [*data.notes, *found.setting["notes"]]
     if given.html is not None:
         found.to_html(given.html, f"A fair comparison on {Path(given.file).name}")
     print(json.dumps(found.to_dict()) if given.json else found.report())
-    return 0 if found.table["status"].eq("done").any() else 1
+    return 1 if found.best is None else 0
 
 
 def _check_place(page: Path) -> None:

@@ -64,6 +64,22 @@ def test_rows_and_columns_may_be_several_columns_of_the_file(benchmarks):
     )
 
 
+def test_long_words_of_a_row_stand_below_its_name(benchmarks):
+    entry = ENTRY.replace("where = {", 'rows = ["method", "minus", "size"]\nwhere = {')
+    (benchmarks / "tables.toml").write_text(entry)
+    columns = ["dataset", "method", "minus", "size", "fold", "metric", "value"]
+    lines = [
+        ("wine", "OGM", "the joint network without it", "big", 0, "accuracy", 0.5),
+        ("wine", "none", "", "small", 0, "accuracy", 0.25),
+    ]
+    write_columns(pd.DataFrame(lines, columns=columns), benchmarks / "results" / "baselines.csv.xz")
+    assert (
+        "   * - method, minus\n     - size\n     - wine\n"
+        "   * - | OGM\n       | minus the joint network without it\n     - big\n     - 50.0\n"
+    ) in rst_page(benchmarks)
+    assert "| OGM | the joint network without it | big | 50.0 |" in markdown_page(benchmarks)
+
+
 def test_significant_figures_and_several_values_of_a_condition(benchmarks):
     entry = ENTRY.replace('metric = "accuracy"', 'metric = ["gap", "seconds"]')
     entry = entry.replace("percent = true\ndigits = 1", "digits = 2\nsignificant = true")

@@ -23,6 +23,8 @@ sys.path.insert(0, str(BENCHMARKS))
 from _columns import read_columns
 
 NOTHING_YET = "No benchmark has left its results yet.\n"
+#: Letters of what may stand in a column of its own beside the name of a row.
+_LONGEST_KEY = 16
 NOT_MEASURED = "Not measured yet.\n"
 MARKDOWN_INTRO = """\
 # Results
@@ -203,7 +205,7 @@ def to_rst(table: Table, benchmarks: Path) -> str:
     head = f"{table.title}\n{'-' * len(table.title)}\n\n{table.caption}\n\n"
     if not (benchmarks / "results" / table.file).is_file():
         return head + NOT_MEASURED
-    shown = show(table, benchmarks)
+    shown = _words_below(show(table, benchmarks), len(_listed(table.rows)))
     # a long name may be broken behind its underscores
     heads = [head.replace("_", "_\u200b") for head in shown.heads]
     body = "\n".join(
@@ -214,6 +216,20 @@ def to_rst(table: Table, benchmarks: Path) -> str:
         f"{head}.. list-table::\n   :header-rows: 1\n   :class: results\n\n{body}\n\n"
         f"{shown.note.replace('`', '``')}\n"
     )
+
+
+def _words_below(shown: Shown, n_keys: int) -> Shown:
+    """What a row is about in one cell: long words beside a name would push the figures out."""
+    long = [k for k in range(1, n_keys) if any(len(line[k]) > _LONGEST_KEY for line in shown.lines)]
+    if not long:
+        return shown
+    rest = [k for k in range(1, len(shown.heads)) if k not in long]
+    head = ", ".join(shown.heads[k] for k in (0, *long))
+    lines = []
+    for line in shown.lines:
+        below = "".join(f"\n       | {shown.heads[k]} {line[k]}" for k in long if line[k])
+        lines.append([f"| {line[0]}{below}", *(line[k] for k in rest)])
+    return Shown([head, *(shown.heads[k] for k in rest)], lines, shown.note)
 
 
 def to_markdown(table: Table, benchmarks: Path) -> str:

@@ -25,12 +25,17 @@ class Candidate:
         Not fitted; takes `Modalities` as they came.
     grid : dict of str to list
         Settings among which inner folds choose.
+    turn : int or None
+        Its place among those that take turns, fold by fold, the cheapest first: the baselines
+        without a network, which everybody is compared with, so that they have the same folds
+        whenever time is up. None goes through its folds when it is its time.
     """
 
     name: str
     kind: str
     model: Any
     grid: dict[str, list[Any]]
+    turn: int | None = None
 
     def choosing(self, splits: list, scorer: Any) -> Any:
         """The model, choosing its setting on inner folds."""

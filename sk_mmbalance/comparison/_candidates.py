@@ -12,6 +12,7 @@ from ..experts import takes_names
 from ..preprocessing import ModalityTransformer, make_preprocessor
 from ._candidate import OWN, Candidate
 from ._default_models import (
+    CHEAPEST_FIRST,
     Model,
     baselines,
     default_methods,
@@ -41,7 +42,7 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
             "`models` must be 'default', 'all', 'baselines', a list of names, or a dict of name "
             f"to estimator; got {type(models).__name__}."
         )
-    first = [_prepared(one, problem) for one in baselines(problem)]
+    first = _baselines(problem)
     taken = {c.name for c in first} & set(models)
     if taken:
         raise ValueError(
@@ -52,14 +53,15 @@ def read_candidates(models: Any, problem: Problem) -> list[Candidate]:
 
 
 def _of_the_house(which: str, problem: Problem) -> list[Candidate]:
-    found = baselines(problem)
-    if which != "baselines":
-        known = methods(problem)
-        chosen = list(known) if which == "all" else default_methods(problem)
-        found += networks(problem)
-        found += [known[name] for name in chosen if name in known]
-        found.append(pool(problem))
-    return [_prepared(one, problem) for one in found]
+    first = _baselines(problem)
+    if which == "baselines":
+        return first
+    known = methods(problem)
+    chosen = list(known) if which == "all" else default_methods(problem)
+    found = networks(problem)
+    found += [known[name] for name in chosen if name in known]
+    found.append(pool(problem))
+    return [*first, *(_prepared(one, problem) for one in found)]
 
 
 def _named(names: list[str], problem: Problem) -> list[Candidate]:
@@ -75,19 +77,26 @@ def _named(names: list[str], problem: Problem) -> list[Candidate]:
             f"{', '.join(model.name for model in there)}."
         )
     wanted = {by_name[_plain(name)].name for name in names}
-    found = [*baselines(problem), *(model for model in there if model.name in wanted)]
-    return [_prepared(one, problem) for one in found]
+    first = _baselines(problem)
+    return [*first, *(_prepared(one, problem) for one in there if one.name in wanted)]
 
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _prepared(one: Model, problem: Problem) -> Candidate:
+def _baselines(problem: Problem) -> list[Candidate]:
+    """Those that take turns."""
+    found = baselines(problem)
+    turns = {name: turn for turn, name in enumerate(CHEAPEST_FIRST)}
+    return [_prepared(one, problem, turns[one.name]) for one in found]
+
+
+def _prepared(one: Model, problem: Problem, turn: int | None = None) -> Candidate:
     model = make_pipeline(_prepare(problem), *one.steps)
     step = model.steps[-1][0]
     grid = {f"{step}__{key}": values for key, values in one.grid.items()}
-    return Candidate(one.name, one.kind, model, grid)
+    return Candidate(one.name, one.kind, model, grid, turn)
 
 
 def _own(name: str, model: Any, problem: Problem) -> Candidate:
@@ -117,4 +126,4 @@ def _own(name: str, model: Any, problem: Problem) -> Candidate:
 
 
 def _prepare(problem: Problem) -> ModalityTransformer:
-    return make_preprocessor(problem.X)
+    return make_preprocessor(problem.X, verbose=0)  # said once, by `compare`

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..preprocessing import column_notes
 from ._candidates import read_candidates
 from ._duration import read_duration
 from ._evaluate import Work
@@ -49,9 +50,8 @@ def compare(
     and the opinion pool. All get
     the same rows, the same folds and the same preparation (`make_preprocessor`, fitted on training
     rows only); settings are chosen on inner folds of the training rows; `groups` are kept whole in
-    outer folds, inner folds and what models hold out. Every model runs in a process of its own,
-    which is ended when its share of `time_limit` is used up: the limit holds, and what was ended is
-    shown as such.
+    outer folds, inner folds and what models hold out. Models run in processes that are ended when
+    `time_limit` is over: the limit holds, and what was ended is shown as such.
 
     Parameters
     ----------
@@ -86,15 +86,19 @@ default="default"
     n_jobs : int, default=None
         Processes side by side; None is 1, -1 all cores.
     time_limit : float or str, default=None
-        Seconds, or a time like "10m", for the whole comparison. A model may take half of the
-        time that is left; a quarter of the whole is kept for the last (the pool).
+        Seconds, or a time like "10m", for the whole comparison. Baselines without a network come
+        first, one fold of each after the other; then the other models in their order. A quarter of
+        the time is kept for the last (the pool); of what else there is a model may take half, and
+        one that would take more, at its pace, goes on only when all others are through. A model
+        with some of its folds is shown ("ended after 2 of 5 folds") and has no say in the verdict.
     results : str or path-like, default=None
         File that results are written to as they come. The same call with the same file goes on
         where the last one stopped.
     random_state : int, default=0
         Seed of folds and models.
     verbose : int, default=1
-        0 shows no bar, and says no verdict at the end (both go to the standard error).
+        0 shows no bar, says nothing of columns that are no plain numbers (dates, text,
+        identifiers), and no verdict at the end (all of it goes to the standard error).
 
     Returns
     -------
@@ -140,6 +144,9 @@ default="default"
             f"`random_state` must be an integer from 0 to {2**32 - 2}; got {random_state!r}."
         )
     problem = read_problem(X, y, groups, modalities, cv, int(random_state), task)
+    notes = column_notes(problem.X, has_groups=problem.groups is not None)
+    for note in notes if verbose else []:
+        tqdm.write(f"note: {note}", file=sys.stderr)
     scorers = read_scoring(scoring, problem.kind)
     candidates = {one.name: one for one in read_candidates(models, problem)}
     work = Work(problem, candidates, scorers)
@@ -154,6 +161,7 @@ default="default"
     if all(errors):
         raise ValueError(f"every model failed; the first said: {errors[0]}")
     found = collect(work, schedule, setting_of(problem, scorers, random_state, limit, began))
+    found.setting["notes"] = notes
     main = next(iter(scorers))
     if not found.scores.empty and found.scores[main].isna().all():
         raise ValueError(

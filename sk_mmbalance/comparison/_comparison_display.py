@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._standing import DONE, in_words
+from ._words import score_title, score_value
+
 if TYPE_CHECKING:
     from ._result import Comparison
 
@@ -21,6 +24,9 @@ _COLOURS = {
 
 class ComparisonDisplay:
     """Scores of every model by fold as small points, their mean as a large one; the best on top.
+
+    A hollow mean is of a model that was ended, or failed, before its last fold. Losses are shown
+    without the minus of their scorers: lower is better.
 
     Make it with `from_comparison` or ``Comparison.plot``; `plot` draws it (again).
 
@@ -87,19 +93,26 @@ class ComparisonDisplay:
         seen = set()
         for place, (name, line) in enumerate(shown.iterrows()):
             colour = _COLOURS[line["kind"]]
-            values = scores.loc[scores["model"] == name, main].to_numpy()
+            values = score_value(main, scores.loc[scores["model"] == name, main].to_numpy())
             ax.plot(values, np.full(len(values), place), "o", ms=4, alpha=0.45, color=colour)
             label = None if line["kind"] in seen else line["kind"]
-            ax.plot(line[main], place, "D", ms=8, color=colour, label=label)
+            inside = colour if line["status"] == DONE else "none"
+            mean = score_value(main, line[main])
+            ax.plot(mean, place, "D", ms=8, color=colour, mfc=inside)
+            if label is not None:  # of the kind, so filled, whoever comes first
+                ax.plot([], [], "D", ms=8, color=colour, label=label)
             seen.add(line["kind"])
         if self.comparison.baseline is not None:
-            ax.axvline(table.loc[self.comparison.baseline, main], color="#888888", ls="--", lw=1)
+            mark = score_value(main, table.loc[self.comparison.baseline, main])
+            ax.axvline(mark, color="#888888", ls="--", lw=1)
         names = [
-            str(name) if line["status"] == "done" else f"{name} ({line['status']})"
+            str(name)
+            if line["status"] == DONE
+            else f"{name}\n{in_words(line['status'], line['folds'])}"
             for name, line in shown.iterrows()
         ]
         ax.set_yticks(range(len(names)), names)
-        ax.set_xlabel(f"{main.replace('_', ' ')} by fold, and mean")
+        ax.set_xlabel(f"{score_title(main)}: by fold, and mean")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=5, frameon=False)
         self.means_ = shown[main].to_dict()
         self.ax_, self.figure_ = ax, ax.figure

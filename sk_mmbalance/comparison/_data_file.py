@@ -16,13 +16,7 @@ import pandas as pd
 
 from ..exceptions import DamagedFileError
 from ..modalities import Modalities, file_kind, missing_rows, read_table_file
-
-#: Words in the names of columns that keep rows together, and how many such groups are worth a word.
-_NAMES_GROUPS = re.compile(
-    r"(?i)(^|[_. -])(person|subject|patient|participant|user|speaker|group|session|id|day|date)s?"
-    r"([_. -]|$)"
-)
-_FEWEST_GROUPS = 5
+from ..preprocessing import TEXT, kind_of_column
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,7 @@ def read_data_file(
     target: str | Sequence[str],
     groups: str | None = None,
     modalities: Sequence[str] | Mapping[str, Any] | None = None,
+    drop: Sequence[str] = (),
 ) -> DataFile:
     """Read modalities, target and groups from a csv, tsv, parquet or npz file.
 
@@ -70,6 +65,8 @@ def read_data_file(
         Columns of each modality: a dict, or the words of a command line (``acc=^acc_``,
         ``clinic=age,bmi``, or one word of JSON, or the name of a JSON file). None goes by the
         beginnings of names: see `guess_modalities`. Of an ``.npz`` file, names of arrays.
+    drop : list of str, default=()
+        Columns, or arrays, that are left out.
 
     Returns
     -------
@@ -85,15 +82,18 @@ def read_data_file(
     if file_kind(file) == ".npz":
         if len(targets) != 1:
             raise ValueError(f"`target` must be one array of {fspath(file)}; got {targets}.")
-        return _from_arrays(file, targets[0], groups, modalities)
+        return _from_arrays(file, targets[0], groups, modalities, drop)
     table, notes = _read_table(file)
-    for parameter, column in (*(("target", one) for one in targets), ("groups", groups)):
+    asked = [("target", one) for one in targets] + [("drop", one) for one in drop]
+    for parameter, column in (*asked, ("groups", groups)):
         if column is not None and column not in table.columns:
             raise ValueError(
                 f"`{parameter}` is {column!r}, and {fspath(file)} has no such column"
                 f"{_instead(column, list(table.columns))}.{_separated(table)}"
             )
-    rest = table.drop(columns=[c for c in dict.fromkeys([*targets, groups]) if c is not None])
+    rest = table.drop(
+        columns=[c for c in dict.fromkeys([*targets, *drop, groups]) if c is not None]
+    )
     if not len(rest.columns):
         raise ValueError(f"{fspath(file)} has no column besides `target` and `groups`.")
     if modalities is None:
@@ -103,8 +103,9 @@ def read_data_file(
     else:
         chosen = _read_modalities(modalities, list(rest.columns))
     X = Modalities.from_frame(rest, chosen)
-    if groups is None:
-        notes += _on_possible_groups(rest)
+    unused = [c for c in rest.columns if not any(c in value.columns for value in X.values())]
+    if unused:
+        notes.append(f"in no modality, so not used: {', '.join(_some(unused))}")
     return _usable(
         X,
         table[targets[0]].to_numpy() if len(targets) == 1 else table[targets].to_numpy(),
@@ -164,8 +165,7 @@ def guess_modalities(table: pd.DataFrame) -> dict[str, list[str]]:
     texts: list[str] = []
     for column in map(str, table.columns):
         start = re.split(r"__|[.:/_-]", column, maxsplit=1)[0]
-        values = table[column].dropna()
-        if len(values) and all(isinstance(v, str) and v.count(" ") >= 2 for v in values.iloc[:20]):
+        if _is_text(column, table[column]):
             texts.append(column)
         elif start and start != column:
             by_start.setdefault(start, []).append(column)
@@ -178,6 +178,15 @@ def guess_modalities(table: pd.DataFrame) -> dict[str, list[str]]:
     if others:
         found["other" if "other" not in found else "other columns"] = others
     return found
+
+
+def _is_text(name: str, column: pd.Series) -> bool:
+    """Whether it holds sentences, of which many differ; words without are names or categories."""
+    values = column.dropna()
+    if not all(isinstance(value, str) for value in values):
+        return False
+    sentences = values.str.count(" ") >= 2 if len(values) else values
+    return bool(sentences.mean() >= 0.5) and kind_of_column("table", name, column) == TEXT
 
 
 def _read_modalities(given: Any, columns: list[str]) -> dict[str, Any]:
@@ -209,7 +218,9 @@ def _read_modalities(given: Any, columns: list[str]) -> dict[str, Any]:
     return chosen
 
 
-def _from_arrays(file: str | PathLike, target: str, groups: str | None, names: Any) -> DataFile:
+def _from_arrays(
+    file: str | PathLike, target: str, groups: str | None, names: Any, drop: Sequence[str]
+) -> DataFile:
     found = Modalities.load(file)
     values = dict(found.items())
     try:
@@ -236,6 +247,12 @@ def _from_arrays(file: str | PathLike, target: str, groups: str | None, names: A
         raise ValueError(
             f"`modalities` must be names of arrays for {fspath(file)}, which holds them by name."
         )
+    for name in drop:
+        if values.pop(name, None) is None:
+            raise ValueError(
+                f"`drop` has {name!r}, and {fspath(file)} has no such modality"
+                f"{_instead(name, list(values))}."
+            )
     X = Modalities(values)
     if names:
         unknown = sorted(set(names) - set(X.names))
@@ -276,20 +293,6 @@ def _instead(name: str, there: list[str]) -> str:
     if like:
         return f". Is {' or '.join(map(repr, like))} meant? It has {_some(there, 30)}"
     return f"; it has {_some(there, 30)}"
-
-
-def _on_possible_groups(table: pd.DataFrame) -> list[str]:
-    """A note on columns that look as if they named persons or days; as features they tell rows."""
-    notes = []
-    for column in table.columns:
-        values = table[column].dropna()
-        few = values.nunique()
-        if _NAMES_GROUPS.search(str(column)) and few >= _FEWEST_GROUPS and len(values) >= 3 * few:
-            notes.append(
-                f"{column} has {few} values, is used as a feature, and does not keep rows "
-                f"together; where new rows are of others than these, pass --groups {column}"
-            )
-    return notes
 
 
 def _some(names: Sequence[str], most: int = 12) -> list[str]:

@@ -26,6 +26,14 @@ _RATES = [1e-3, 5e-3]
 #: Boosted trees take part up to so many columns and classes, as in the opinion pool: beyond, they
 #: take longer than all others together.
 _MOST_COLUMNS_OF_TREES, _MOST_CLASSES_OF_TREES = 100, 20
+#: The baselines without a network by what they cost, from one fit a setting to several a modality.
+CHEAPEST_FIRST = (
+    "concatenation",
+    "late fusion",
+    "boosted trees",
+    "best single modality",
+    "stacking",
+)
 #: Methods that take part by default, the cheapest first, by their classes. In the pilot of all
 #: methods (``benchmarks/zoo.py``) scores hardly differed, so these are chosen for the different
 #: things they do (boosting of modalities, alignment of what they learn, guidance by the surer one,

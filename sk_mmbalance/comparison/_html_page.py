@@ -9,6 +9,8 @@ import numpy as np
 
 from . import _svg
 from ._duration import told
+from ._standing import DONE, in_words
+from ._words import gain_cell, is_loss, score_cell, score_name, score_title, score_value
 
 if TYPE_CHECKING:
     from ._result import Comparison
@@ -17,11 +19,11 @@ _COLOURS = {"baseline": "k", "network": "c5", "method": "c0", "pool": "c1", "own
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --paper: #ffffff; --soft: #5c6470;
-  --rule: #d5d9de; --wash: #f3f5f7; --good: #e7f1fb;
+  --rule: #d5d9de; --wash: #f3f5f7; --good: #e7f1fb; --warn: #9a4a00;
   --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #cc79a7; --c4: #b37c00; --c5: #3a9bd6;
   --k: #7a828c; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --paper: #15181c; --soft: #a3abb5;
-  --rule: #3a4149; --wash: #1f242a; --good: #17324a;
+  --rule: #3a4149; --wash: #1f242a; --good: #17324a; --warn: #ffb074;
   --c0: #4aa8e8; --c1: #ff8c42; --c2: #2fc79a; --c3: #e29bc4; --c4: #f0b93a; --c5: #8ccbf2;
   --k: #9aa3ad; } }
 * { box-sizing: border-box; }
@@ -30,7 +32,7 @@ body { margin: 0 auto; max-width: 1180px; padding: 1.2rem 1rem 4rem; color: var(
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0.3rem 0; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 0.4rem; }
 h3 { font-size: 1rem; margin: 0.8rem 0 0.2rem; }
-p { max-width: 46rem; } .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
+p { max-width: 62rem; } .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
 .verdict { background: var(--good); border-left: 4px solid var(--c0); padding: 0.7rem 1rem;
   max-width: none; font-size: 1.05rem; border-radius: 0 6px 6px 0; }
 .wide { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
@@ -39,15 +41,16 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9rem; white-space: 
 th, td { padding: 0.4rem 0.7rem; text-align: right; border-bottom: 1px solid var(--rule); }
 tr:last-child td, tr:last-child th { border-bottom: 0; }
 thead th { background: var(--wash); }
-th:last-child { text-align: left; }
 tbody th, thead th:first-child { text-align: left; position: sticky; left: 0;
   background: var(--paper); font-weight: 600; }
 thead th:first-child { background: var(--wash); }
 tr.best th, tr.best td { background: var(--good); }
 tr.unfinished td, tr.unfinished th { color: var(--soft); }
-.words { text-align: left; }
-.error { color: var(--soft); font-size: 0.85em; width: 16rem; display: inline-block;
-  white-space: normal; }
+.status { display: block; color: var(--soft); font-size: 0.85em; font-weight: 400;
+  white-space: normal; overflow-wrap: anywhere; width: 13rem; max-width: 40vw; }
+.status b { color: var(--warn); font-weight: 600; }
+@media (max-width: 600px) { th, td { padding: 0.4rem 0.5rem; }
+  tbody th, thead th:first-child { white-space: normal; max-width: 42vw; } }
 .sections { display: grid; gap: 0 2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
 .sections > section:has(figure + figure) { grid-column: 1 / -1; }
@@ -58,12 +61,24 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--rule); stroke-width: 0.8; } .axis { stroke: var(--ink); }
 .mark { stroke: var(--k); stroke-dasharray: 5 4; } .whisker { stroke: var(--ink); stroke-width: 2; }
 .faint { opacity: 0.5; } .dashed { stroke-dasharray: 5 3; }
-polyline { fill: none; stroke-width: 2; }
+polyline { fill: none; stroke-width: 2; } .hollow { fill: var(--paper); stroke-width: 1.6; }
 .k { fill: var(--k); } .c0 { fill: var(--c0); } .c1 { fill: var(--c1); } .c2 { fill: var(--c2); }
 .c3 { fill: var(--c3); } .c4 { fill: var(--c4); } .c5 { fill: var(--c5); }
+.sk { stroke: var(--k); }
 .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); } .s2 { stroke: var(--c2); }
 .s3 { stroke: var(--c3); } .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); }
 """
+
+
+_ON_CALIBRATION = (
+    "How often a model is right (up) when it is so sure (across). Computed from its predictions on "
+    "the test rows of all its folds, which it was not fitted on, sorted into ten bins by the "
+    "probability of the predicted class; bins of fewer than five rows are left out. On the dashed "
+    "line its probabilities are true. Where the curve is below, the model is too sure of itself: "
+    "fit it inside scikit-learn's CalibratedClassifierCV (with folds that keep groups whole), or "
+    "let log-loss decide (--scoring neg_log_loss). Where it is above, the model is right more "
+    "often than it says."
+)
 
 
 def page_of(found: Comparison, title: str) -> str:
@@ -71,13 +86,14 @@ def page_of(found: Comparison, title: str) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_data_line(found))}</p>',
+        *(f'<p class="soft">Note: {escape(note)}.</p>' for note in found.setting.get("notes", [])),
         f'<p class="verdict">{escape(found.verdict)}</p>',
         "<h2>Scores</h2>",
         _table(found),
-        f'<p class="soft">{escape(_reading(found))}</p>',
+        *(f'<p class="soft">{escape(text)}</p>' for text in _reading(found)),
         '<div class="sections">',
         _section("Fold by fold", _dots(found), "Small points are folds, diamonds their mean; the "
-                 "dashed line is the best baseline. " + _kinds(found)),
+                 f"dashed line is the best baseline. {_kinds(found)}{_hollow(found)}"),
         _section("What it costs", _costs(found), "Seconds to choose a setting and fit, per fold."),
         _section("What each modality is worth", _worth(found), "Shapley values with bootstrap "
                  "intervals: the part of the score that a modality brings, on test rows of the "
@@ -85,8 +101,7 @@ def page_of(found: Comparison, title: str) -> str:
         _section("How fast each modality learns", _history(found), "A modality whose curve stays "
                  "low while another is high already is starved by it."),
         _section("When modalities are missing", _missing(found), _removal(found)),
-        _section("Can its probabilities be trusted?", _calibration(found), "How often the model is "
-                 "right (up) when so sure (across); on the dashed line it says what is true."),
+        _section("Can its probabilities be trusted?", _calibration(found), _ON_CALIBRATION),
         "</div>",
         f'<p class="soft">{escape(_last_line(found))}</p>',
     ]  # fmt: skip
@@ -125,19 +140,48 @@ def _data_line(found: Comparison) -> str:
     return f"{s['n_rows']} rows{groups}; {s['n_folds']} folds; modalities: {', '.join(parts)}."
 
 
-def _words(score: str) -> str:
-    return {"r2": "R²", "neg_log_loss": "log-loss (negative)"}.get(
-        score, score.replace("neg_", "negative ").replace("_", " ")
-    )
+def _reading(found: Comparison) -> list[str]:
+    scoring, table = found.setting["scoring"], found.table
+    said = "Mean ± standard deviation over folds."
+    losses = [score_name(score) for score in scoring if is_loss(score)]
+    if losses:
+        said += f" Of {' and '.join(losses)} lower is better, of all others higher."
+    if found.baseline is not None:
+        said += (
+            f" Better by: the gain in {score_name(scoring[0])} over the best baseline "
+            f"({found.baseline}), paired fold by fold, above 0 where the model is better; its "
+            "95 % interval allows for folds that share training rows (Nadeau and Bengio 2003)."
+        )
+    if table["status"].eq(DONE).all():
+        return [said]
+    return [
+        said,
+        "Models in grey have not finished all folds. Their figures are of the folds that they "
+        "have, the gain is over the best baseline on these same folds, and neither has a say in "
+        "the verdict.",
+    ]
 
 
-def _reading(found: Comparison) -> str:
-    if found.baseline is None:
-        return "Mean ± standard deviation over folds."
+def _label(found: Comparison, name: str) -> str:
+    """The name; of a model with some of its folds, how many."""
+    line = found.table.loc[name]
+    return name if line["status"] == DONE else f"{name} {line['folds'].replace(' of ', '/')}"
+
+
+def _partial(found: Comparison) -> list[str]:
+    table = found.table
+    return [_label(found, str(name)) for name in table.index[table["status"].ne(DONE)]]
+
+
+def _hollow(found: Comparison) -> str:
+    table = found.table
+    some = table["status"].ne(DONE) & table[found.setting["scoring"][0]].notna()
+    if not some.any():
+        return ""
+    folds = table.loc[some, "folds"].iloc[0]
     return (
-        "Mean ± standard deviation over folds. The difference is paired, fold by fold, to the best "
-        f"baseline ({found.baseline}); its 95 % interval allows for folds that share training rows "
-        "(Nadeau and Bengio 2003)."
+        f" Hollow: not finished; {folds.replace(' of ', '/')} behind a name is {folds} folds, and "
+        "their mean may be of easy or hard ones."
     )
 
 
@@ -172,7 +216,9 @@ def _last_line(found: Comparison) -> str:
 
 def _table(found: Comparison) -> str:
     scoring = found.setting["scoring"]
-    titles = ["model", *map(_words, scoring), "difference [95 %]", "seconds", "status"]
+    # on a narrow screen the first two columns beside the names are seen without scrolling
+    first, *rest = map(score_title, scoring)
+    titles = ["model", first, "better by [95 %]", *rest, "seconds"]
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
@@ -182,25 +228,23 @@ def _table(found: Comparison) -> str:
 
 
 def _row(found: Comparison, name: str, line: Any) -> str:
-    kind = "best" if name == found.best else "" if line["status"] == "done" else "unfinished"
-    cells = []
-    for score in found.setting["scoring"]:
-        mean, spread = line[score], line[f"{score}_std"]
-        near = "" if np.isnan(spread) else f" ± {spread:.3f}"
-        cells.append("" if np.isnan(mean) else f"{mean:.3f}{near}")
-    difference, low, high = line["difference"], line["low"], line["high"]
-    near = "" if np.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
-    cells.append("" if np.isnan(difference) else f"{round(difference, 3) + 0.0:+.3f}{near}")
+    kind = "best" if name == found.best else "" if line["status"] == DONE else "unfinished"
+    cells = [
+        score_cell(score, line[score], line[f"{score}_std"]) for score in found.setting["scoring"]
+    ]
+    cells.insert(1, gain_cell(line["difference"], line["low"], line["high"]))
     cells.append("" if np.isnan(line["fit_seconds"]) else f"{line['fit_seconds']:.1f}")
-    status = line["status"]
-    if status not in ("done", "no time left"):
-        status += f", {line['folds']}"
     shown = "".join(f"<td>{escape(cell.replace('-', '−'))}</td>" for cell in cells)
-    error = f'<br><span class="error">{escape(line["error"][:200])}</span>' if line["error"] else ""
-    return (
-        f'<tr class="{kind}"><th scope="row">{escape(name)}</th>{shown}'
-        f'<td class="words">{escape(status)}{error}</td></tr>'
-    )
+    return f'<tr class="{kind}"><th scope="row">{escape(name)}{_status(line)}</th>{shown}</tr>'
+
+
+def _status(line: Any) -> str:
+    """Beneath the name, which is seen on a narrow screen too; nothing where all is well."""
+    if line["status"] == DONE:
+        return ""
+    error = f"<br>{escape(line['error'][:200])}" if line["error"] else ""
+    words = escape(in_words(line["status"], line["folds"]))
+    return f'<span class="status"><b>{words}</b>{error}</span>'
 
 
 # -- figures -------------------------------------------------------------------------------
@@ -217,17 +261,20 @@ def _shown(found: Comparison, key: str) -> list[str]:
 
 
 def _dots(found: Comparison) -> str:
-    main = found.setting["scoring"][0]
+    main, table = found.setting["scoring"][0], found.table
     rows = []
-    for name, line in found.table.iterrows():
-        if not np.isnan(line[main]):
-            values = found.scores.loc[found.scores["model"] == name, main].tolist()
-            shown = str(name) if line["status"] == "done" else f"{name} ({line['folds']})"
-            rows.append((shown, _COLOURS[line["kind"]], values, float(line[main])))
+    for name, line in table[table[main].notna()].iterrows():
+        values = found.scores.loc[found.scores["model"] == name, main].to_numpy()
+        shown = (_label(found, str(name)), _COLOURS[line["kind"]])
+        mean = float(score_value(main, line[main]))
+        rows.append((*shown, score_value(main, values).tolist(), mean))
     if not rows:
         return ""
-    mark = None if found.baseline is None else float(found.table.loc[found.baseline, main])
-    return _figure(_svg.dots(rows, _words(main), mark), _words(main))
+    mark = None
+    if found.baseline is not None:
+        mark = float(score_value(main, table.loc[found.baseline, main]))
+    title = score_title(main)
+    return _figure(_svg.dots(rows, title, mark, _partial(found)), title)
 
 
 def _worth(found: Comparison) -> str:
@@ -239,7 +286,7 @@ def _worth(found: Comparison) -> str:
             (modality, line["contribution"], line["low"], line["high"])
             for modality, line in sorted(table.items(), key=lambda kv: -kv[1]["contribution"])
         ]
-        parts.append(_figure(_svg.bars(rows, label), name))
+        parts.append(_figure(_svg.bars(rows, label), _label(found, name)))
     return "".join(parts)
 
 
@@ -266,13 +313,13 @@ def _history(found: Comparison) -> str:
             curves["all together"] = list(enumerate(history[metric], 1))
         if curves:
             svg = _svg.lines(curves, ("epoch", metric.replace("_", " ")), dashed="all together")
-            parts.append(_figure(svg, f"{name}: {metric.replace('_', ' ')}"))
+            parts.append(_figure(svg, f"{_label(found, name)}: {metric.replace('_', ' ')}"))
     return "".join(parts)
 
 
 def _missing(found: Comparison) -> str:
     curves = {
-        name: [(rate, score) for rate, score in found.details[name]["missing"]]
+        _label(found, name): [(rate, score) for rate, score in found.details[name]["missing"]]
         for name in _shown(found, "missing")
     }
     if not curves:
@@ -286,7 +333,7 @@ def _calibration(found: Comparison) -> str:
     for name in _shown(found, "calibration"):
         bins = [b for b in found.details[name]["calibration"] if b[0] >= 5]
         if len(bins) > 1:
-            curves[name] = [(sure / n, right / n) for n, sure, right in bins]
+            curves[_label(found, name)] = [(sure / n, right / n) for n, sure, right in bins]
     if not curves:
         return ""
     svg = _svg.lines(curves, ("how sure", "how often right"), diagonal=True)
@@ -295,5 +342,5 @@ def _calibration(found: Comparison) -> str:
 
 def _costs(found: Comparison) -> str:
     seconds = found.table["fit_seconds"].dropna()
-    rows = [(str(name), float(s), np.nan, np.nan) for name, s in seconds.items()]
-    return _figure(_svg.bars(rows, "seconds"), "per fold") if rows else ""
+    rows = [(_label(found, str(n)), float(s), np.nan, np.nan) for n, s in seconds.items()]
+    return _figure(_svg.bars(rows, "seconds", _partial(found)), "per fold") if rows else ""

@@ -15,8 +15,10 @@ from ._duration import told
 from ._evaluate import Work, fit_candidate
 from ._html_page import page_of
 from ._schedule import Schedule
+from ._standing import in_words
 from ._table import Rows, make_table
 from ._verdict import recommended, verdict
+from ._words import gain_cell, score_cell, score_title
 
 if TYPE_CHECKING:
     from ._comparison_display import ComparisonDisplay
@@ -29,11 +31,13 @@ class Comparison:
     Attributes
     ----------
     table : DataFrame
-        One row a model, the best first: `kind`, `status` ("done", "ended" when its share of the
-        time was up, "failed", "no time left"), `folds`, mean of each score and its standard
-        deviation over folds (``accuracy``, ``accuracy_std``, ...), the paired `difference` of the
-        first score to the best baseline with its interval from `low` to `high` and `std_error`
-        (corrected resampled t), `fit_seconds` and `predict_seconds` a fold, and `error`.
+        One row a model, the best first: `kind`, `status` ("done", "ended" when time was up before
+        its last fold, "failed", "no time left" when it never began), `folds` ("2 of 5"), mean of
+        each score and its standard deviation over folds (``accuracy``, ``accuracy_std``, ...), the
+        paired `difference` of the first score to the best baseline with its interval from `low` to
+        `high` and `std_error` (corrected resampled t), `fit_seconds` and `predict_seconds` a fold,
+        and `error`. Of a model that is not "done" the means are of the folds that it has, the
+        difference is to the baseline's scores on these same folds; neither enters the verdict.
     scores : DataFrame
         One row a model and fold: scores, seconds, rows, and the setting that was `chosen`.
     verdict : str
@@ -42,12 +46,13 @@ class Comparison:
         Name of the best baseline.
     best : str or None
         Name of the model to take: the best one if it beats the best baseline by more than one
-        standard error, the best baseline otherwise.
+        standard error, the best baseline otherwise. None where fewer than two models finished all
+        folds.
     details : dict of str to dict
         By model, as seen on the first fold: "worth" of the modalities, "missing" modality curve,
         "history" of a network, and "calibration" over all folds.
     setting : dict
-        Rows, modalities, groups, folds, scores, seed, seconds.
+        Rows, modalities, groups, folds, scores, seed, seconds, and notes on columns.
     """
 
     table: pd.DataFrame
@@ -81,24 +86,19 @@ class Comparison:
 
     def _shown(self) -> pd.DataFrame:
         """The columns that a person reads first, as text."""
-        shown = pd.DataFrame(index=self.table.index)
+        table, shown = self.table, pd.DataFrame(index=self.table.index)
         for score in self.setting["scoring"]:
-            shown[score.replace("neg_", "-").replace("_", " ")] = [
-                "" if np.isnan(mean) else f"{mean:.3f}" + ("" if np.isnan(s) else f" ± {s:.3f}")
-                for mean, s in zip(self.table[score], self.table[f"{score}_std"], strict=True)
+            shown[score_title(score)] = [
+                score_cell(score, mean, spread)
+                for mean, spread in zip(table[score], table[f"{score}_std"], strict=True)
             ]
-        differences = self.table[["difference", "low", "high"]].to_numpy()
-        shown["difference (95 %)"] = [
-            ""
-            if np.isnan(d)
-            else f"{round(d, 3) + 0.0:+.3f}"  # no minus before 0.000
-            + ("" if np.isnan(a) else f" [{a:+.3f}, {b:+.3f}]")
-            for d, a, b in differences
+        shown["better by (95 %)"] = [
+            gain_cell(*line) for line in table[["difference", "low", "high"]].to_numpy()
         ]
-        shown["seconds"] = ["" if np.isnan(s) else f"{s:.1f}" for s in self.table["fit_seconds"]]
+        shown["seconds"] = ["" if np.isnan(s) else f"{s:.1f}" for s in table["fit_seconds"]]
         shown["status"] = [
-            status if status in ("done", "no time left") else f"{status}, {folds}"
-            for status, folds in zip(self.table["status"], self.table["folds"], strict=True)
+            in_words(status, folds)
+            for status, folds in zip(table["status"], table["folds"], strict=True)
         ]
         return shown
 
@@ -140,11 +140,13 @@ class Comparison:
         Raises
         ------
         ValueError
-            If there is no such model, or none that finished.
+            If there is no such model, or fewer than two that finished.
         """
         name = self.best if name is None else name
         if name is None:
-            raise ValueError("no model finished all folds; name one, or give more time.")
+            raise ValueError(
+                "fewer than two models finished all folds; name one, or give more time."
+            )
         if name not in self._work.candidates:
             raise ValueError(f"`name` must be one of {list(self._work.candidates)}; got {name!r}.")
         work = self._work

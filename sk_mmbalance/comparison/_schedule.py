@@ -1,4 +1,4 @@
-"""Who runs when, and until when: no candidate takes all the time that is left."""
+"""Runs all candidates on all folds, until everything is done or the time is up."""
 
 from __future__ import annotations
 
@@ -13,45 +13,17 @@ import numpy as np
 from ._evaluate import Work
 from ._fingerprint import mark_of_candidate
 from ._pool import Process, Processes
+from ._shares import Shares
+from ._standing import DONE, ENDED, FAILED, WAITING, Standing
 from ._store import Store
 
 #: How often clocks are looked at while processes work, in seconds.
 _LOOK = 0.1
-#: Part of the time that is kept for the last candidate, however long those before it take.
-_KEPT = 0.25
-#: A candidate may take this part of what is left, or an equal share where that is more.
-_MOST = 0.5
-DONE, ENDED, FAILED, WAITING = "done", "ended", "failed", "no time left"
-
-
-@dataclass
-class Standing:
-    """How far a candidate has come.
-
-    Attributes
-    ----------
-    status : str
-        "done", "ended" (its time was up), "failed", or "no time left" (it never began).
-    error : str
-        Why it failed.
-    used : float
-        Seconds of its finished folds in this call.
-    """
-
-    todo: deque[int]
-    status: str = WAITING
-    error: str = ""
-    used: float = 0.0
 
 
 @dataclass
 class Schedule:
-    """Runs all candidates on all folds.
-
-    A candidate may take half of the time that is left, so that the first ones come to their end
-    where time is short, and one that hangs leaves the other half; a quarter of the whole is kept
-    for the last, and what it leaves is for those that have not begun. One that would not finish at
-    the pace of its first folds is ended there and then.
+    """Starts folds in the order of `Shares`, listens to processes, and ends those that are late.
 
     Parameters
     ----------
@@ -79,48 +51,64 @@ class Schedule:
         candidates = self.work.candidates
         self.marks = {name: mark_of_candidate(one) for name, one in candidates.items()}
         self._folds = range(len(self.work.problem.folds))
-        self.whole = 0.0 if self.deadline is None else self._seconds_left()
         self.standings = {
-            name: Standing(deque(f for f in self._folds if "scores" not in self._found(name, f)))
+            name: Standing(deque(f for f in self._folds if not self._is_known(name, f)))
             for name in candidates
         }
         for standing in self.standings.values():
             if not standing.todo:
                 standing.status = DONE
-
-    def _found(self, name: str, fold: int) -> dict:
-        return self.store.found.get((self.marks[name], fold), {})
+        self._shares = Shares(
+            candidates,
+            self.standings,
+            len(self._folds),
+            self.n_jobs,
+            self._seconds_left(),
+            self._pace,
+        )
 
     def run(self) -> None:
         """Until everything is done or the time is up."""
         if not any(standing.todo for standing in self.standings.values()):
             return
         with Processes(self.work, self.n_jobs) as processes:
-            while self._start_some(processes) or processes.busy:
+            while True:
+                self._start_some(processes)
+                if not processes.busy:
+                    break
                 self._listen(processes)
                 self._end_late_ones(processes)
+        for name, standing in self.standings.items():
+            began = standing.begun or any(self._is_known(name, fold) for fold in self._folds)
+            if standing.status == WAITING and began:
+                standing.status = ENDED
 
-    # -- starting ------------------------------------------------------------------------------
+    # -- what is known -------------------------------------------------------------------------
 
-    def _start_some(self, processes: Processes) -> bool:
-        """Start what may start; whether anything is left to start."""
-        while processes.has_room:
-            name = next((n for n in self.standings if self._may_start(n)), None)
-            if name is None or self._seconds_left() <= 0:
-                break
-            processes.start((name, self.standings[name].todo.popleft()))
-        return any(s.todo for s in self.standings.values()) and self._seconds_left() > 0
+    def _found(self, name: str, fold: int) -> dict:
+        return self.store.found.get((self.marks[name], fold), {})
 
-    def _may_start(self, name: str) -> bool:
-        """Whether it has something to do, and the last one's time is not begun; then that goes."""
-        if not self.standings[name].todo:
-            return False
-        last = next(reversed(self.standings))
-        kept_for_it = name != last and bool(self.standings[last].todo)
-        return not kept_for_it or self._seconds_left() > _KEPT * self.whole
+    def _is_known(self, name: str, fold: int) -> bool:
+        return "scores" in self._found(name, fold)
+
+    def _pace(self, name: str) -> float | None:
+        known = [self._found(name, fold) for fold in self._folds if self._is_known(name, fold)]
+        seconds = [one["fit_seconds"] + one["predict_seconds"] for one in known]
+        return float(np.mean(seconds)) if seconds else None
 
     def _seconds_left(self) -> float:
         return float("inf") if self.deadline is None else self.deadline - time.monotonic()
+
+    # -- starting ------------------------------------------------------------------------------
+
+    def _start_some(self, processes: Processes) -> None:
+        while processes.has_room:
+            name = self._shares.next(self._seconds_left())
+            if name is None:
+                return
+            standing = self.standings[name]
+            standing.begun, standing.put_off = True, False
+            processes.start((name, standing.todo.popleft()))
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -149,9 +137,12 @@ class Schedule:
         elif kind == "done":
             standing.used += time.monotonic() - process.since
             processes.finished(process)
-            others = any(p.task is not None and p.task[0] == name for p in processes.busy)
-            if not standing.todo and not others and standing.status == WAITING:
-                standing.status = DONE
+            self._see_whether_done(name)
+
+    def _see_whether_done(self, name: str) -> None:
+        standing = self.standings[name]
+        if standing.status == WAITING and all(self._is_known(name, fold) for fold in self._folds):
+            standing.status = DONE
 
     def _fail(self, name: str, error: str) -> None:
         standing = self.standings[name]
@@ -164,42 +155,24 @@ class Schedule:
     def _end_late_ones(self, processes: Processes) -> None:
         if self.deadline is None:
             return
-        for process in processes.busy:
-            name, _ = process.task or ("", 0)
-            if self._seconds_left() <= 0 or self._is_late(name, processes.busy):
-                self._end(name, processes)
-        if self._seconds_left() <= 0:
-            for standing in self.standings.values():
-                standing.todo.clear()
+        left, now = self._seconds_left(), time.monotonic()
+        busy = [(*process.task, process) for process in processes.busy if process.task]
+        running: dict[str, list[float]] = {}
+        for name, _, process in busy:
+            running.setdefault(name, []).append(now - process.since)
+        for name in running:
+            if left <= 0 or self._shares.is_late(name, running, left):
+                self._put_off(name, {f: p for n, f, p in busy if n == name}, processes)
 
-    def _is_late(self, name: str, busy: list[Process]) -> bool:
-        """Whether a candidate has used more than its share of the time, or is bound to."""
-        waiting = [n for n, s in self.standings.items() if s.todo and s.status == WAITING]
-        behind = [n for n in waiting if n != name]
-        if not behind:
-            return False
-        now = time.monotonic()
+    def _put_off(self, name: str, at_it: dict[int, Process], processes: Processes) -> None:
+        """Break off what a candidate is at; it may go on when all others are through."""
         standing = self.standings[name]
-        running = sum(now - p.since for p in busy if p.task is not None and p.task[0] == name)
-        used = standing.used + running
-        last = next(reversed(self.standings))
-        # what is left and what it has used is what there was when it began
-        there_was = self._seconds_left() * self.n_jobs + used
-        if last in behind:
-            there_was -= _KEPT * self.whole * self.n_jobs
-        n_rivals = len(behind) - (last in behind)
-        allowed = there_was * max(_MOST, 1 / (n_rivals + 1))
-        known = [f["fit_seconds"] for fold in self._folds if (f := self._found(name, fold))]
-        bound_to = used + np.mean(known) * len(standing.todo) if known else used
-        return max(used, bound_to) > allowed
-
-    def _end(self, name: str, processes: Processes) -> None:
-        for process in processes.busy:
-            if process.task is not None and process.task[0] == name:
-                processes.stop(process)
-        standing = self.standings[name]
-        standing.todo.clear()
-        if standing.status == WAITING:
-            # where only the look inside was cut off, nothing is missing
-            complete = all("scores" in self._found(name, fold) for fold in self._folds)
-            standing.status = DONE if complete else ENDED
+        standing.put_off = True
+        for fold, process in at_it.items():
+            took = time.monotonic() - process.since
+            processes.stop(process)
+            standing.used += took
+            if not self._is_known(name, fold):  # or only the look inside was cut off
+                standing.todo.appendleft(fold)
+                standing.at_least = max(standing.at_least, took)
+        self._see_whether_done(name)

@@ -94,9 +94,15 @@ def _short(name: str) -> str:
 
 
 def dots(
-    rows: Sequence[tuple[str, str, Sequence[float], float]], label: str, mark: float | None
+    rows: Sequence[tuple[str, str, Sequence[float], float]],
+    label: str,
+    mark: float | None,
+    partial: Sequence[str] = (),
 ) -> str:
-    """Rows of points and their mean: ``(name, class of its colour, values, mean)``."""
+    """Rows of points and their mean: ``(name, class of its colour, values, mean)``.
+
+    Means of the names in `partial` are hollow.
+    """
     names = [_short(row[0]) for row in rows]
     left, bottom = _margin(names), _TOP + _ROW * len(rows)
     axis = Axis.over([v for row in rows for v in row[2]], left, WIDTH - _RIGHT)
@@ -112,15 +118,19 @@ def dots(
             if np.isfinite(v)
         ]
         x = axis.at(mean)
+        # the class of lines in the colour of fillings "c0" is "s0"
+        kind = f"hollow s{colour[-1]}" if rows[place][0] in partial else colour
         parts.append(
-            f'<path d="M{x:.1f} {y - 7:.1f}l6 7l-6 7l-6 -7z" class="{colour}">'
+            f'<path d="M{x:.1f} {y - 7:.1f}l6 7l-6 7l-6 -7z" class="{kind}">'
             f"<title>{written(mean)}</title></path>"
         )
     return _frame(bottom + _BOTTOM, parts, label)
 
 
-def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
-    """Bars with their intervals: ``(name, value, low, high)``."""
+def bars(
+    rows: Sequence[tuple[str, float, float, float]], label: str, partial: Sequence[str] = ()
+) -> str:
+    """Bars with their intervals: ``(name, value, low, high)``; hollow for those in `partial`."""
     names = [_short(row[0]) for row in rows]
     left, bottom = _margin(names), _TOP + _ROW * len(rows)
     axis = Axis.over([0.0, *(v for row in rows for v in row[1:])], left, WIDTH - _RIGHT)
@@ -131,7 +141,8 @@ def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
         parts.append(_text(left - 6, y + 4, names[place], "end"))
         parts.append(
             f'<rect x="{min(x, zero):.1f}" y="{y - 7:.1f}" width="{abs(x - zero):.1f}" '
-            f'height="14" class="c0"><title>{written(value)}</title></rect>'
+            f'height="14" class="{"hollow s0" if rows[place][0] in partial else "c0"}">'
+            f"<title>{written(value)}</title></rect>"
         )
         if np.isfinite(low) and np.isfinite(high):
             parts.append(_line(axis.at(low), y, axis.at(high), y, "whisker"))

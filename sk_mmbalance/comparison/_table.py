@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ._candidate import BASELINE, Candidate
-from ._schedule import DONE, ENDED, WAITING, Standing
+from ._standing import DONE, Standing
 from ._statistics import corrected_interval
 
 
@@ -32,17 +32,18 @@ def make_table(
     n_folds: int,
     confidence: float,
 ) -> tuple[pd.DataFrame, str | None]:
-    """The table, best model first, and the name of the best baseline."""
+    """The table, best model first, and the name of the best baseline.
+
+    Means of models that have not finished are of the folds that they have, and stand below all
+    others; their differences are to the baseline's scores on these folds.
+    """
     main = rows.scoring[0]
     lines = {}
     for name, candidate in candidates.items():
         mine = rows.frame[rows.frame["model"] == name]
-        status = standings[name].status
-        if status == WAITING and len(mine):
-            status = ENDED
         line: dict[str, object] = {
             "kind": candidate.kind,
-            "status": status,
+            "status": standings[name].status,
             "folds": f"{len(mine)} of {n_folds}",
         }
         for score in rows.scoring:

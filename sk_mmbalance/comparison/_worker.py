@@ -26,7 +26,6 @@ def main() -> None:
     sys.stdout = sys.stderr
     with open(sys.argv[1], "rb") as file:
         problem, scorers = pickle.load(file)
-    send(out, ("ready", {}))
     while True:
         try:
             given, number = pickle.load(sys.stdin.buffer)
@@ -37,7 +36,9 @@ def main() -> None:
             send(out, (kind, content))
 
         try:
-            run_fold(problem, scorers, pickle.loads(given), number, tell)
+            candidate = pickle.loads(given)
+            tell("ready", {})  # what was imported for it is not part of what the model takes
+            run_fold(problem, scorers, candidate, number, tell)
         except Exception as error:
             tell("failed", {"error": in_one_line(error)})
         tell("done", {})

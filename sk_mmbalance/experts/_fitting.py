@@ -143,9 +143,13 @@ def fit_expert(expert: NamedExpert, rows: TrainingRows, index: np.ndarray | None
     Returns
     -------
     Expert
-        Fitted.
+        Fitted. Its warnings name it.
     """
-    return lesson(expert, rows, index, Tables(rows.checked)).learnt()
+    fitted, said = heard(lesson(expert, rows, index, Tables(rows.checked)).learnt)
+    notices = Notices()
+    notices.add(f"{expert.name!r}{', all rows' if index is None else ''}", said)
+    notices.give()
+    return fitted
 
 
 def prefit_expert(expert: NamedExpert, rows: TrainingRows) -> Expert:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,6 +26,7 @@ from ._column_kinds import (
     kind_of_column,
     kinds_of_columns,
 )
+from ._column_notes import column_notes
 from ._date_encoder import DateEncoder
 from ._text_encoder import TextEncoder
 from ._transformer import ModalityTransformer
@@ -33,7 +35,12 @@ _TABLES = ("sklearn", "skrub")
 
 
 def make_preprocessor(
-    X: Any, *, modalities: Any = None, tables: str = "sklearn", n_jobs: int | None = None
+    X: Any,
+    *,
+    modalities: Any = None,
+    tables: str = "sklearn",
+    n_jobs: int | None = None,
+    verbose: int = 1,
 ) -> ModalityTransformer:
     """Choose a transformer for every modality by what it holds.
 
@@ -70,6 +77,9 @@ def make_preprocessor(
         (from the extra ``frames``) with `SimpleImputer` and `StandardScaler` behind it.
     n_jobs : int, default=None
         Number of modalities transformed in parallel.
+    verbose : int, default=1
+        1 says, on the standard error, what became of columns of tables that are not plain numbers
+        (categories, dates, text, constants), and which look like identifiers; 0 says nothing.
 
     Returns
     -------
@@ -118,6 +128,9 @@ def make_preprocessor(
     chosen = {name: _for_values(name, value, tables) for name, value in container.items()}
     if all(isinstance(one, str) and one == "drop" for one in chosen.values()):
         raise ValueError("`X` has no value in any modality; there is nothing to prepare.")
+    if verbose:
+        for note in column_notes(container):
+            print(f"note: {note}", file=sys.stderr)
     return ModalityTransformer(chosen, modalities=modalities, n_jobs=n_jobs)
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from .._sklearn import BaseComposition
 from ..base import FoldChoice, TrainingRows
-from ..experts import Expert, classes_of, fit_expert, prefit_expert
+from ..experts import Expert, classes_of, fit_expert, prefit_expert, say
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._curve import chain_scores, stage_table
@@ -416,9 +416,10 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             ),
         )
         if self.verbose:
-            print(
-                f"{' -> '.join(self.stage_names_)}: error {counted.error:.3f}, mean cost "
-                f"{counted.cost:.3g} of {costs.sum():.3g} (out of fold)"
+            say(
+                f"{type(self).__name__}: {' -> '.join(self.stage_names_)}: error "
+                f"{counted.error:.3f}, mean cost {counted.cost:.3g} of {costs.sum():.3g} "
+                "(out of fold)"
             )
 
     # -- rates of two classes: there are none of more ------------------------------------------

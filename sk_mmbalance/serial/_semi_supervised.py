@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from ..base import Fold, FoldChoice, TrainingRows
 from ..exceptions import TeachingWarning
-from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights
+from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights, say
 from ._acquire import refuse_callables
 from ._base import SerialClassifier
 from ._fitting import out_of_fold_scores, stage_router, with_params
@@ -283,11 +283,11 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             )
         if self.verbose:
             n_taught = len(taught.pseudo_rows)
-            print(
-                f"{', '.join(strong_names)} taught {', '.join(weak_names)} on {n_taught} of "
-                f"{len(unlabelled)} rows without label"
+            say(
+                f"{type(self).__name__}: {', '.join(strong_names)} taught {', '.join(weak_names)} "
+                f"on {n_taught} of {len(unlabelled)} rows without label"
                 if may_teach
-                else f"{', '.join(weak_names)} was not taught"
+                else f"{type(self).__name__}: {', '.join(weak_names)} was not taught"
             )
         return self._told(
             self._chain_of(

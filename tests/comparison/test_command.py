@@ -116,13 +116,27 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert message in last[0]
 
 
-def test_a_column_that_may_be_groups_is_noticed(table, tmp_path):
-    table.assign(ward=table["person"] % 7).to_csv(tmp_path / "data.csv", index=False)
-    notes = read_data_file(tmp_path / "data.csv", "state").notes
-    assert [note for note in notes if "pass --groups person" in note]
-    assert not [note for note in notes if "--groups ward" in note or "--groups age" in note]
-    known = read_data_file(tmp_path / "data.csv", "state", groups="person").notes
-    assert not [note for note in known if "--groups" in note]
+def test_what_became_of_columns_is_said_and_stands_in_the_report(table, tmp_path, capsys):
+    table.insert(0, "record", [f"R{i}" for i in range(len(table))])
+    table.assign(ward=table["person"] % 7, seen="2024-05-31").to_csv(
+        tmp_path / "data.csv", index=False
+    )
+    words = ["compare", str(tmp_path / "data.csv"), "--target", "state", "--models", "baselines"]
+    words += ["--time-limit", "0.01s", "--html", str(tmp_path / "report.html")]
+    main([*words, "--modalities", "acc=^acc_", "clinic=record,person,age,ward,seen"])
+    err = capsys.readouterr().err
+    page = (tmp_path / "report.html").read_text()
+    for note in (
+        "in no modality, so not used: note",
+        "record as text (TF-IDF); seen as constant",
+        "every row has another value in record",
+        "may name what rows belong to: person (10 values)",
+    ):
+        assert err.count(note) == 1
+        assert page.count(note) == 1
+    (tmp_path / "data.csv.compare.jsonl").unlink()
+    main([*words, "--groups", "person"])
+    assert "may name what rows belong to" not in capsys.readouterr().err
 
 
 def test_exit_code_is_1_where_nothing_came_to_its_end(table, tmp_path, capsys):
@@ -177,6 +191,17 @@ def test_a_column_that_numbers_the_rows_is_left_out_and_said(table, tmp_path):
     assert found.notes[0] == "the first column numbers the rows: left out"
 
 
+def test_columns_and_arrays_that_are_dropped_are_in_no_modality(table, tmp_path):
+    table.to_csv(tmp_path / "data.csv", index=False)
+    found = read_data_file(tmp_path / "data.csv", "state", drop=["person", "acc_y"])
+    assert {c for value in found.X.values() for c in value.columns} == {"acc_x", "age", "note"}
+    np.savez(tmp_path / "a.npz", face=np.ones((4, 2)), voice=np.ones((4, 3)), y=np.arange(4) % 2)
+    assert read_data_file(tmp_path / "a.npz", "y", drop=["voice"]).X.names == ("face",)
+    for name in ("data.csv", "a.npz"):
+        with pytest.raises(ValueError, match=r"`drop` (is|has) 'voic', and .* has no such"):
+            read_data_file(tmp_path / name, "state" if name == "data.csv" else "y", drop=["voic"])
+
+
 def test_several_targets_are_several_columns(table, tmp_path):
     table.assign(b=1, c=0).to_csv(tmp_path / "data.csv", index=False)
     found = read_data_file(tmp_path / "data.csv", ["b", "c"], "person")
@@ -191,6 +216,11 @@ def test_beginnings_of_names_make_modalities():
         "x": ["x"],
         "other": ["bmi", "ecg_1"],
     }
+    few = pd.DataFrame({"why": ["none of the above", "all of the above"] * 20, "n": 1})
+    assert guess_modalities(few) == {"other": ["why", "n"]}  # categories
+    many = pd.DataFrame({"why": [f"slept {'well' * (i % 2)} {i}" for i in range(60)], "n": 1})
+    many.loc[::3, "why"] = [f"tired {i}" for i in range(20)]  # some are short
+    assert guess_modalities(many) == {"why": ["why"], "other": ["n"]}
 
 
 def test_npz_files_hold_target_and_groups_beside_the_modalities(tmp_path):

@@ -48,8 +48,7 @@ def rows(n=120, seed=0):
     return Modalities(strong=strong, weak=weak), y, np.arange(n) // 6
 
 
-@pytest.fixture(scope="module")
-def found():
+def _compared(results, **more):
     X, y, groups = rows()
     models = {
         "guess": Share(),
@@ -58,7 +57,43 @@ def found():
         "dead": Share(dies=True),
         "fused": LateFusionClassifier(weights="cv", cv=3, missing="mask"),
     }
-    return compare(X, y, models=models, groups=groups, cv=3, random_state=0, verbose=0)
+    return compare(X, y, models=models, groups=groups, cv=3, verbose=0, results=results, **more)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("compare") / "results.jsonl"
+
+
+@pytest.fixture(scope="module")
+def found(file):
+    return _compared(file)
+
+
+def _only(found, file, path, n_folds, seconds=None):
+    """A file of results that has so many folds of some models (and all of all others)."""
+    names = dict(zip(found.scores["fit_seconds"], found.scores["model"], strict=True))
+    marks, kept = {}, []
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines[1:]:
+        if "scores" in line["found"]:
+            marks[line["model"]] = names[line["found"]["fit_seconds"]]
+    for line in lines[1:]:
+        name = marks[line["model"]]
+        if line["fold"] < n_folds.get(name, 3):
+            if "scores" in line["found"] and seconds and name in seconds:
+                line["found"]["fit_seconds"] = seconds[name]
+            kept.append(line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in [lines[0], *kept]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def partial(found, file, tmp_path_factory):
+    """Time was up with two folds of two models, and none of others."""
+    path = tmp_path_factory.mktemp("compare") / "partial.jsonl"
+    lacking = {"guess": 2, "stacking": 2, "boosted trees": 0}
+    return _compared(_only(found, file, path, lacking), time_limit=1e-3)
 
 
 def test_baselines_take_part_and_models_keep_their_names(found):
@@ -162,6 +197,119 @@ def test_report_is_one_file_that_needs_nothing(found, tmp_path):
 # -- time ------------------------------------------------------------------------------------------
 
 
+def test_baselines_take_turns_so_that_they_have_the_same_folds_whenever_time_is_up(found, file):
+    names = dict(zip(found.scores["fit_seconds"], found.scores["model"], strict=True))
+    found_in_order = [json.loads(line) for line in file.read_text().splitlines()[1:]]
+    done = [
+        (names[line["found"]["fit_seconds"]], line["fold"])
+        for line in found_in_order
+        if "scores" in line["found"]
+    ]
+    for fold in range(3):
+        some = done[5 * fold : 5 * fold + 5]
+        assert {name for name, _ in some} == BASELINES
+        assert {number for _, number in some} == {fold}
+        assert some[0][0] == "concatenation"  # the cheapest first
+        assert some[4][0] == "stacking"
+    assert done[15:] == [(n, f) for n in ("guess", "groups", "fused") for f in range(3)]
+
+
+def test_ended_failed_and_never_begun_are_told_apart(found, partial, tmp_path):
+    status = {
+        "stacking": "ended after 2 of 3 folds",
+        "guess": "ended after 2 of 3 folds",
+        "boosted trees": "no time left",
+        "late fusion": "done",
+    }
+    said = partial._repr_html_()
+    for name, words in status.items():
+        assert partial.table.loc[name, "status"] == words.partition(" after")[0]
+        assert words in said
+    assert found.table.loc["broken", "status"] == "failed"
+    assert "failed after 0 of 3 folds" in repr(found)
+    assert "no time left): broken" not in partial.verdict
+    assert (
+        "Not in the running (ended before the last fold, for lack of time): stacking (2 of 3 "
+        "folds), guess (2 of 3 folds)." in partial.verdict
+    )
+    assert "(not begun, for lack of time): boosted trees, broken, dead" in partial.verdict
+    partial.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert '>stacking<span class="status"><b>ended after 2 of 3 folds</b></span></th>' in page
+    assert '>boosted trees<span class="status"><b>no time left</b></span></th><td></td>' in page
+    assert page.count('class="hollow') == 4  # two means, two costs
+    assert "stacking 2/3</text>" in page
+    lines = json.loads(json.dumps(partial.to_dict()))["table"]
+    stacking = next(line for line in lines if line["model"] == "stacking")
+    assert (stacking["status"], stacking["folds"]) == ("ended", "2 of 3")
+    labels = [text.get_text() for text in partial.plot().ax_.get_yticklabels()]
+    assert "stacking\nended after 2 of 3 folds" in labels
+    assert "late fusion" in labels
+
+
+def test_partial_means_are_paired_on_the_same_folds_and_have_no_say(partial):
+    by_fold = partial.scores.pivot(index="fold", columns="model", values="accuracy")
+    pairs = (by_fold["stacking"] - by_fold[partial.baseline]).iloc[:2]
+    line = partial.table.loc["stacking"]
+    assert line["accuracy"] == pytest.approx(by_fold["stacking"].iloc[:2].mean())
+    assert line["difference"] == pytest.approx(pairs.mean())
+    done = partial.table["status"].eq("done").tolist()
+    assert done == sorted(done, reverse=True)  # below all that finished
+    assert partial.table.loc[partial.best, "status"] == "done"
+    assert partial.table.loc[partial.baseline, "status"] == "done"
+
+
+def test_one_that_finished_alone_is_no_winner(found, file, tmp_path):
+    lacking = dict.fromkeys(found.scores["model"].unique(), 2)
+    path = _only(found, file, tmp_path / "results.jsonl", {**lacking, "late fusion": 3})
+    alone = _compared(path, time_limit=1e-3)
+    assert alone.best is None
+    assert "Only late fusion finished all folds" in alone.verdict
+    assert "nothing is decided" in alone.verdict
+    with pytest.raises(ValueError, match="fewer than two models finished"):
+        alone.best_estimator()
+    path = _only(found, file, tmp_path / "two.jsonl", {**lacking, "late fusion": 3, "fused": 3})
+    two = _compared(path, time_limit=1e-3)
+    assert "Only 2 of 10 models finished: this is among them alone." in two.verdict
+    assert "Only 1 of 5 baselines finished: the best one may be another." in two.verdict
+
+
+def test_a_slow_baseline_is_put_off_and_the_others_have_all_folds(found, file, tmp_path):
+    lacking = {"concatenation": 1, "late fusion": 1}
+    slow = {"concatenation": 1000.0}  # seconds of its first fold
+    path = _only(found, file, tmp_path / "results.jsonl", lacking, slow)
+    quick = _compared(path, time_limit="5m")
+    assert quick.table.loc["concatenation", "status"] == "ended"
+    assert quick.table.loc["concatenation", "folds"] == "1 of 3"
+    assert quick.table.loc[list(BASELINES - {"concatenation"}), "status"].eq("done").all()
+    assert quick.setting["seconds"] < 200  # nor was it begun again, which would be in vain
+
+
+def test_losses_are_shown_without_their_minus(found, tmp_path):
+    loss = -found.table.loc["late fusion", "neg_log_loss"]
+    assert loss > 0
+    for said in (repr(found), found._repr_html_()):
+        assert "log-loss, lower is better" in said
+        assert f"{loss:.3f} ±" in said
+        assert "neg" not in said
+    found.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert f"<td>{loss:.3f} ±" in page
+    assert "neg_" not in page.replace("--scoring neg_log_loss", "")  # as the command has it
+
+
+@pytest.mark.slow
+def test_a_loss_that_decides_is_least_where_it_is_best():
+    X, y, _ = rows()
+    by_loss = compare(X, y, models="baselines", cv=2, scoring="neg_log_loss", verbose=0)
+    best = -by_loss.table.loc[by_loss.best, "neg_log_loss"]
+    assert f"log-loss {best:.3f}" in by_loss.verdict
+    assert by_loss.table["neg_log_loss"].idxmax() == by_loss.best
+    axes = by_loss.plot().ax_
+    assert axes.get_xlabel().startswith("log-loss, lower is better")
+    assert min(line.get_xdata()[0] for line in axes.lines if len(line.get_xdata())) > 0
+
+
 def _is_free(file):
     """Whether nobody holds a lock on a file, nor will in two seconds (a killed one may linger)."""
     fcntl = pytest.importorskip("fcntl")
@@ -178,13 +326,13 @@ def test_time_limit_holds_and_what_was_ended_is_shown(tmp_path):
     X, y, _ = rows(40)
     models = {"endless": Endless(str(tmp_path / "child")), "after": Share(), "last": Share()}
     start = time.monotonic()
-    found = compare(X, y, models=models, cv=2, time_limit="60s", verbose=0)
-    assert time.monotonic() - start < 66
-    assert found.table.loc["endless", "status"] == "ended"
+    found = compare(X, y, models=models, cv=2, time_limit="30s", verbose=0)
+    assert time.monotonic() - start < 33
+    assert found.table.loc["endless", ["status", "folds"]].tolist() == ["ended", "0 of 2"]
     assert _is_free(tmp_path / "child")  # nor does what it started live on
     assert found.table.loc["last", "status"] == "done"  # its share was kept for it
     assert found.table.loc["after", "status"] == "done"  # before it, or with what it left
-    assert "ended when their share of the time was up): endless" in found.verdict
+    assert "for lack of time): endless (0 of 2 folds)" in found.verdict
 
 
 def test_killed_and_called_again_it_goes_on(tmp_path):

@@ -56,6 +56,12 @@ def test_warnings_of_many_fits_come_once_and_name_the_first():
     assert len(texts) == 2
     assert texts[0].startswith("('face', fold 1 of 3, and 5 more alike) lbfgs failed")
     assert texts[1].startswith("('face', all rows, and 1 more alike) lbfgs failed")
+    with pytest.warns(ConvergenceWarning) as of_the_best:
+        UnimodalClassifier(LogisticRegression(max_iter=1), cv=3).fit(X, y)
+    assert [str(one.message).partition(")")[0] for one in of_the_best] == [
+        "('face', fold 1 of 3, and 5 more alike",
+        "('face', all rows",
+    ]
 
 
 def test_filters_of_the_user_hold_inside():

@@ -1,6 +1,7 @@
 """`make_preprocessor` and the encoders it uses."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -283,3 +284,57 @@ def test_tensors_are_prepared_as_arrays_are():
     ):
         found = make_preprocessor({"ear": tensor}).fit_transform({"ear": tensor})
         np.testing.assert_array_equal(found["ear"], plain["ear"])
+
+
+# -- what is said of columns ----------------------------------------------------------------------
+
+
+def _told(X, capsys, **more):
+    make_preprocessor(X, **more)
+    return capsys.readouterr().err
+
+
+def test_what_became_of_columns_that_are_no_plain_numbers_is_said(capsys):
+    n = 60
+    table = pd.DataFrame(
+        {
+            "x": np.linspace(0, 1, n),
+            "ward": np.array(["A", "B"])[np.arange(n) % 2],
+            "seen": pd.date_range("2024-01-01", periods=n),
+            "note": [f"slept {i} hours and walked" for i in range(n)],
+            "site": "Ulm",
+            "unit": 3.0,
+        }
+    )
+    X = Modalities(clinic=table, word=np.array(["one two", "three"] * (n // 2), dtype=object))
+    said = _told(X, capsys)
+    assert said == (
+        "note: columns taken otherwise than as numbers: ward, word as categories (a column "
+        "for each kind); seen as dates (their parts, as numbers); note as text (TF-IDF); site, "
+        "unit as constant (says nothing)\n"
+    )
+    assert _told(X, capsys, verbose=0) == ""
+    assert _told({"plain": table[["x"]], "array": np.ones((n, 2))}, capsys) == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        ("code", [f"R{i}" for i in range(60)], "another value in code"),
+        ("record_id", 7 * np.arange(60) ** 2, "another value in record_id"),
+        ("x", np.arange(60)[::-1] + 4, "another value in x"),
+        ("x", 7 * np.arange(60) ** 2, ""),
+        ("id", np.linspace(0, 1, 60), ""),
+        ("who", [f"P{i % 45}" for i in range(60)], r"belong to: who \(45 values\)"),
+        ("subject", np.arange(60) // 6, r"belong to: subject \(10 values\)"),
+        ("age", np.arange(60) // 6, ""),
+    ],
+)
+def test_columns_that_name_rows_or_groups_are_told_from_those_that_measure(
+    capsys, column, values, told
+):
+    said = _told(Modalities(a=pd.DataFrame({column: values})), capsys)
+    assert re.search(told, said)
+    if not told:
+        assert "another value" not in said
+        assert "belong to" not in said

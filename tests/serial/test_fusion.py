@@ -483,7 +483,9 @@ def test_verbose_shows_progress_and_what_was_found(two_classes, stages, capsys):
     chain = SerialFusionClassifier(stages, cv=3, verbose=1).fit(two_classes.X, two_classes.y)
     shown = capsys.readouterr()
     assert "6/6" in shown.err
-    assert f"first -> second: error {chain.expected_error_:.3f}" in shown.out
+    assert (
+        f"SerialFusionClassifier: first -> second: error {chain.expected_error_:.3f}" in shown.out
+    )
     SerialFusionClassifier(stages, cv=3).fit(two_classes.X, two_classes.y)
     assert capsys.readouterr() == ("", "")
 

@@ -387,6 +387,7 @@ def test_verbose_shows_both_rounds_of_folds_and_says_who_taught_whom(data, capsy
     out, err = capsys.readouterr()
     assert "stages x folds: 100%" in err
     assert "taught folds: 100%" in err
-    assert f"strong taught weak on {model.n_pseudo_} of 370 rows without label" in out
+    said = f"strong taught weak on {model.n_pseudo_} of 370 rows without label"
+    assert f"SerialSemiSupervisedClassifier: {said}" in out
     teach(data, cv=2)
     assert capsys.readouterr() == ("", "")

@@ -15,6 +15,7 @@ from ...base import warn_if_unscaled
 from ...exceptions import ScaleWarning
 from ...modalities import CheckedModalities
 from ._assembly import Assembly, LinearSide, assemble, side_columns, side_present
+from ._checks_bar import bar_over_checks
 from ._engine import ARMEngine, Solution
 from ._prediction import DEFAULT_COSTS, ARMPrediction
 from ._problem import ARMData, ARMPoint, Strengths
@@ -279,8 +280,9 @@ class ARMBase(ARMPrediction):
         self._check_rows(assembly, rows, has_weak, alpha, coupling)
         data = assembly.data(alpha=alpha, coupling=coupling)
         engine = self._engine(data)
-        strengths, largest = self._strengths(engine, **values)
-        found = engine.solve(strengths, self._start(assembly))
+        with bar_over_checks(type(self).__name__, self.verbose) as engine.told:
+            strengths, largest = self._strengths(engine, **values)
+            found = engine.solve(strengths, self._start(assembly))
         strong_side, weak_side = assembly.sides(found.point)
         size = np.sqrt(np.sum(weak_side.coef**2, axis=1))
         left, singular, _ = np.linalg.svd(weak_side.coef, full_matrices=False)

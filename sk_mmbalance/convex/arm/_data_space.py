@@ -10,6 +10,7 @@ is for more columns than a Gram matrix can hold.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,7 @@ class Watch:
     value: float = np.inf
     bound: float = -np.inf
     gaps: list[float] = field(default_factory=list)
+    told: Callable[[float], None] | None = None
 
     def __post_init__(self) -> None:
         self._at_zero = objective(self.data, self.strengths, self.data.zero())
@@ -48,6 +50,8 @@ class Watch:
             self.value, self.best = value, settled
         self.bound = max(self.bound, dual_bound(self.data, self.strengths, settled))
         self.gaps.append(relative_gap(self.value, self.bound, self._at_zero))
+        if self.told is not None:
+            self.told(self.gaps[-1])
         return self.gaps[-1] <= self.tol
 
 
@@ -146,6 +150,7 @@ def solve_data_space(
     max_iter: int,
     grams: Grams | None,
     check_every: int = 10,
+    told: Callable[[float], None] | None = None,
 ) -> tuple[Watch, int, bool]:
     """Minimise J from ``start`` until the relative duality gap is at most `tol`.
 
@@ -160,6 +165,8 @@ def solve_data_space(
         With Gram matrices the Gram metric is used, without them the scalar one.
     check_every : int, default=10
         Steps between two certificates.
+    told : callable, default=None
+        Told of the relative gap of each.
 
     Returns
     -------
@@ -186,7 +193,7 @@ def solve_data_space(
         point = ARMPoint(*blocks)
         return _blocks(metric.step(point, smooth_gradient(data, strengths, point)))
 
-    watch = Watch(data, strengths, tol)
+    watch = Watch(data, strengths, tol, told=told)
     descent = accelerated_descent(
         step,
         lambda blocks: watch(ARMPoint(*blocks)),

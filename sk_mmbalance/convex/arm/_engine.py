@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -67,6 +68,8 @@ class ARMEngine:
     max_iter : int, default=10000
     solver_options : dict, default=None
         Passed on to a cvxpy solver.
+    told : callable, default=None
+        Told of the relative gap at each check of a solver of our own.
     """
 
     def __init__(
@@ -77,9 +80,10 @@ class ARMEngine:
         tol: float = 1e-6,
         max_iter: int = 10000,
         solver_options: dict[str, Any] | None = None,
+        told: Callable[[float], None] | None = None,
     ):
         self.data, self.solver, self.tol, self.max_iter = data, solver, tol, max_iter
-        self.solver_options = solver_options
+        self.solver_options, self.told = solver_options, told
         self._forms: dict[tuple[float, float, float], SchurForm] = {}
         self._models: dict[str, Any] = {}
         self._nulls: dict[tuple[float, float, float], ARMPoint] = {}
@@ -144,6 +148,7 @@ class ARMEngine:
                 tol=max(min(1e-2 * self.tol, 1e-6), 1e-12),
                 max_iter=self.max_iter,
                 grams=self._metric_grams,
+                told=self.told,
             )
             assert watch.best is not None
             self._nulls = {key: watch.best}
@@ -189,6 +194,8 @@ class ARMEngine:
             best_bound = max(best_bound, bound)
             gap = relative_gap(value + constant, best_bound + constant, at_zero)
             history.append(min(gap, history[-1]) if history else gap)
+            if self.told is not None:
+                self.told(history[-1])
             return gap <= self.tol
 
         weak, n_iter, stopped = quadratic.solve(
@@ -223,6 +230,7 @@ class ARMEngine:
             tol=self.tol,
             max_iter=self.max_iter,
             grams=self._metric_grams,
+            told=self.told,
         )
         status = "optimal" if stopped else "user_limit"
         return _from_watch(watch, n_iter, "fista", status, stopped)

@@ -255,7 +255,9 @@ def test_allows_nan_only_when_told_to_mask():
 def test_verbose_says_what_was_learnt(make_rows, capsys):
     X, y = make_rows()
     ARMClassifier(weak="face", verbose=1, **OWN).fit(X, y)
-    said = capsys.readouterr().out
+    said, bar = capsys.readouterr()
+    assert "relative gap" in bar
+    assert "check" in bar
     assert "relative gap" in said
     assert "of 6 weak columns kept" in said
     ARMClassifierCV(weak="face", cv=3, couplings=[0, 0.1], verbose=1, **OWN).fit(X, y)
