@@ -152,7 +152,7 @@ default="default"
         schedule.run()
     errors = [s.error for s in schedule.standings.values()]
     if all(errors):
-        raise ValueError(f"every model failed; the first said: {errors[0]}")
+        raise ValueError(f"every model failed, of all in `models`; the first said: {errors[0]}")
     found = collect(work, schedule, setting_of(problem, scorers, random_state, limit, began))
     main = next(iter(scorers))
     if not found.scores.empty and found.scores[main].isna().all():
