@@ -25,6 +25,10 @@ from ._sides import resolve_sides, scale_ratio
 _SCALE_LIMIT = 1e3
 
 
+#: Sums of squares times a larger strength are soon beyond float64.
+LARGEST_STRENGTH = 1e100
+
+
 class ARMBase(ARMPrediction):
     """Common part of the ARM-style estimators.
 
@@ -51,10 +55,10 @@ class ARMBase(ARMPrediction):
         "verbose": ["verbose"],
     }
     _strength_constraints: dict = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "coupling": [Interval(Real, 0, None, closed="left")],
-        "strong_reg": [Interval(Real, 0, None, closed="neither")],
-        "weak_reg": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
+        "coupling": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
+        "strong_reg": [Interval(Real, 0, LARGEST_STRENGTH, closed="right")],
+        "weak_reg": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
     }
 
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
@@ -218,6 +222,9 @@ class ARMBase(ARMPrediction):
         return strengths, largest
 
     def _check_model(self, n_outputs: int, has_weak: bool) -> None:
+        odd = [key for key in self.solver_options or {} if not isinstance(key, str)]
+        if odd:
+            raise TypeError(f"`solver_options` must have names of options; got {odd[0]!r}.")
         if has_weak and self.penalty == "trace" and n_outputs == 1:
             warnings.warn(
                 "`penalty`='trace' with a single score column is the plain Euclidean norm: it "
