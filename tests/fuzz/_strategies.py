@@ -643,7 +643,7 @@ def cases(
         make = (TEXT_LABELS if as_text else INTEGER_LABELS)[pick(["list", "objects", "series"])]
         case.fit[groups] = make([f"g{v:02d}" for v in g] if as_text else g.tolist())
     _spoil(case, pick, fault, names, n, target, unlabelled, groups, weights)
-    if lazy and fault == "new modality":
+    if lazy and fault.startswith("new"):
         case.must_refuse = False
     if sides and len(names) > 2 and masks:  # a side lacks what one of its modalities lacks
         case.spoilt("X")
