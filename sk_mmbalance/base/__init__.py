@@ -1,14 +1,14 @@
 """What all estimators share: training rows, what `y` is, folds, and what `fit` remembers."""
 
-from ._column import read_column
+from ._column import read_column, scorable
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
 from ._folds import Fold, FoldChoice, cut_folds
 from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
-from ._parameters import FLAG, NUMBER, SHARED, TEXT, check_kinds
+from ._parameters import FLAG, NUMBER, SHARED, TEXT, check_kinds, check_word, is_word
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
-from ._scale import warn_if_unscaled
+from ._scale import refuse_unsquarable, warn_if_unscaled
 from ._target import (
     CLASSES,
     LABELS,
@@ -44,10 +44,12 @@ __all__ = [
     "Target",
     "TrainingRows",
     "check_kinds",
+    "check_word",
     "cut",
     "cut_folds",
     "first_tags",
     "hold_out",
+    "is_word",
     "read_column",
     "read_groups",
     "read_held_rows",
@@ -57,6 +59,8 @@ __all__ = [
     "read_target",
     "read_weight_numbers",
     "read_weights",
+    "refuse_unsquarable",
+    "scorable",
     "warn_if_unscaled",
     "weight_params",
 ]

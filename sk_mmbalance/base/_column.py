@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import assert_all_finite, column_or_1d
 
 #: From here on a float64 stands for more than one integer.
@@ -87,11 +88,27 @@ def is_unknown(array: np.ndarray, values: Any = None) -> np.ndarray:
     return np.zeros(array.shape, dtype=bool)
 
 
+def scorable(y: Any) -> Any:
+    """Labels as scikit-learn's scores can compare them; anything else as it came.
+
+    numpy's variable-width strings it does not know, and numbers in an array of objects (as tables
+    keep them at times) are of a type "unknown" to it.
+    """
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":
+        return y.astype(object)
+    if not pd.api.types.is_object_dtype(getattr(y, "dtype", None)):
+        return y
+    values = np.asarray(y)
+    if values.size and {_kind(value) for value in values.ravel()} == {"numbers"}:
+        return np.array(values.tolist())
+    return y
+
+
 def refuse_unknown(
     array: np.ndarray, unknown: np.ndarray, name: str, what: str, remedy: str = ""
 ) -> None:
     """Raise if there are unknown values."""
-    rows = unknown.reshape(len(unknown), -1).any(axis=1)
+    rows = unknown.any(axis=tuple(range(1, unknown.ndim)))
     if rows.any():
         found = array[unknown].ravel()[0]
         shown = found if _lacks_value(found) else "masked"

@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..modalities import CheckedModalities, InputSpec, check_modalities
-from ._column import read_column
+from ._column import read_column, scorable
 from ._parameters import SHARED, Check, check_kinds
 from ._plain_state import PlainState
 from ._rows import TrainingRows, read_groups
@@ -186,6 +186,25 @@ class ModalityClassifier(ClassifierMixin, ModalityEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = LABELS in self._kinds
         return tags
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like of n_samples rows
+            Multimodal input.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            True classes or labels, in any form that `fit` takes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            Weighted share of rows that are right (in all labels, where there are several).
+        """
+        return super().score(X, scorable(y), sample_weight=sample_weight)
 
     def _classes_to_come(self, classes: Any, *, continued: bool) -> np.ndarray:
         """All labels that `partial_fit` will ever meet: its first call has to name them."""

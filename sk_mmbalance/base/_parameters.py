@@ -5,7 +5,7 @@ What a value may be beyond its kind, its estimator says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,6 +27,18 @@ def _is_seed(value: Any) -> bool:
 def is_real(value: Any) -> bool:
     """Whether it is a real number, and known."""
     return isinstance(value, Real) and bool(value == value)
+
+
+def is_word(value: Any, words: Collection[str]) -> bool:
+    """Whether a value, which may be anything (an array, say), is one of some words."""
+    return isinstance(value, str) and value in words
+
+
+def check_word(name: str, value: Any, words: Collection[str]) -> None:
+    """Refuse what is none of some words, by the parameter's name."""
+    if not is_word(value, words):
+        those = " or ".join(map(repr, words)) if len(words) == 2 else f"one of {tuple(words)}"
+        raise ValueError(f"`{name}` must be {those}; got {value!r}.")
 
 
 def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:

@@ -22,6 +22,9 @@ LARGE = 200.0
 #: A modality whose every feature is below this hardly reaches its network.
 SMALL = 1e-3
 
+#: A million squares of it can still be added up in float64.
+LARGEST = 1e150
+
 #: Rows that are looked at, evenly spread: the size of a feature needs no more.
 _ROWS = 1000
 
@@ -89,3 +92,28 @@ def warn_if_unscaled(
         )
         warned = True
     return warned
+
+
+def refuse_unsquarable(checked: CheckedModalities) -> None:
+    """Raise where numbers are finite and sums of their squares would not be.
+
+    Parameters
+    ----------
+    checked : CheckedModalities
+        The modalities.
+
+    Raises
+    ------
+    ValueError
+        By the name of the modality and its largest value.
+    """
+    for name in checked.names:
+        values = checked.arrays[name]
+        values = values.data if issparse(values) else values[checked.present_in(name)]
+        # two passes without a copy; of NaN there is none left in rows that are present
+        largest = max(float(values.max()), -float(values.min())) if values.size else 0.0
+        if largest > LARGEST:
+            raise ValueError(
+                f"`X` modality {name!r} has values up to {largest:.2g}, of whose squares no sum "
+                "can be made. Give it in other units (divide it by a constant)."
+            )

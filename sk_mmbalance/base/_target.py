@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -336,6 +337,12 @@ def read_partly_known(
         target, codes = read_target(y, n_samples, (CLASSES,), owner)
         assert isinstance(target, ClassTarget)
         return target, codes
+    several = isinstance(marker, np.ndarray | Collection) and not isinstance(marker, str | bytes)
+    if several or callable(marker):
+        raise TypeError(
+            "`unlabeled_label` must be the one value that marks rows without label in `y`, such "
+            f"as -1 or NaN, or None; got {marker!r}."
+        )
     column = as_column(y, "y")
     _refuse_other_length(column, n_samples, "labels")
     lacking = is_unknown(column, y)
@@ -373,16 +380,21 @@ def read_partly_known_numbers(
         target, numbers = read_target(y, n_samples, (NUMBERS,), owner)
         assert isinstance(target, NumberTarget)
         return target, numbers
-    y = _as_numbers(y)
-    _refuse_other_length(y, n_samples, "values")
+    if not isinstance(marker, Real) and not _is_nothing(marker):
+        raise TypeError(
+            "`unlabeled_label` must be the number that marks rows without target in `y`, or NaN, "
+            f"or None; got {marker!r}."
+        )
+    y = _in_columns(_as_numbers(y), n_samples)
     numbers = y.reshape(n_samples, -1)
-    marked = np.isnan(numbers) if np.isnan(marker) else numbers == marker
+    marked = np.isnan(numbers) if _is_nothing(marker) else numbers == float(marker)
     labelled = ~marked.all(axis=1)
     if not np.isfinite(numbers[labelled]).all():
         raise ValueError(
             "`y` contains NaN or infinity in rows that are not marked as unlabelled; a row "
             "is unlabelled when `unlabeled_label` stands in all of its targets."
         )
+    _refuse_too_large(numbers[labelled])
     numbers = np.where(labelled[:, None], numbers, np.nan)
     return NumberTarget(numbers.shape[1], y.ndim == 1), numbers
 
@@ -424,19 +436,30 @@ def _read_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Finite numbers, float64, in one or two dimensions."""
     y = _as_numbers(y)
     refuse_unknown(y, np.isnan(y), "y", "number")
-    y = _finite_numbers(y)
+    y = _in_columns(_finite_numbers(y), n_samples)
+    _refuse_too_large(y)
+    return y
+
+
+def _in_columns(y: np.ndarray, n_samples: int) -> np.ndarray:
+    """Numbers in one dimension, or in several columns; one column is one dimension."""
     if y.ndim > 2:
         raise ValueError(f"`y` must have one or two dimensions; got shape {y.shape}.")
+    if y.ndim == 2 and y.shape[1] == 0:
+        raise ValueError(f"`y` must have at least one column; got shape {y.shape}.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     _refuse_other_length(y, n_samples, "values")
+    return y
+
+
+def _refuse_too_large(y: np.ndarray) -> None:
     largest = float(abs(y).max(initial=0))
     if largest > _LARGEST_NUMBER:
         raise ValueError(
             f"`y` has values up to {largest:.2g}, of whose squares no sum can be made. Give it in "
             "other units (divide it by a constant)."
         )
-    return y
 
 
 def _as_numbers(y: Any) -> np.ndarray:

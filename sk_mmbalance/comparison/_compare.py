@@ -159,7 +159,7 @@ default="default"
         schedule.run()
     errors = [s.error for s in schedule.standings.values()]
     if all(errors):
-        raise ValueError(f"every model failed; the first said: {errors[0]}")
+        raise ValueError(f"every model failed, of all in `models`; the first said: {errors[0]}")
     found = collect(work, schedule, setting_of(problem, scorers, random_state, limit, began))
     found.setting["notes"] = notes
     main = next(iter(scorers))

@@ -227,7 +227,7 @@ def choose(arrays: Arrays, subset: str) -> np.ndarray:
     -------
     rows : ndarray of int
     """
-    if subset not in ("all", "train", "test"):
+    if not (isinstance(subset, str) and subset in ("all", "train", "test")):
         raise ValueError(f"`subset` must be 'all', 'train' or 'test', got {subset!r}.")
     split = arrays["split"]
     return np.arange(len(split)) if subset == "all" else np.flatnonzero(split == subset)

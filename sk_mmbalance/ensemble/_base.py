@@ -29,6 +29,7 @@ from ..experts import (
     default_classifier,
     default_regressor,
     refuse_unused_weights,
+    why_no_estimator,
 )
 from ..modalities import CheckedModalities
 from ._named_estimators import NamedEstimators
@@ -100,9 +101,8 @@ class ExpertsEstimator(NamedEstimators, ModalityEstimator):
     def _refuse_other(self, must: str, model: Any) -> None:
         """Raise unless `model` can be fitted and asked for what is needed of it."""
         needed = ["fit", "predict", *self._needed_methods()]
-        lacking = [method for method in needed if not hasattr(model, method)]
-        if isinstance(model, type) or lacking:
-            what = "is a class" if isinstance(model, type) else f"has no {lacking[0]}"
+        what = why_no_estimator(model, *needed)
+        if what is not None:
             remedy = ""
             if "predict_proba" in needed:
                 remedy = (

@@ -23,7 +23,7 @@ from ._cross_fit import OutOfFold, cross_fit, cross_fit_parts, cross_scores
 from ._defaults import MAX_ITER, default_classifier, default_regressor
 from ._expert import Expert, align_classes, answers, classes_of
 from ._fitting import fit_expert, fit_experts, prefit_expert, refuse_unused_weights
-from ._named import NamedExpert, takes_names
+from ._named import NamedExpert, takes_names, why_no_estimator
 from ._progress import bar_over_fits, say
 from ._tables import Tables, side_by_side
 from ._weighted_bins import WeightedBins
@@ -58,4 +58,5 @@ __all__ = [
     "side_by_side",
     "takes_names",
     "terms",
+    "why_no_estimator",
 ]

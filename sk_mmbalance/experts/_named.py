@@ -60,6 +60,30 @@ class NamedExpert:
         return np.asarray(columns.all(axis=1) if self.needs_all else columns.any(axis=1))
 
 
+def why_no_estimator(value: Any, *methods: str) -> str | None:
+    """Why a value cannot be fitted as an expert, in words that follow on it; None if it can.
+
+    Parameters
+    ----------
+    value : object
+        What was given for an estimator.
+    *methods : str
+        What it must have besides `fit`, and what scikit-learn's `clone` asks for.
+
+    Returns
+    -------
+    str or None
+        Such as "is a class", or "has no predict_proba".
+    """
+    if isinstance(value, type):
+        return f"is a class: give an instance, {value.__name__}(...)"
+    for method in ("fit", *methods, "get_params"):
+        if not hasattr(value, method):
+            return f"has no {method}"
+    # what has a get_params of its own, but says nothing of what it can do
+    return None if hasattr(value, "__sklearn_tags__") else "is no BaseEstimator of scikit-learn"
+
+
 def is_ours(estimator: Any) -> bool:
     """Whether what meets the data first in `estimator` is an estimator of this package."""
     first = _first(estimator)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base import is_word
 from ..exceptions import BaselineWarning
 from ._baselines import fit_baselines
 from ._contributions import ModalityContributions, dataset_contributions
@@ -170,7 +171,7 @@ def _scored_baselines(evaluation: Evaluation, baselines: Any, train: Any) -> dic
         return {
             name: evaluation.plain_score(model, given.given) for name, model in baselines.items()
         }
-    if baselines != "default":
+    if not is_word(baselines, ("default",)):
         raise ValueError(
             "`baselines` must be 'default', a dict of name to fitted estimator, or None; got "
             f"{baselines!r}."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base import check_word, is_word
 from ._coalitions import MOST_EXACT, CoalitionScores, all_coalitions
 from ._evaluation import Evaluation, Options
 from ._resamples import interval, spread
@@ -210,11 +211,9 @@ def modality_contributions(
         n_jobs,
         random_state,
     )
-    if level not in ("dataset", "row"):
-        raise ValueError(f"`level` must be 'dataset' or 'row'; got {level!r}.")
-    if scale not in ("plain", "size"):
-        raise ValueError(f"`scale` must be 'plain' or 'size'; got {scale!r}.")
-    if n_orders != "auto" and not (
+    check_word("level", level, ("dataset", "row"))
+    check_word("scale", scale, ("plain", "size"))
+    if not is_word(n_orders, ("auto",)) and not (
         isinstance(n_orders, Integral) and n_orders >= 4 and n_orders % 2 == 0
     ):
         raise ValueError(

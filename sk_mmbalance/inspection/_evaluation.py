@@ -12,7 +12,15 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..base import SHARED, check_kinds, read_groups, read_weight_numbers
+from ..base import (
+    SHARED,
+    check_kinds,
+    check_word,
+    is_word,
+    read_groups,
+    read_weight_numbers,
+    scorable,
+)
 from ._input import GivenInput, read_input, take_rows
 from ._outputs import Prior, RemovedOutputs
 from ._removal import REMOVALS, Removal
@@ -47,8 +55,7 @@ class Options:
 
     def check(self) -> None:
         """Refuse what cannot be meant."""
-        if self.removal not in REMOVALS:
-            raise ValueError(f"`removal` must be one of {REMOVALS}; got {self.removal!r}.")
+        check_word("removal", self.removal, REMOVALS)
         for name, least in (("n_repeats", 1), ("n_bootstrap", 0)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
@@ -56,7 +63,7 @@ class Options:
         if not (isinstance(self.confidence, Real) and 0 < self.confidence < 1):
             raise ValueError(f"`confidence` must lie between 0 and 1; got {self.confidence!r}.")
         number = isinstance(self.empty, Real) and np.isfinite(float(self.empty))
-        if not number and self.empty not in ("auto", "model", "prior"):
+        if not number and not is_word(self.empty, ("auto", "model", "prior")):
             raise ValueError(
                 "`empty` must be 'auto', 'model', 'prior' or a number, the score where everything "
                 f"is removed; got {self.empty!r}."
@@ -274,7 +281,7 @@ def _running_mean(values: list[Any]) -> Any:
 
 
 def _read_targets(y: Any, n_samples: int) -> np.ndarray:
-    y = np.asarray(y)
+    y = scorable(np.asarray(y))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim not in (1, 2) or len(y) != n_samples:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..base import is_word
 from ._evaluation import Evaluation, Options
 from ._setting import Setting
 from ._shared_docs import shared_parameters
@@ -141,7 +142,7 @@ def curve_of(
     """Curve of an evaluation."""
     grid = _read_rates(rates)
     names, present = evaluation.names, evaluation.given.present
-    if pattern != "random" and pattern not in names:
+    if not is_word(pattern, ("random", *names)):
         raise ValueError(f"`pattern` must be 'random' or one of {list(names)}; got {pattern!r}.")
     if len(names) == 1 and not allow_empty:
         raise ValueError(

@@ -21,6 +21,7 @@ from sklearn.utils.metadata_routing import process_routing
 from tqdm.auto import tqdm
 
 from .._sklearn import Interval, StrOptions, check_method_params, fit_context, routing_enabled
+from ..base import scorable
 from ._handed_over import HandedOver
 from ._plan import Together
 
@@ -409,8 +410,7 @@ def _best_of(search: Any) -> str:
 
 def same_rows(X: Any, y: Any) -> tuple[Any, Any]:
     """`X` and `y` as rows can be taken of them."""
-    if isinstance(y, np.ndarray) and y.dtype.kind == "T":  # scikit-learn knows no such strings
-        y = y.astype(object)
+    y = scorable(y)
     try:
         X, y = indexable(X, y)
     except (TypeError, ValueError) as error:

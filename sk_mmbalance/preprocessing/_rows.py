@@ -23,6 +23,12 @@ def as_input(transformer: Any, value: Any, name: str) -> Any:
     tags = first_tags(transformer)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
+    if isinstance(value, pd.DataFrame) and not value.columns.is_unique:
+        twice = value.columns[value.columns.duplicated()][0]
+        raise ValueError(
+            f"`X` modality {name!r} has more than one column {twice!r}, which a transformer cannot "
+            "tell apart. Give each a name of its own."
+        )
     if tags.input_tags.string and not tags.input_tags.two_d_array:
         return _as_texts(value, name)
     if len(value.shape) == 1:

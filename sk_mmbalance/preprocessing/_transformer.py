@@ -431,7 +431,7 @@ def _fit_transform_one(
     except OverflowError as error:
         raise ValueError(f"`X` modality {name!r} has numbers beyond float64: {error}") from error
     except Exception as error:
-        error.add_note(f"(while fitting the transformer of modality {name!r})")
+        _name_modality(error, name, f"be fitted by {type(transformer).__name__}")
         raise
     return transformer, spread(result, missing, value), result[:0]
 
@@ -458,9 +458,16 @@ def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank
             transformer.transform(given, **params["transform"]), value, name, len(rows)
         )
     except Exception as error:
-        error.add_note(f"(while transforming modality {name!r})")
+        _name_modality(error, name, f"be transformed by {type(transformer).__name__}")
         raise
     return spread(result, missing, value)
+
+
+def _name_modality(error: Exception, name: str, what: str) -> None:
+    """Say of which modality an error is: in front of its words, or after those of its own class."""
+    if type(error) in (TypeError, ValueError) and "`" not in str(error):
+        raise type(error)(f"`X` modality {name!r} cannot {what}: {error}") from error
+    error.add_note(f"(modality {name!r}, which cannot {what})")
 
 
 def _inner_names(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter
 
-from ..base import Fold, FoldChoice, TrainingRows
+from ..base import Fold, FoldChoice, TrainingRows, is_word
 from ..exceptions import TeachingWarning
 from ..experts import Expert, classes_of, fit_expert, refuse_unused_weights, say
 from ._acquire import refuse_callables
@@ -17,7 +17,7 @@ from ._base import SerialClassifier
 from ._fitting import out_of_fold_scores, stage_router, with_params
 from ._fusion import SerialFusionClassifier
 from ._projection import DependenceProjection
-from ._stages import PlacedStage, Stage, place, read_cost
+from ._stages import PlacedStage, Stage, place, read_cost, refuse_no_classifier
 from ._teaching import Teaching, taught_scores, teach
 from ._tuning import check_number
 
@@ -378,6 +378,8 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
             isinstance(self.dmdr_dim, int | np.integer) and self.dmdr_dim >= 1
         ):
             raise ValueError(f"`dmdr_dim` must be an integer >= 1 or None; got {self.dmdr_dim!r}.")
+        for side, estimator in self._sides_given().items():
+            refuse_no_classifier(f"`{side}_estimator`", estimator)
         if not isinstance(self.costs, Sequence) or len(self.costs) != 2:
             raise ValueError(
                 f"`costs` must be two costs, of the weak and the strong stage; got {self.costs!r}."
@@ -402,7 +404,7 @@ class SerialSemiSupervisedClassifier(SerialClassifier):
         given = {"weak": self.weak, "strong": self.strong}
         default = {"weak": "auto", "strong": "rest"}
         sides = {
-            side: None if value == default[side] else _names(side, value, names)
+            side: None if is_word(value, (default[side],)) else _names(side, value, names)
             for side, value in given.items()
         }
         weak, strong = sides["weak"], sides["strong"]
@@ -447,6 +449,9 @@ def _accuracies(scores: np.ndarray, known: TrainingRows) -> list[float]:
 
 
 def _names(side: str, value: Any, names: tuple[str, ...]) -> list[str]:
+    several = isinstance(value, Collection | np.ndarray) and np.ndim(value) < 2
+    if not several or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"`{side}` must be a modality's name, or several; got {value!r}.")
     chosen = [value] if isinstance(value, str) else sorted(value)
     unknown = sorted(set(chosen) - set(names))
     if unknown or not chosen:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import get_tags
 
-from ..experts import NamedExpert, default_classifier
+from ..experts import NamedExpert, default_classifier, why_no_estimator
 from ..modalities import CheckedModalities
 
 _FORM = "(name, estimator, modalities, cost)"
@@ -105,11 +105,8 @@ def _read_stage(entry: Any, checked: CheckedModalities) -> Stage:
                 f"`stages` estimator of {name!r} must be a classifier, None or 'drop'; got "
                 f"{estimator!r}."
             )
-    elif estimator is not None and not hasattr(estimator, "fit"):
-        raise TypeError(
-            f"`stages` estimator of {name!r} must be a classifier with fit, None (a logistic "
-            f"regression) or 'drop'; got {type(estimator).__name__}."
-        )
+    else:
+        refuse_no_classifier(f"`stages` estimator of {name!r}", estimator, " or 'drop'")
     chosen = (modalities,) if isinstance(modalities, str) else tuple(modalities)
     unknown = sorted(set(chosen) - set(checked.names))
     if unknown or not chosen or len(set(chosen)) < len(chosen):
@@ -118,6 +115,16 @@ def _read_stage(entry: Any, checked: CheckedModalities) -> Stage:
             f"{list(chosen)}, known are {list(checked.names)}."
         )
     return Stage(name, estimator, chosen, read_cost(cost, f"`stages` cost of {name!r}"))
+
+
+def refuse_no_classifier(what: str, estimator: Any, besides: str = "") -> None:
+    """Raise for a stage's estimator that is none, unless it is None; `what` names it."""
+    wrong = None if estimator is None else why_no_estimator(estimator)
+    if wrong is not None:
+        raise TypeError(
+            f"{what} must be a classifier with fit, None (a logistic regression){besides}; "
+            f"{estimator!r} {wrong}."
+        )
 
 
 def read_cost(cost: Any, what: str) -> float | None:

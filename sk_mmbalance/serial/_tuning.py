@@ -15,6 +15,10 @@ from ._limits import BOUND, ESTIMATE, bounded, warn_if_too_fine
 from ._policy import HALF, BandPolicy
 from ._search import find_thresholds
 
+#: Costs and weights beyond it cannot be multiplied and summed over rows.
+MOST = 1e100
+#: Of more cuts than that the list alone takes longer than any search.
+_MOST_CUTS = 1_000_000
 _SEARCHED = ("cost", "budget", "far", "frr")
 _NAMED = ("never", "always", "zero-error")
 
@@ -53,15 +57,17 @@ class Tuning:
             )
         if self.limit not in (ESTIMATE, BOUND):
             raise ValueError(f"`limit` must be one of {[ESTIMATE, BOUND]}; got {self.limit!r}.")
-        check_number("price", self.price, 0.0, np.inf)
+        check_number("price", self.price, 0.0, MOST)
         for name in ("budget", "max_far", "max_frr", "w_far", "w_frr"):
             value = getattr(self, name)
             if value is not None:
-                check_number(name, value, 0.0, 1.0 if name.startswith("max_") else np.inf)
+                check_number(name, value, 0.0, 1.0 if name.startswith("max_") else MOST)
         if isinstance(self.n_grid, bool) or not isinstance(self.n_grid, int | np.integer):
             raise TypeError(f"`n_grid` must be an integer >= 2; got {self.n_grid!r}.")
-        if self.n_grid < 2:
-            raise ValueError(f"`n_grid` must be an integer >= 2; got {self.n_grid!r}.")
+        if not 2 <= self.n_grid <= _MOST_CUTS:
+            raise ValueError(
+                f"`n_grid` must be an integer from 2 to {_MOST_CUTS}; got {self.n_grid!r}."
+            )
         self._check_together(n_classes)
 
     def _check_together(self, n_classes: int) -> None:

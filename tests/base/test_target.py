@@ -183,3 +183,33 @@ def test_rows_without_numbers_are_not_known(marker):
     y[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity in rows that are not marked"):
         read_partly_known_numbers(y, 3, marker, "Someone")
+
+
+@pytest.mark.parametrize("marker", [np.array([0.1, 0.2]), ["a"], {"a": 1}, (), len, {0}])
+def test_what_is_no_value_marks_no_row(marker):
+    with pytest.raises(TypeError, match="`unlabeled_label` must be the one value"):
+        read_partly_known(["a", "b", "a"], 3, marker, "Someone")
+
+
+@pytest.mark.parametrize("marker", [np.array(3), "none", [1.0], 1j, object()])
+def test_what_is_no_number_marks_no_number(marker):
+    with pytest.raises(TypeError, match="`unlabeled_label` must be the number"):
+        read_partly_known_numbers([1.0, 2.0, 3.0], 3, marker, "Someone")
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_partly_known_numbers_are_held_to_what_whole_ones_are():
+    column = np.array([[1.0], [np.nan], [3.0]])
+    target, coded = read_partly_known_numbers(column, 3, np.nan, "Someone")
+    assert target.decode(coded).shape == (3,)
+    for wrong, message in [
+        (np.ones((3, 1, 1)), "dim"),
+        (np.array([1e200, np.nan, 1.0]), "values up to 1e\\+200"),
+        ([], "`y` has 0 values for 3 samples|minimum of 1"),
+        (np.ones((3, 0)), "at least one column|no sample|minimum of 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            read_partly_known_numbers(wrong, 3, np.nan, "Someone")
+        if not np.isnan(wrong).any():
+            with pytest.raises(ValueError, match=message):
+                read_target(wrong, 3, ("numbers",), "Someone")

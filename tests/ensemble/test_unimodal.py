@@ -273,6 +273,19 @@ def test_routing_passes_weights_to_the_classifier_that_requests_them(data):
 # -- bad input -------------------------------------------------------------------------------
 
 
+class Duck:
+    """Fits and predicts, and cannot be cloned."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+    def predict_proba(self, X):
+        return np.ones((len(X), 2)) / 2
+
+
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
@@ -285,6 +298,9 @@ def test_routing_passes_weights_to_the_classifier_that_requests_them(data):
         ),
         ({"estimator": StandardScaler()}, TypeError, "`estimator` for 'face'.*has no predict"),
         ({"estimator": GaussianNB}, TypeError, "`estimator` for 'face'.*is a class"),
+        ({"estimator": True}, TypeError, "`estimator` for 'face'.*has no fit"),
+        ({"estimator": "svm"}, TypeError, "`estimator` for 'face'.*has no fit"),
+        ({"estimator": Duck()}, TypeError, "`estimator` for 'face'.*has no get_params"),
         ({"cv": []}, ValueError, "`cv` gives no row to test on"),
     ],
 )

@@ -127,7 +127,7 @@ FAMILIES = {
             SerialFusionClassifier(cv=2, random_state=0),
             SerialFusionClassifier(cv=2, order="search", n_grid=5, random_state=0),
         ],
-        {},
+        {"lazy": True},
     ),
     "semi-supervised": Family(
         [
@@ -135,7 +135,7 @@ FAMILIES = {
                 weak_estimator=NB, strong_estimator=NB, cv=2, random_state=0
             )
         ],
-        {"unlabelled": True, "min_modalities": 2, "sides": True},
+        {"unlabelled": True, "min_modalities": 2, "sides": True, "lazy": True},
     ),
     "federated": Family(
         [

@@ -50,6 +50,8 @@ class Case:
     faults: set[str] = field(default_factory=set)
     must_refuse: bool = False
     must_take: bool = True
+    #: Words of a warning of others that is right here.
+    may_warn: str | None = None
 
     def spoilt(self, *names: str, refused: bool = False) -> None:
         """Note that something may be refused by one of these names, or must be."""
@@ -579,6 +581,7 @@ def cases(
     missing: bool = True,
     min_modalities: int = 1,
     sides: bool = False,
+    lazy: bool = False,
 ) -> Case:
     """Input for `fit` and `predict`, most of it sound, some of it spoilt in one place.
 
@@ -604,6 +607,8 @@ def cases(
         How many there are at least.
     sides : bool
         Whether modalities are put together in two sides.
+    lazy : bool
+        Whether a modality to predict is looked at only in the rows that need it.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     pick = lambda options: draw(st.sampled_from(list(options)))  # noqa: E731
@@ -638,6 +643,8 @@ def cases(
         make = (TEXT_LABELS if as_text else INTEGER_LABELS)[pick(["list", "objects", "series"])]
         case.fit[groups] = make([f"g{v:02d}" for v in g] if as_text else g.tolist())
     _spoil(case, pick, fault, names, n, target, unlabelled, groups, weights)
+    if lazy and fault.startswith("new"):
+        case.must_refuse = False
     if sides and len(names) > 2 and masks:  # a side lacks what one of its modalities lacks
         case.spoilt("X")
     return case
@@ -757,7 +764,10 @@ def _spoil(
         given = {m: A for m, A in (case.plain if fault == "modality" else case.plain_new).items()}
         given[name] = table[what]
         # what is missing as a whole may be masked, and one row less is none where there is one
-        refused = what not in ("absent", "absent objects", "NaN in part", "unequal vectors")
+        # and a table is numbers whatever its columns are called
+        refused = what not in (
+            *("absent", "absent objects", "NaN in part", "unequal vectors", "three levels"),
+        )
         refused = refused and not (
             len(names) == 1 and what in ("one row less", "no rows") and fault != "modality"
         )

@@ -1,10 +1,14 @@
 """How many random cases are run, and whether they are the same on every run.
 
 ``SK_MMBALANCE_FUZZ`` is the number of cases of each family: 25 if it is not set. With
-``SK_MMBALANCE_FUZZ_RANDOM`` they differ from run to run (``--hypothesis-seed`` repeats one).
+``SK_MMBALANCE_FUZZ_RANDOM`` they differ from run to run (``--hypothesis-seed`` repeats one). With
+``SK_MMBALANCE_FUZZ_COUNTS`` findings end no test: outcomes are counted into the file of that name
+(``make fuzz``).
 """
 
+import json
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture import providers
@@ -25,6 +29,14 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("cases")
+
+
+def pytest_sessionfinish():
+    """Write down what came out, if a file is named."""
+    from ._judge import COUNTS
+
+    if file := os.environ.get("SK_MMBALANCE_FUZZ_COUNTS"):
+        Path(file).write_text(json.dumps(COUNTS))
 
 
 def pytest_terminal_summary(terminalreporter):

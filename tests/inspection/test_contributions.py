@@ -450,6 +450,11 @@ def test_several_outputs_and_labels_are_scored(table):
     ("change", "error", "message"),
     [
         ({"removal": "drop"}, ValueError, r"`removal` must be one of .*'permute'"),
+        ({"removal": np.array([0.1, 0.2])}, ValueError, "`removal` must be one of"),
+        ({"empty": np.array([0.1, 0.2])}, ValueError, "`empty` must be"),
+        ({"level": np.array(["row", "row"])}, ValueError, "`level` must be"),
+        ({"scale": [1]}, ValueError, "`scale` must be"),
+        ({"n_orders": np.array([4, 6])}, ValueError, "`n_orders` must be"),
         ({"n_repeats": 0}, ValueError, "`n_repeats` must be an integer of at least 1"),
         ({"n_bootstrap": -1}, ValueError, "`n_bootstrap` must be an integer of at least 0"),
         ({"n_bootstrap": 2.5}, ValueError, "`n_bootstrap` must be an integer"),

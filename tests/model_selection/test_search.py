@@ -322,3 +322,17 @@ def test_rows_that_cannot_be_cut_are_refused_by_name(X, y, name):
     search = VectorizedGridSearchCV(MultimodalClassifier(), {"lr": [0.1]}, cv=2)
     with pytest.raises((TypeError, ValueError), match=f"`{name}`"):
         search.fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", [object, np.dtypes.StringDType()])
+def test_labels_that_scikit_learn_does_not_know_are_scored_all_the_same(dtype):
+    X, y = make_rows(60)
+    labels = y if dtype is object else np.array([f"class {code}" for code in y])
+    grid = {"lr": [0.01, 0.03]}
+    plain = VectorizedGridSearchCV(classifier(max_epochs=2), grid, cv=2).fit(X, labels)
+    other = VectorizedGridSearchCV(classifier(max_epochs=2), grid, cv=2)
+    other.fit(X, labels.astype(dtype))
+    scores = [search.cv_results_["mean_test_score"] for search in (plain, other)]
+    np.testing.assert_array_equal(*scores)
+    score = other.best_estimator_.score(X, labels.astype(dtype))
+    assert score == other.best_estimator_.score(X, labels)

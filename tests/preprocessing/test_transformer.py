@@ -1,3 +1,4 @@
+import datetime
 import pickle
 
 import numpy as np
@@ -408,7 +409,7 @@ def test_error_inside_a_transformer_says_which_modality(X):
     prep = ModalityTransformer({"face": PCA(99)})
     with pytest.raises(ValueError, match="n_components") as caught:
         prep.fit(X)
-    assert "modality 'face'" in caught.value.__notes__[0]
+    assert str(caught.value).startswith("`X` modality 'face' cannot be fitted by PCA")
 
 
 def test_changed_shape_is_refused(X):
@@ -435,3 +436,20 @@ def test_failed_fit_leaves_the_earlier_state(X):
 def test_unequal_lengths_of_target_are_refused(X):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ModalityTransformer({"face": StandardScaler()}).fit(X, np.ones(7))
+
+
+def test_column_names_that_repeat_are_refused_before_a_transformer_meets_them():
+    twice = pd.DataFrame(np.ones((6, 2)), columns=["a", "a"])
+    prep = ModalityTransformer({"face": StandardScaler()})
+    with pytest.raises(ValueError, match="`X` modality 'face' has more than one column 'a'"):
+        prep.fit({"face": twice})
+
+
+def test_what_a_transformer_says_of_values_is_said_of_their_modality():
+    days = np.array([[datetime.date(2024, 1, 1)]] * 6, dtype=object)
+    prep = ModalityTransformer({"face": StandardScaler()})
+    with pytest.raises(TypeError, match="`X` modality 'face' cannot be fitted by StandardScaler"):
+        prep.fit({"face": days})
+    prep.fit({"face": np.ones((6, 1))})
+    with pytest.raises(TypeError, match="'face' cannot be transformed by StandardScaler"):
+        prep.transform({"face": days})

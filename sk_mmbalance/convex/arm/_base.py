@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..._sklearn import Interval, StrOptions
-from ...base import warn_if_unscaled
+from ...base import refuse_unsquarable, warn_if_unscaled
 from ...exceptions import ScaleWarning
 from ...modalities import CheckedModalities
 from ._assembly import Assembly, LinearSide, assemble, side_columns, side_present
@@ -24,6 +24,10 @@ from ._sides import resolve_sides, scale_ratio
 
 #: Standard deviations further apart than this make one ridge strength mean two things.
 _SCALE_LIMIT = 1e3
+
+
+#: Sums of squares times a larger strength are soon beyond float64.
+LARGEST_STRENGTH = 1e100
 
 
 class ARMBase(ARMPrediction):
@@ -52,15 +56,17 @@ class ARMBase(ARMPrediction):
         "verbose": ["verbose"],
     }
     _strength_constraints: dict = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "coupling": [Interval(Real, 0, None, closed="left")],
-        "strong_reg": [Interval(Real, 0, None, closed="neither")],
-        "weak_reg": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
+        "coupling": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
+        "strong_reg": [Interval(Real, 0, LARGEST_STRENGTH, closed="right")],
+        "weak_reg": [Interval(Real, 0, LARGEST_STRENGTH, closed="both")],
     }
 
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
     __metadata_request__fit = {"groups": True}
     _for_several = True
+    #: With fewer rows in a fold `_score_of` says nothing; all rows are then scored as one fold.
+    _least_scored = 1
 
     # -- what a subclass says --------------------------------------------------------------
 
@@ -81,6 +87,7 @@ class ARMBase(ARMPrediction):
                 f"`costs` must be two numbers >= 0, the cost of the weak and of the strong side; "
                 f"got {self.costs!r}."
             )
+        refuse_unsquarable(checked)
         who, centred = "strengths of regularisation", self.fit_intercept
         if warn_if_unscaled(checked, who, centred=centred, stacklevel=5):
             return costs
@@ -100,15 +107,15 @@ class ARMBase(ARMPrediction):
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         def score_alone(name: str) -> float:
             columns = side_columns(rows.checked, (name,))
-            scores, masses = [], []
             usable = rows.counted & rows.checked.present_in(name)
+            told = []
             for train, test in rows.splits(self.cv, usable):
                 side = self._fit_alone(columns, rows, train, strong_reg)
-                scores.append(
-                    self._score_of(side.scores(columns[test]), rows.truth[test], rows.weights[test])
-                )
-                masses.append(np.sum(rows.weights[test]))
-            return float(np.average(scores, weights=masses))
+                told.append((side.scores(columns[test]), rows.truth[test], rows.weights[test]))
+            if min(len(truth) for _, truth, _ in told) < self._least_scored:
+                told = [tuple(map(np.concatenate, zip(*told, strict=True)))]
+            masses = [np.sum(weights) for _, _, weights in told]
+            return float(np.average([self._score_of(*fold) for fold in told], weights=masses))
 
         return resolve_sides(self.weak, self.strong, rows.checked.names, score_alone)
 
@@ -216,6 +223,9 @@ class ARMBase(ARMPrediction):
         return strengths, largest
 
     def _check_model(self, n_outputs: int, has_weak: bool) -> None:
+        odd = [key for key in self.solver_options or {} if not isinstance(key, str)]
+        if odd:
+            raise TypeError(f"`solver_options` must have names of options; got {odd[0]!r}.")
         if has_weak and self.penalty == "trace" and n_outputs == 1:
             warnings.warn(
                 "`penalty`='trace' with a single score column is the plain Euclidean norm: it "

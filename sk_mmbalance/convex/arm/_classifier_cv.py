@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ..._sklearn import Interval, fit_context
 from ...modalities import Modalities
 from ._assembly import Assembly, LinearSide
-from ._base import ARMBase
+from ._base import LARGEST_STRENGTH, ARMBase
 from ._classifier import ARMClassifier
 from ._classifier_base import ARMClassifierBase
 from ._combination import combine
@@ -254,19 +254,22 @@ class ARMClassifierCV(ARMClassifierBase):
                 "are fractions of the largest useful strength."
             )
         given = {
-            "alpha": ("alphas", self.alphas, "left"),
-            "coupling": ("couplings", couplings, "left"),
-            "strong_reg": ("strong_regs", self.strong_regs, "neither"),
+            "alpha": ("alphas", self.alphas, "both"),
+            "coupling": ("couplings", couplings, "both"),
+            "strong_reg": ("strong_regs", self.strong_regs, "right"),
             "weak_reg": (
                 "weak_regs",
                 WEAK_REGS if self.weak_regs is None else self.weak_regs,
-                "left",
+                "both",
             ),
         }
         grid = {}
         for key, (parameter, values, closed) in given.items():
-            allowed = Interval(Real, 0, None, closed=closed)
-            values = np.atleast_1d(np.asarray(values, dtype=float)).tolist()
+            allowed = Interval(Real, 0, LARGEST_STRENGTH, closed=closed)
+            try:
+                values = np.atleast_1d(np.asarray(values, dtype=float)).ravel().tolist()
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"`{parameter}` must be numbers; got {values!r}.") from error
             bad = [value for value in values if value not in allowed]
             if bad or not values:
                 raise ValueError(

@@ -189,6 +189,12 @@ class ARMModel:
                 f"`solver`='{solver}' failed: {error}. Try `solver`='auto', scaled features, or "
                 f"other `solver_options`."
             ) from error
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            if options:  # cvxpy hands them on, and each solver says in its own way what it lacks
+                raise ValueError(
+                    f"`solver_options`={options!r} with `solver`='{solver}' failed: {error}."
+                ) from error
+            raise RuntimeError(f"`solver`='{solver}' failed: {error} Scale the columns.") from error
         status = str(self.problem.status)
         if status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or self.strong.value is None:
             raise RuntimeError(

@@ -107,6 +107,7 @@ class ARMRegressor(ARMBase, ModalityRegressor):
     """
 
     kappa = 0.0
+    _least_scored = 2  # R2 of a single row is none
 
     _parameter_constraints: dict = {
         **{k: v for k, v in ARMBase._parameter_constraints.items() if k != "kappa"},

@@ -27,6 +27,7 @@ OWN = {"weak": "face", "solver": "schur"}
         ({"weak": "face", "solver": "schur", "loss": "log_loss"}, "squared loss only"),
         ({"weak": "face", "solver": "osqp"}, "cannot take this model"),
         ({"weak": "face", "solver": "nonsense"}, "is unknown"),
+        ({"weak": "face", "solver": "clarabel", "solver_options": {"x": 1}}, "`solver_options`"),
     ],
 )
 def test_wrong_parameters_are_refused(make_rows, parameters, message):
@@ -172,3 +173,38 @@ def test_ridge_too_small_for_collinear_strong_columns_is_named(make_rows, loss):
     arm = ARMClassifier(weak="face", solver="auto", loss=loss, strong_reg=1e-300)
     with pytest.raises(ValueError, match="`strong_reg`=1e-300 is too small"):
         arm.fit(doubled, y)
+
+
+@pytest.mark.parametrize("parameter", ["alpha", "coupling", "strong_reg", "weak_reg"])
+def test_strengths_beyond_the_squares_of_numbers_are_refused(make_rows, parameter):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
+        ARMClassifier(**{parameter: 1e300}).fit(X, y)
+    grid = {f"{parameter}s": [1e300]}
+    with pytest.raises(ValueError, match=f"`{parameter}s` must be numbers in"):
+        ARMClassifierCV(weak="face", **grid).fit(X, y)
+    with pytest.raises(TypeError, match=f"`{parameter}s` must be numbers"):
+        ARMClassifierCV(weak="face", **{f"{parameter}s": ["much"]}).fit(X, y)
+
+
+def test_options_of_a_solver_have_names(make_rows):
+    X, y = make_rows()
+    with pytest.raises(TypeError, match="`solver_options` must have names"):
+        ARMClassifier(weak="face", solver="clarabel", solver_options={0: 1.0}).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["squared", "log_loss"])
+def test_numbers_whose_squares_overflow_are_refused_by_their_modality(make_rows, loss):
+    X, y = make_rows()
+    huge = {**X, "face": np.asarray(X["face"]) * 1e200}
+    with pytest.raises(ValueError, match=r"`X` modality 'face' has values up to .*e\+200"):
+        ARMClassifier(weak="face", loss=loss).fit(huge, y)
+
+
+def test_sides_are_told_apart_where_every_fold_has_a_single_row():
+    # the R2 of a single row is none, so that all rows are scored as one fold
+    y = np.array([0.0, 1.0, 2.0, 3.0])
+    X = {"good": y[:, None] + 0.01, "poor": np.array([[1.0], [0.0], [1.0], [0.0]])}
+    assert ARMRegressor(cv=4).fit(X, y).weak_modalities_ == ["poor"]
+    turned = {"good": X["poor"], "poor": X["good"]}
+    assert ARMRegressor(cv=4).fit(turned, y).weak_modalities_ == ["good"]
