@@ -43,12 +43,12 @@ class JoinedParameters:
         home = {id(p): k for k, group in enumerate(self._groups) for p in group}
         self._stacks: list[_Stack] = []
         for modules, parameters in _places(network):
-            group = home.get(id(parameters[0]))
-            if group is None or any(home.get(id(p)) != group for p in parameters):
+            place = home.get(id(parameters[0]))
+            if place is None or any(home.get(id(p)) != place for p in parameters):
                 continue
             state = _joined(parameters, [optimizer.state.get(p, {}) for p in parameters])
             if state is not None:
-                self._stacks.append(_Stack(modules, parameters, group, state, optimizer))
+                self._stacks.append(_Stack(modules, parameters, place, state, optimizer))
         stacked = {id(p) for stack in self._stacks for p in stack.parameters}
         for k, group in enumerate(optimizer.param_groups):
             wholes = [stack.whole for stack in self._stacks if stack.group == k]

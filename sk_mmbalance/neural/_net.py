@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ from ._following import FollowingNet
 from ._progress import EpochBar
 from ._stopping import BestWeights
 from ._training import BY_ELEMENT, clear_gradients
+from ._turns import Turns
 
 #: With ``predict_batch_size="auto"`` a batch has at most so many rows, and at most so many values:
 #: no gradients are kept, so that larger batches cost nothing but memory, but images are large.
@@ -56,7 +57,7 @@ PREDICT_ROWS, PREDICT_VALUES = 4096, 2**22
 
 
 #: Attributes that are the state of one training; skorch would take them for parameters.
-_STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums"}
+_STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums", "_joined", "_turns"}
 
 #: Callbacks that look at no parameter and at nothing that an optimiser remembers.
 _BLIND = (BestWeights, EarlyStopping, EpochBar, EpochTimer, LRScheduler, PassthroughScoring)
@@ -123,6 +124,8 @@ class MultimodalNet(FollowingNet):
     _checkpoint: TrainingCheckpoint | None = None
     #: the parameters of many equal modalities as one each, while training lasts
     _joined: JoinedParameters | None = None
+    #: whose parameters are whose, for steps of one modality, and the generation that this holds for
+    _turns: tuple[int, Turns] | None = None
     #: epochs of the last whole one, and the weights after it, while training lasts
     _last_state: tuple[int, dict[str, Tensor] | None]
 
@@ -222,6 +225,18 @@ class MultimodalNet(FollowingNet):
     def clear_gradients(self) -> None:
         """Set all gradients to None."""
         clear_gradients(self.optimizer_)
+
+    @contextmanager
+    def turn_of(self, name: str, batch: Batch) -> Iterator[None]:
+        """Context for gradients of one modality alone: before it none, and a step after it."""
+        if self._turns is None or self._turns[0] != self._generation():
+            clear_gradients(self.optimizer_)
+            self._turns = (self._generation(), Turns(self.network, self.optimizer_))
+        with self._turns[1].of(name):
+            clear_gradients(self.optimizer_)
+            yield
+            self.apply_gradients(batch)
+            clear_gradients(self.optimizer_)  # they are nothing to the next one
 
     def apply_gradients(self, batch: Batch) -> None:
         """Tell the callbacks of the gradients, and take a step of the optimiser."""
@@ -599,7 +614,7 @@ class MultimodalNet(FollowingNet):
         # the net stays with the estimator; rows and copies of weights must not
         self.train_split = None
         del self._last_state
-        self._noted, self.sums = {}, {}
+        self._noted, self.sums, self._turns = {}, {}, None
         for method in self._hooks["on_train_end"]:
             method.on_train_end(self)
 
