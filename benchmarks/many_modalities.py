@@ -8,6 +8,7 @@ says so. A run that was stopped goes on where it was.
 
     python benchmarks/many_modalities.py              # rewrites the two tables
     python benchmarks/many_modalities.py --most 100   # up to so many modalities
+    python benchmarks/many_modalities.py --again ARM  # these families anew
     python benchmarks/many_modalities.py --show       # nothing is measured
 """
 
@@ -150,7 +151,7 @@ def _stop(*args: Any) -> None:
     raise _TooLong
 
 
-def run(most: int, folder: Path) -> pd.DataFrame:
+def run(most: int, folder: Path, families: list[str]) -> pd.DataFrame:
     """Measure what is not there yet."""
     import torch
 
@@ -162,7 +163,7 @@ def run(most: int, folder: Path) -> pd.DataFrame:
     folder.mkdir(exist_ok=True)
     warm: set[str] = set()
     for size in (size for size in SIZES if size <= most):
-        for family in FAMILIES:
+        for family in families:
             if (family, size) in known or family in stopped:
                 continue
             if family not in warm:
@@ -208,11 +209,16 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=SIZES[-1])
     parser.add_argument("--folder", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--again", nargs="+", metavar="FAMILY", choices=list(FAMILIES))
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        table = read(NAME, given.folder, COLUMNS) if given.show else run(given.most, given.folder)
+    table = read(NAME, given.folder, COLUMNS)
+    if given.again and len(table):
+        write(table[~table["family"].isin(given.again)], NAME, given.folder)
+    if not given.show:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = run(given.most, given.folder, given.again or list(FAMILIES))
     print(table.pivot(index=["family", "metric"], columns="modalities", values="value").to_string())
     print(growth(table).pivot(index="family", columns="metric", values="slope").to_string())
 

@@ -23,6 +23,7 @@ class Roles(NamedTuple):
         ``xi_m = z_m[y] - z_m[j]``.
     guides : Tensor of shape (batch, n_modalities, n_modalities)
         Weight of modality m (second dimension) as a guide of k (third); sums to 1 or 0 over m.
+        Not in pairs: the guide of every modality, -1 where it has none, (batch, n_modalities).
     """
 
     margins: Tensor
@@ -43,6 +44,7 @@ def find_roles(
     present: Tensor | None = None,
     guide: str = "best",
     require_correct: bool = False,
+    in_pairs: bool = True,
 ) -> Roles:
     """Find the guides of every modality in every row.
 
@@ -67,11 +69,16 @@ def find_roles(
         Whether the one with the largest margin guides, or all who may do so to equal parts.
     require_correct : bool
         Whether a guide must itself predict the true class.
+    in_pairs : bool
+        Whether every pair of modalities is looked at; False is for the best guides of many.
     """
     pair = torch.stack([codes, runner_up(fused, codes)], dim=1)
     both = pair[:, None].expand(-1, log_p.shape[1], -1)
     z_y, z_j = logits.gather(2, both).unbind(dim=2)
     margins, log_py = z_y - z_j, log_p.gather(2, both)[:, :, 0]
+    if not in_pairs:
+        correct = log_p.argmax(dim=2) == codes[:, None] if require_correct else None
+        return Roles(margins, _best_guides(margins, log_py.contiguous(), correct, present))
     may = margins[:, :, None] > margins[:, None, :]
     may &= log_py[:, :, None] > log_py[:, None, :]
     if require_correct:
@@ -86,6 +93,28 @@ def find_roles(
         return Roles(margins, (may & first).to(log_p.dtype))
     parts = may.to(log_p.dtype)
     return Roles(margins, parts / parts.sum(dim=1, keepdim=True).clamp_min(1))
+
+
+def _best_guides(
+    margins: Tensor, log_py: Tensor, correct: Tensor | None, present: Tensor | None
+) -> Tensor:
+    """The guide of every modality, without a look at every pair of them.
+
+    In the order of falling margins it is the first whose probability is larger than one's own: the
+    first place at which the largest probability so far is.
+    """
+    may_guide = log_py
+    for condition in (correct, present):
+        if condition is not None:
+            may_guide = may_guide.masked_fill(~condition, -math.inf)
+    order = margins.sort(dim=1, descending=True, stable=True).indices
+    largest = may_guide.gather(1, order).cummax(dim=1).values
+    place = torch.searchsorted(largest, log_py, right=True)
+    guide = order.gather(1, place.clamp_max(order.shape[1] - 1))
+    found = (place < order.shape[1]) & (margins.gather(1, guide) > margins)
+    if present is not None:
+        found &= present
+    return torch.where(found, guide, -1)
 
 
 def guidance_loss(
@@ -108,8 +137,8 @@ def guidance_loss(
         Logarithms of the unimodal probabilities.
     codes : Tensor of shape (batch,)
         True classes.
-    guides : Tensor of shape (batch, n_modalities, n_modalities)
-        From `find_roles`.
+    guides : Tensor of shape (batch, n_modalities, n_modalities) or (batch, n_modalities)
+        From `find_roles`, in pairs or not.
     negative_weight, target_boost : float
         lambda and b.
     renormalised : bool
@@ -121,20 +150,31 @@ def guidance_loss(
         Gradient flows into the guided modalities only.
     """
     at_y = codes[:, None, None].expand(-1, log_q.shape[1], 1)
-    to_guided = guides.transpose(1, 2)
     if not renormalised:
         p = negative_weight * log_q.detach().exp()
         if isinstance(target_boost, Tensor):  # of one of many networks that are trained as one
             p = p.scatter(2, at_y, target_boost.expand(at_y.shape))
         else:
             p = p.scatter_(2, at_y, target_boost)
-        return -(torch.bmm(to_guided, p) * log_q).sum(dim=(1, 2))
+        return -(_of_guides(guides, p) * log_q).sum(dim=(1, 2))
     # exp(-inf) = 0 leaves the true class out of p; its 0 * -inf in the sums is set to 0
     log_wrong = F.log_softmax(log_q.scatter(2, at_y, -math.inf), dim=2)
     p = log_wrong.detach().exp()
     log_wrong = log_wrong.scatter(2, at_y, 0)
     p_log_p = (p * log_wrong.detach()).sum(dim=2, keepdim=True)
-    divergence = torch.bmm(to_guided, p_log_p)[:, :, 0]
-    divergence = divergence - (torch.bmm(to_guided, p) * log_wrong).sum(dim=2)
-    boost = -guides.sum(dim=1) * log_q.gather(2, at_y)[:, :, 0]
+    divergence = _of_guides(guides, p_log_p)[:, :, 0]
+    divergence = divergence - (_of_guides(guides, p) * log_wrong).sum(dim=2)
+    boost = -_is_guided(guides).to(log_q.dtype) * log_q.gather(2, at_y)[:, :, 0]
     return (negative_weight * divergence + target_boost * boost).sum(dim=1)
+
+
+def _of_guides(guides: Tensor, values: Tensor) -> Tensor:
+    """What the guides of every modality have; zero where there is none."""
+    if guides.ndim == 3:
+        return torch.bmm(guides.transpose(1, 2), values)
+    chosen = guides.clamp_min(0)[:, :, None].expand(-1, -1, values.shape[2])
+    return values.gather(1, chosen).masked_fill((guides < 0)[:, :, None], 0)
+
+
+def _is_guided(guides: Tensor) -> Tensor:
+    return guides.sum(dim=1) if guides.ndim == 3 else guides >= 0

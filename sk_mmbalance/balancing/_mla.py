@@ -163,13 +163,12 @@ class MLA(Balancing):
         }
         totals = {m: fusion.no_logits(len(codes)) for m in hidden}
         for name in self._turns(net, list(means)):
-            net.clear_gradients()
-            with net.autocast():
-                z = fusion.head(hidden[name])
-            z = z.float() if net.amp else z
-            _mean_loss(net, z, batch, name).backward()
-            self._project(net, fusion.head.weight, name, means)
-            net.apply_gradients(batch)
+            with net.turn_of(name, batch):
+                with net.autocast():
+                    z = fusion.head(hidden[name])
+                z = z.float() if net.amp else z
+                _mean_loss(net, z, batch, name).backward()
+                self._project(net, fusion.head.weight, name, means)
             totals[name] = z.detach()
         logits = fusion.fuse(totals, present)
         loss = mean_criterion(net.criterion_, logits, codes, weight)

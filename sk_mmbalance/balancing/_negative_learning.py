@@ -15,8 +15,12 @@ from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
 from ..networks import Batch, MultimodalOutput, weighted_mean_loss
 from ._base import Balancing, switched_on
-from ._guidance import Roles, find_roles, guidance_loss
+from ._guidance import find_roles, guidance_loss
 from ._protocol import Net
+
+#: Up to so many modalities, the history tells who guided whom, a column a pair; beyond, in how many
+#: rows each was guided.
+MOST_PAIRS = 30
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -118,15 +122,24 @@ class NegativeLearning(Balancing):
         present = None
         if "present" in X:
             present = torch.stack([X["present"][name] for name in output.unimodal], dim=1)
-        roles = find_roles(z, log_q, output.logits, y, present, self.guide, self.require_correct)
+        margins, guides = find_roles(
+            z,
+            log_q,
+            output.logits,
+            y,
+            present,
+            self.guide,
+            self.require_correct,
+            in_pairs=self.guide != "best" or z.shape[1] <= MOST_PAIRS,
+        )
         if net.measuring:
-            _measure(net, roles, present)
+            _measure(net, margins, guides, present)
         if not guiding:
             return loss
         losses = guidance_loss(
             log_q,
             y,
-            roles.guides,
+            guides,
             self.negative_weight,
             self.target_boost,
             self.negative == "renormalised",
@@ -144,15 +157,21 @@ class NegativeLearning(Balancing):
         for k, name in enumerate(names):
             mean = margins[k] / having[k] if having[k] else float("nan")
             net.history.record(f"{name}__margin", float(mean))
+        shares = guided / n_rows if self._guides(net) else 0.0 * guided
+        if shares.ndim == 1:
+            for k, name in enumerate(names):
+                net.history.record(f"{name}__guided", float(shares[k]))
+            return
         for m, k in permutations(range(len(names)), 2):
-            share = float(guided[m, k] / n_rows) if self._guides(net) else 0.0
-            net.history.record(f"{names[k]}__guided_by_{names[m]}", share)
+            net.history.record(f"{names[k]}__guided_by_{names[m]}", float(shares[m, k]))
 
 
-def _measure(net: Net, roles: Roles, present: Tensor | None) -> None:
-    margins, guides = roles
+def _measure(net: Net, margins: Tensor, guides: Tensor, present: Tensor | None) -> None:
     having = torch.ones_like(margins) if present is None else present.to(margins.dtype)
     net.add_up("having", having.sum(dim=0))
     net.add_up("margins", torch.where(having > 0, margins, 0).sum(dim=0))
-    net.add_up("guided", (guides > 0).sum(dim=0).to(margins.dtype))
+    guided = guides >= 0 if guides.ndim == 2 else guides > 0
+    if guides.ndim == 3 and guides.shape[1] > MOST_PAIRS:
+        guided = guided.any(dim=1)
+    net.add_up("guided", guided.sum(dim=0).to(margins.dtype))
     net.add_up("n_rows", having.new_tensor(len(having)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -66,6 +67,9 @@ class Net(Protocol):
 
     def clear_gradients(self) -> None:
         """Set all gradients to None."""
+
+    def turn_of(self, name: str, batch: Batch) -> AbstractContextManager[None]:
+        """Context for gradients of one modality alone: before it none, and a step after it."""
 
     def apply_gradients(self, batch: Batch) -> None:
         """Tell the callbacks of the gradients, and take a step of the optimiser."""

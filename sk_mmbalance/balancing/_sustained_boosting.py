@@ -384,21 +384,20 @@ class SustainedBoosting(Balancing):
                 totals.setdefault(name, heads.no_logits(len(codes)))
                 continue
             # None, not zero: else momentum and weight decay would move what has no gradient
-            net.clear_gradients()
-            previous, newest = _split(net, name, X, embeddings)
-            total = newest if previous is None else previous + newest
-            loss = self._modality_loss(net, previous, newest, batch, name)
-            net.note({f"{name}__boosting_loss": loss.detach()})
-            if self.fused_weight:
-                if not shares:
-                    fused = heads.fuse({**totals, name: total}, present)
-                else:
-                    fused = fused_so_far + shares[name] * (total - totals[name])
-                    fused_so_far = fused.detach()
-                fused_loss = mean_criterion(net.criterion_, fused, codes, X.get("weight"))
-                loss = loss + self.fused_weight * fused_loss
-            loss.backward()
-            net.apply_gradients(batch)
+            with net.turn_of(name, batch):
+                previous, newest = _split(net, name, X, embeddings)
+                total = newest if previous is None else previous + newest
+                loss = self._modality_loss(net, previous, newest, batch, name)
+                net.note({f"{name}__boosting_loss": loss.detach()})
+                if self.fused_weight:
+                    if not shares:
+                        fused = heads.fuse({**totals, name: total}, present)
+                    else:
+                        fused = fused_so_far + shares[name] * (total - totals[name])
+                        fused_so_far = fused.detach()
+                    fused_loss = mean_criterion(net.criterion_, fused, codes, X.get("weight"))
+                    loss = loss + self.fused_weight * fused_loss
+                loss.backward()
             totals[name] = total.detach()
         logits = heads.fuse(totals, present)
         loss = mean_criterion(net.criterion_, logits, codes, X.get("weight"))

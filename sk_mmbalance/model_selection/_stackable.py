@@ -11,8 +11,7 @@ from torch import nn
 
 from ..balancing import Balancing
 from ..networks import SparseInput
-from ..neural import EpochBar, Training, hands_out, preset_of, same
-from ._stacked_parameters import BY_ELEMENT
+from ..neural import BY_ELEMENT, BestWeights, EpochBar, Training, hands_out, preset_of, same
 
 #: Parameters that may differ within a stack: numbers of a training, and what shapes no network.
 FREE = frozenset(
@@ -43,7 +42,7 @@ FIGURES = ("train_loss", "valid_loss")
 WITH_STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 
 #: Callbacks that live between the epochs, and need no more than the losses.
-BETWEEN_EPOCHS = (EarlyStopping, EpochBar, EpochTimer, LRScheduler, PassthroughScoring)
+BETWEEN_EPOCHS = (BestWeights, EarlyStopping, EpochBar, EpochTimer, LRScheduler, PassthroughScoring)
 
 
 def why_not_estimator(estimator: Any) -> str:

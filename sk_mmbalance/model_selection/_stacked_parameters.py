@@ -10,21 +10,6 @@ from torch import Tensor
 
 from ..neural import MultimodalNet, start_momentum
 
-#: Optimisers that treat every number by itself: what they do to a table they do to its rows.
-BY_ELEMENT = (
-    torch.optim.ASGD,
-    torch.optim.Adadelta,
-    torch.optim.Adagrad,
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.Adamax,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.RMSprop,
-    torch.optim.Rprop,
-    torch.optim.SGD,
-)
-
 
 class UnstackableError(Exception):
     """Networks cannot be trained as one; the message says why."""

@@ -25,6 +25,7 @@ from ._fusions import (
     weighted_mean,
 )
 from ._image_shapes import warn_if_ambiguous
+from ._joined_parameters import JoinedParameters
 from ._joint_loss import joint_loss
 from ._keys import ByModality, safe_key
 from ._module import MultimodalModule, MultimodalOutput
@@ -64,6 +65,7 @@ __all__ = [
     "EpochLog",
     "FiLMFusion",
     "Fused",
+    "JoinedParameters",
     "LabelLoss",
     "LateFusion",
     "ModalityRows",

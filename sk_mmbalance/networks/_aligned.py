@@ -2,15 +2,16 @@
 
 A loop over a thousand modalities spends its time on calling torch a thousand times. From `FEWEST`
 modalities of one shape on, what is done to each of them is one batched product instead. Parameters
-stay where they are, one set a modality, with names of their own: they are stacked when they are
-used, so that optimisers, files of weights, and methods that change the gradients of one modality
-meet what they know. Below `FEWEST` nothing is stacked, and every bit is that of the loop; above,
-results are the loop's but for rounding.
+are one set a modality, with names of their own, for files of weights and for methods that change
+the gradients of one modality; they are stacked when they are used, unless they are the slices of
+one tensor already, as in most trainings (`_joined_parameters`). Below `FEWEST` nothing is stacked,
+and every bit is that of the loop; above, results are the loop's but for rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ FEWEST = 16
 class Aligned(dict[str, Tensor]):
     """Tensors by modality that are the slices of one tensor, `stacked`.
 
-    One that is changed is a dict as any other from then on.
+    It is cut when a slice is asked for. One that is changed is a dict as any other from then on.
 
     Parameters
     ----------
@@ -40,35 +41,46 @@ class Aligned(dict[str, Tensor]):
 
     stacked: Tensor | None
 
-    def __init__(self, names: Sequence[str], stacked: Tensor):
-        super().__init__(zip(names, stacked.unbind(0), strict=True))
+    def __init__(self, names: Iterable[str], stacked: Tensor):
+        super().__init__(dict.fromkeys(names))  # type: ignore[arg-type]
         self.stacked = stacked
+        self._whole: Tensor | None = stacked
+        self._with_graph = torch.is_grad_enabled()
+
+    def _cut(self) -> None:
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            with torch.set_grad_enabled(self._with_graph):
+                super().update(zip(self, whole.unbind(0), strict=True))
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
 
-    def __setitem__(self, name: str, value: Tensor) -> None:
-        self.stacked = None
-        super().__setitem__(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self.stacked = None
-        super().__delitem__(name)
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()  # without a method of its own, C copies what is not cut yet
 
 
-def _changing(name: str) -> Any:
-    change = getattr(dict, name)
+def _cutting(name: str, changes: bool) -> Any:
+    inherited = getattr(dict, name)
 
     def method(self: Aligned, *args: Any, **kwargs: Any) -> Any:
-        self.stacked = None
-        return change(self, *args, **kwargs)
+        self._cut()
+        if changes:
+            self.stacked = None
+        return inherited(self, *args, **kwargs)
 
-    method.__name__, method.__doc__ = name, f"As that of dict: no longer {Aligned.__name__}."
+    method.__name__, method.__doc__ = name, "As that of dict."
     return method
 
 
-for _name in ("__ior__", "pop", "popitem", "clear", "update", "setdefault"):
-    setattr(Aligned, _name, _changing(_name))
+for _name in ("__getitem__", "__eq__", "__or__", "__ror__", "__repr__"):
+    setattr(Aligned, _name, _cutting(_name, changes=False))
+for _name in ("get", "values", "items", "copy"):
+    setattr(Aligned, _name, _cutting(_name, changes=False))
+for _name in ("__setitem__", "__delitem__", "__ior__"):
+    setattr(Aligned, _name, _cutting(_name, changes=True))
+for _name in ("pop", "popitem", "clear", "update", "setdefault"):
+    setattr(Aligned, _name, _cutting(_name, changes=True))
 
 
 def stacked_of(values: Any) -> Tensor | None:
@@ -81,7 +93,7 @@ def over(change: Callable[[Tensor], Tensor], values: Mapping[str, Tensor]) -> di
     together = stacked_of(values)
     if together is None:
         return {name: change(value) for name, value in values.items()}
-    return Aligned(list(values), change(together))
+    return Aligned(values, change(together))
 
 
 def total(values: Mapping[str, Tensor]) -> Tensor:
@@ -105,6 +117,9 @@ def side_by_side(values: Mapping[str, Tensor]) -> Tensor:
 
 def masks_of(present: Mapping[str, Tensor], names: Iterable[str]) -> Tensor:
     """Which modality which row has, (n_modalities, n_rows)."""
+    together = stacked_of(present)
+    if together is not None and list(present) == list(names):
+        return together
     return torch.stack([present[name] for name in names])
 
 
@@ -113,8 +128,8 @@ def each(modules: ByModality, values: Mapping[str, Tensor]) -> dict[str, Tensor]
     together = stacked_of(values)
     if together is not None:
         layers = [modules[name] for name in values]
-        if _alike(layers):
-            return Aligned(list(values), _linear(layers, together))
+        if _alike(layers, modules):
+            return Aligned(values, _linear(layers, together, modules))
         if all(type(layer) is nn.Identity for layer in layers) and not _watched(layers):
             return values if isinstance(values, dict) else dict(values)
     return {name: modules[name](value) for name, value in values.items()}
@@ -125,7 +140,7 @@ def weights_of(modules: ByModality, values: Mapping[str, Tensor]) -> Tensor | No
     if stacked_of(values) is None:
         return None
     layers = [modules[name] for name in values]
-    return _stack(layers, "weight") if _alike(layers) else None
+    return _stack(layers, "weight", modules) if _alike(layers, modules) else None
 
 
 class GroupedEncoders:
@@ -139,6 +154,7 @@ class GroupedEncoders:
 
     def __init__(self, backbones: ByModality):
         self._parts = _parts(backbones)
+        self._hooks = _hooks(self._parts)
         groups: dict[Any, list[str]] = {}
         for name in backbones.names:
             key = _form(backbones[name])
@@ -159,7 +175,7 @@ class GroupedEncoders:
         """Embeddings of the modalities that are encoded together; zero in rows that lack them."""
         found: dict[str, Tensor] = {}
         parts: list[tuple[list[str], Tensor]] = []
-        if not self._groups or _watched(self._parts):
+        if not self._groups or any(self._hooks):
             return found
         for group in self._groups:
             names = [name for name in group if name in inputs]
@@ -167,10 +183,10 @@ class GroupedEncoders:
             if len(names) < FEWEST or len({module.training for module in modules}) > 1:
                 continue
             here = None if present is None else masks_of(present, names)
-            x = torch.stack([inputs[name] for name in names])
+            x = _inputs_of(inputs, names)
             if here is not None:
                 x = torch.where(here.view(*here.shape, *[1] * (x.ndim - 2)), x, x.new_zeros(()))
-            u = _mlp(modules, x)
+            u = _mlp(modules, x, backbones)
             if here is not None:
                 u = u.masked_fill(~here[:, :, None], 0)
             parts.append((names, u))
@@ -187,16 +203,23 @@ def aligned(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return values
     if len({(value.shape, value.dtype) for value in values.values()}) > 1:
         return values
-    return Aligned(list(values), torch.stack(list(values.values())))
+    return Aligned(values, torch.stack(list(values.values())))
 
 
-def _mlp(modules: Sequence[Any], x: Tensor) -> Tensor:
+def _inputs_of(inputs: Mapping[str, Tensor], names: list[str]) -> Tensor:
+    together = stacked_of(inputs)
+    if together is not None and list(inputs) == names:
+        return together.contiguous()
+    return torch.stack([inputs[name] for name in names])
+
+
+def _mlp(modules: Sequence[Any], x: Tensor, backbones: ByModality) -> Tensor:
     """What backbones of one form make of their inputs (n_modalities, n_rows, ...)."""
     x = x.flatten(2)
     for layers in zip(*[module._modules.values() for module in modules], strict=True):
         kind = type(layers[0])
         if kind is nn.Linear:
-            x = _linear(layers, x)
+            x = _linear(layers, x, backbones)
         elif kind is nn.ReLU:
             x = x.relu_()  # of what was made just now
         elif kind is Dropout:
@@ -204,19 +227,27 @@ def _mlp(modules: Sequence[Any], x: Tensor) -> Tensor:
     return x
 
 
-def _linear(layers: Sequence[Any], x: Tensor) -> Tensor:
-    weight = _stack(layers, "weight").transpose(1, 2)
+def _linear(layers: Sequence[Any], x: Tensor, modules: ByModality) -> Tensor:
+    weight = _stack(layers, "weight", modules).transpose(1, 2)
     if layers[0].bias is None:
         return torch.bmm(x, weight)
-    return torch.baddbmm(_stack(layers, "bias")[:, None], x, weight)
+    return torch.baddbmm(_stack(layers, "bias", modules)[:, None], x, weight)
 
 
-def _stack(layers: Sequence[Any], name: str) -> Tensor:
-    return torch.stack([layer._parameters[name] for layer in layers])
+def _stack(layers: Sequence[Any], name: str, modules: ByModality) -> Tensor:
+    parameters = [layer._parameters[name] for layer in layers]
+    known, whole = modules.stacks.get(id(parameters[0]), ((), None))
+    if whole is not None and _same(known, parameters):
+        return whole
+    return torch.stack(parameters)
+
+
+def form_of(module: nn.Module) -> Any:
+    """What modules that are computed together have in common; None for those that are not."""
+    return _shape(module) if type(module) is nn.Linear else _form(module)
 
 
 def _form(module: nn.Module) -> Any:
-    """What backbones that are computed together have in common; None for those that are not."""
     if type(module) is not MLPBackbone:
         return None
     form: list[Any] = []
@@ -237,22 +268,36 @@ def _shape(layer: Any) -> Any:
     return tuple(weight.shape), layer.bias is None, weight.dtype, weight.device
 
 
-def _alike(layers: Sequence[nn.Module]) -> bool:
+def _alike(layers: list[Any], modules: ByModality) -> bool:
     """Whether there are many linear layers of one shape, that nobody watches."""
-    if len(layers) < FEWEST or any(type(layer) is not nn.Linear for layer in layers):
+    if len(layers) < FEWEST:
         return False
-    return len({_shape(layer) for layer in layers}) == 1 and not _watched(layers)
+    if modules.alike is None or not _same(modules.alike[0], layers):
+        linear = all(type(layer) is nn.Linear for layer in layers)
+        one_shape = linear and len({_shape(layer) for layer in layers}) == 1
+        modules.alike = (layers, one_shape, _hooks(layers))
+    _, one_shape, hooks = modules.alike
+    return one_shape and not any(hooks)
+
+
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def _watched(parts: Sequence[nn.Module]) -> bool:
     """Whether a module has hooks, which only a call of its own would find."""
-    return any(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-        for part in parts
-    )
+    return any(_hooks(parts))
+
+
+def _hooks(parts: Sequence[nn.Module]) -> list[Any]:
+    """Where modules keep their hooks."""
+    return [hooks for which in _HOOKS for hooks in map(which, parts)]
+
+
+_HOOKS = [
+    operator.attrgetter(name)
+    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+]
 
 
 def _parts(backbones: ByModality) -> list[nn.Module]:

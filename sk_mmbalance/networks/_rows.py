@@ -15,11 +15,17 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..modalities import CheckedModalities
+from ._aligned import Aligned, aligned, stacked_of
 from ._encoding import encode
 from ._keys import ByModality
 
 #: One batch, in skorch's form: what the network sees, and the coded target of every row.
 Batch = tuple[dict[str, Any], Tensor]
+
+
+#: Bytes up to which equal modalities are one tensor: beyond, cutting them one by one is little
+#: beside what is computed with them, and a copy of them all is much.
+_MOST_TOGETHER = 2**27
 
 
 class SparseInput:
@@ -87,9 +93,9 @@ class ModalityRows(Dataset):
 
     def __getitem__(self, rows: Any) -> Batch:
         """Return a batch: rows by slice (no copy) or by index tensor (one gather)."""
-        X: dict[str, Any] = {"inputs": {name: x[rows] for name, x in self.inputs.items()}}
+        X: dict[str, Any] = {"inputs": _of_rows(self.inputs, rows)}
         if self.present is not None:
-            X["present"] = {name: p[rows] for name, p in self.present.items()}
+            X["present"] = _of_rows(self.present, rows)
         if self.weight is not None:
             X["weight"] = self.weight[rows]
         if self.extras:
@@ -116,6 +122,13 @@ class ModalityRows(Dataset):
             weight=X.get("weight"),
             extras=X.get("extras", {}),
         )
+
+
+def _of_rows(values: dict[str, Any], rows: Any) -> dict[str, Any]:
+    together = stacked_of(values)
+    if together is not None:
+        return Aligned(list(values), together[:, rows])
+    return {name: value[rows] for name, value in values.items()}
 
 
 @torch.inference_mode(False)  # tensors that are made in it can never be trained on
@@ -150,6 +163,9 @@ def to_rows(
             name: torch.from_numpy(np.ascontiguousarray(checked.present_in(name))).to(home)
             for name in checked.names
         }
+    if resident and n_bytes <= _MOST_TOGETHER:
+        inputs = aligned(inputs)
+        present = None if present is None else aligned(present)
     return ModalityRows(
         inputs,
         _coded(codes, dtype, home),

@@ -24,6 +24,8 @@ from ._plain_values import plainly as plainly
 from ._prediction import ClassifierPredictions as ClassifierPredictions
 from ._progress import EpochBar as EpochBar
 from ._remixing import DataRemixingClassifier
+from ._stopping import BestWeights as BestWeights
+from ._training import BY_ELEMENT as BY_ELEMENT
 from ._training import OPTIMIZERS as OPTIMIZERS
 from ._training import start_momentum as start_momentum
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
-from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.callbacks import LRScheduler
 from torch import nn
 
 from ..balancing import Balancing, DataRemixing
@@ -26,6 +26,7 @@ from ..networks import (
 from ._modality_lr import check_factors, parameter_groups, set_rates
 from ._net import MultimodalNet
 from ._progress import EpochBar
+from ._stopping import BestWeights
 from ._training import TrainingPlan, checked_net_params, optimizer_settings, schedule_callback
 
 
@@ -256,7 +257,7 @@ class NetBuilding:
             callbacks.append(("lr_schedule", copy.deepcopy(schedule)))
         callbacks += [_copy_callback(callback) for callback in self.callbacks or []]
         if validating:
-            stopping = EarlyStopping(
+            stopping = BestWeights(
                 patience=self.n_iter_no_change, threshold=0.0, load_best=True, sink=_silent
             )
             callbacks.append(("early_stopping", stopping))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,9 @@ class FittedFusion:
 
     def table(self) -> pd.DataFrame:
         """Weights by presence pattern, all modalities first."""
-        rows = sorted(self.weights, key=lambda p: (-sum(p), tuple(not here for here in p)))
+        rows = sorted(self.weights, key=lambda p: (sum(p), p), reverse=True)
         columns = [*self.names, *([FUSED] if self.with_fused else [])]
-        index = [" + ".join(n for n, here in zip(self.names, p, strict=True) if here) for p in rows]
+        index = [" + ".join(compress(self.names, p)) for p in rows]
         return pd.DataFrame([self.weights[p] for p in rows], index=index, columns=columns)
 
     def temperatures(self) -> dict[str, float]:

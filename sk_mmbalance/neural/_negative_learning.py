@@ -36,7 +36,8 @@ class NegativeLearningClassifier(
     ----------
     history_ : DataFrame
         Has besides (see below) ``face__margin``, the mean margin ``z_m[y] - z_m[j]`` of modality
-        "face", and ``face__guided_by_voice``, the share of rows in which "voice" guided "face".
+        "face", and ``face__guided_by_voice``, the share of rows in which "voice" guided "face"; of
+        more than 30 modalities ``face__guided``, the share in which any guided it.
 
     See Also
     --------

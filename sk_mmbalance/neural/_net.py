@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from ..networks import (
     Aligned,
     Batch,
     EpochLog,
+    JoinedParameters,
     ModalityRows,
     MultimodalModule,
     MultimodalOutput,
@@ -45,7 +46,10 @@ from ..networks import (
 from ._checkpoints import TrainingCheckpoint
 from ._divergence import refuse_weights_not_finite
 from ._following import FollowingNet
-from ._training import clear_gradients
+from ._progress import EpochBar
+from ._stopping import BestWeights
+from ._training import BY_ELEMENT, clear_gradients
+from ._turns import Turns
 
 #: With ``predict_batch_size="auto"`` a batch has at most so many rows, and at most so many values:
 #: no gradients are kept, so that larger batches cost nothing but memory, but images are large.
@@ -53,7 +57,13 @@ PREDICT_ROWS, PREDICT_VALUES = 4096, 2**22
 
 
 #: Attributes that are the state of one training; skorch would take them for parameters.
-_STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums"}
+_STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums", "_joined", "_turns"}
+
+#: Callbacks that look at no parameter and at nothing that an optimiser remembers.
+_BLIND = (BestWeights, EarlyStopping, EpochBar, EpochTimer, LRScheduler, PassthroughScoring)
+
+#: Hooks of methods that look at gradients, at the optimiser, or at weights between the steps.
+_LOOKING = ("step", "gradients", "after_backward", "after_step")
 
 #: Callbacks that the estimator makes and that the training of another network needs.
 _OF_THE_ESTIMATOR = ("early_stopping", "lr_schedule")
@@ -112,6 +122,10 @@ class MultimodalNet(FollowingNet):
 
     #: where a training writes how far it has come
     _checkpoint: TrainingCheckpoint | None = None
+    #: the parameters of many equal modalities as one each, while training lasts
+    _joined: JoinedParameters | None = None
+    #: whose parameters are whose, for steps of one modality, and the generation that this holds for
+    _turns: tuple[int, Turns] | None = None
     #: epochs of the last whole one, and the weights after it, while training lasts
     _last_state: tuple[int, dict[str, Tensor] | None]
 
@@ -212,9 +226,23 @@ class MultimodalNet(FollowingNet):
         """Set all gradients to None."""
         clear_gradients(self.optimizer_)
 
+    @contextmanager
+    def turn_of(self, name: str, batch: Batch) -> Iterator[None]:
+        """Context for gradients of one modality alone: before it none, and a step after it."""
+        if self._turns is None or self._turns[0] != self._generation():
+            clear_gradients(self.optimizer_)
+            self._turns = (self._generation(), Turns(self.network, self.optimizer_))
+        with self._turns[1].of(name):
+            clear_gradients(self.optimizer_)
+            yield
+            self.apply_gradients(batch)
+            clear_gradients(self.optimizer_)  # they are nothing to the next one
+
     def apply_gradients(self, batch: Batch) -> None:
         """Tell the callbacks of the gradients, and take a step of the optimiser."""
         self._notify_gradients(batch)
+        if self._joined is not None and self._joined.scattered():
+            self._release_parameters()  # a modality by itself: the others take no step
         self.optimizer_.step()
 
     def infer(self, x: dict[str, Any], **fit_params: Any) -> MultimodalOutput:
@@ -500,7 +528,9 @@ class MultimodalNet(FollowingNet):
                     raise TrainingStopped from None
                 raise
         if self._checkpoint is not None and method_name == "on_epoch_end":
+            self._release_parameters()
             self._checkpoint.keep(self)
+            self._join_parameters()
 
     def train(
         self,
@@ -523,10 +553,11 @@ class MultimodalNet(FollowingNet):
         rows = self.begin_training(rows, valid)
         if checkpoint is not None:
             epochs -= checkpoint.go_on(self)
-            self._last_state = (len(self.history), _copied(self.module_))
+            self._last_state = (len(self.history), self.copied_weights())
             self._checkpoint = checkpoint
         interrupted = False
         try:
+            self._join_parameters()
             self.fit_loop(rows, epochs=epochs)
         except TrainingStopped:
             pass
@@ -535,8 +566,28 @@ class MultimodalNet(FollowingNet):
             self._go_back_to_last_epoch()
         finally:
             self.__dict__.pop("_checkpoint", None)
+            self._release_parameters()
         self.end_training(rows)
         return interrupted
+
+    def _join_parameters(self) -> None:
+        """Let the optimiser step over equal modalities at once, where nobody looks at one."""
+        looking = any(self._hooks[hook] for hook in _LOOKING)
+        blind = all(type(callback) in _BLIND for _, callback in self.callbacks_)
+        known = type(self.optimizer_) in BY_ELEMENT and not (self._grows or self.network.apart)
+        if known and blind and not looking and self.network is self.module_:
+            self._joined = JoinedParameters(self.network, self.optimizer_) or None
+
+    def _release_parameters(self) -> None:
+        stacked, self._joined = self._joined, None
+        if stacked is not None:
+            stacked.release()
+
+    def copied_weights(self) -> dict[str, Tensor]:
+        """A copy of the weights of now, as a `state_dict`."""
+        if self._joined is not None:
+            return self._joined.copied()
+        return {key: value.clone() for key, value in self.module_.state_dict().items()}
 
     @property
     def prepared_by_methods(self) -> bool:
@@ -563,7 +614,7 @@ class MultimodalNet(FollowingNet):
         # the net stays with the estimator; rows and copies of weights must not
         self.train_split = None
         del self._last_state
-        self._noted, self.sums = {}, {}
+        self._noted, self.sums, self._turns = {}, {}, None
         for method in self._hooks["on_train_end"]:
             method.on_train_end(self)
 
@@ -579,7 +630,7 @@ class MultimodalNet(FollowingNet):
         for method in self._hooks["on_epoch_end"]:
             method.on_epoch_end(self)
         super().on_epoch_end(net, **kwargs)
-        self._last_state = (len(self.history), _copied(self.module_))
+        self._last_state = (len(self.history), self.copied_weights())
 
     def _go_back_to_last_epoch(self) -> None:
         n_epochs, state = self._last_state
@@ -587,10 +638,6 @@ class MultimodalNet(FollowingNet):
             del self.history[-1]
         if state is not None:
             self.module_.load_state_dict(state)
-
-
-def _copied(module: nn.Module) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in module.state_dict().items()}
 
 
 class _FixedSplit:

@@ -14,6 +14,22 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "fused": True}),
 }
 
+#: Optimisers that treat every number by itself: what they do to a table they do to
+#: its rows.
+BY_ELEMENT = (
+    torch.optim.ASGD,
+    torch.optim.Adadelta,
+    torch.optim.Adagrad,
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+    torch.optim.Rprop,
+    torch.optim.SGD,
+)
+
 LR_SCHEDULES = ("cosine", "plateau")
 
 #: What ``batch_size="auto"`` is below `LARGE_DATA` rows, and from there on.

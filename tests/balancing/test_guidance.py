@@ -220,3 +220,41 @@ def test_extreme_logits_give_finite_losses_and_gradients(renormalised):
     loss.sum().backward()
     assert np.isfinite(loss.item())
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("require_correct", [False, True])
+@pytest.mark.parametrize("lacking", [False, True])
+def test_best_guides_of_many_are_those_of_all_pairs(require_correct, lacking):
+    logits, fused, codes = draw(n_modalities=40, n_classes=3, n=60)
+    logits[:, 7] = logits[:, 3]  # equals guide nobody, and the first of equals guides
+    logits[:5] = logits[:5].round()
+    present = None
+    if lacking:
+        present = torch.rand(60, 40, generator=torch.Generator().manual_seed(1)) > 0.3
+    log_p = log_softmax(logits)
+    pairs = find_roles(logits, log_p, fused, codes, present, require_correct=require_correct)
+    margins, guide = find_roles(
+        logits, log_p, fused, codes, present, require_correct=require_correct, in_pairs=False
+    )
+    assert torch.equal(margins, pairs.margins)
+    one_hot = F.one_hot(guide.clamp_min(0), 40) * (guide >= 0)[:, :, None]
+    assert torch.equal(one_hot.transpose(1, 2), pairs.guides.long())
+    for renormalised in (False, True):
+        options = (0.7, 1.0, renormalised)
+        torch.testing.assert_close(
+            guidance_loss(log_p, codes, guide, *options),
+            guidance_loss(log_p, codes, pairs.guides, *options),
+            rtol=0,
+            atol=1e-12,
+        )
+
+
+def test_best_guides_of_many_networks_at_once():
+    logits, fused, codes = draw(n_modalities=40, n_classes=3, n=20)
+    both = torch.stack([logits, logits.flip(1)])
+
+    def guide_of(z):
+        return find_roles(z, log_softmax(z), fused, codes, in_pairs=False).guides
+
+    found = torch.vmap(guide_of)(both)
+    assert torch.equal(found, torch.stack([guide_of(z) for z in both]))

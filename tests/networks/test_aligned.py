@@ -198,3 +198,23 @@ def test_figures_of_an_epoch_are_those_of_each_modality(missing):
             log.add(torch.tensor(1.0), output, (X, torch.arange(7) % 3))
         logs.append(log.summary("train"))
     assert logs[0] == pytest.approx(logs[1], nan_ok=True)
+
+
+def test_cut_late_it_keeps_the_graph_it_was_made_in():
+    weight = torch.ones(3, requires_grad=True)
+    made = Aligned(["a", "b"], torch.ones(2, 3) * weight)
+    with torch.no_grad():
+        part = made["a"]
+    assert part.requires_grad
+    part.sum().backward()
+    assert weight.grad.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [dict, lambda d: {**d}, lambda d: d | {}, lambda d: {} | d, copy.copy, lambda d: d.copy()],
+)
+def test_a_copy_of_what_is_not_cut_yet_has_its_slices(copied):
+    made = copied(Aligned(["a", "b"], torch.arange(4.0).view(2, 2)))
+    assert {name: part.tolist() for name, part in made.items()} == {"a": [0, 1], "b": [2, 3]}
+    assert stacked_of(made) is None

@@ -347,3 +347,13 @@ def test_grid_search_over_parameters_and_over_methods():
     assert len(search.cv_results_["params"]) == 6
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.predict(X).shape == (90,)
+
+
+def test_of_more_than_thirty_modalities_the_history_tells_how_often_each_was_guided():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = {f"m{k:02d}": y[:, None] + rng.normal(size=(40, 2)) for k in range(31)}
+    history = NegativeLearningClassifier(max_epochs=1, random_state=0).fit(X, y).history_
+    assert not [column for column in history if "guided_by" in column]
+    shares = history[[f"{name}__guided" for name in X]].to_numpy()
+    assert np.isclose(shares.sum(), 30)  # of two classes: in each row all but the surest
