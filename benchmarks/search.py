@@ -8,10 +8,12 @@ searches whole searches of 24 candidates in 5 folds, on two cores
 ======== ===================================================================================
 
 Steps are timed in CPU seconds of one thread, as the difference of two trainings that differ in
-the number of epochs, so that everything around the training falls out. Searches are timed by the
-clock. The rule by which a search decides whether stacking pays comes from the first table.
+the number of epochs, so that everything around the training falls out. The rule by which a search
+decides whether stacking pays is fitted to them (`fitted_rule`). Searches are timed by the clock and
+in CPU seconds of all their processes, against scikit-learn's search over the same estimator and
+over the same network in skorch as it comes; nothing is fitted to all rows in the end.
 
-    python benchmarks/search.py             # both: results/search_steps, results/search_times
+    python benchmarks/search.py             # both: results/search_steps, results/search_rounds
     python benchmarks/search.py searches --repeats 3
 """
 
@@ -19,13 +21,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
+import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from _protocols import RESULTS
-from _speed.timing import CPU, device_name, keep, make_data, seconds
+from _protocols import RESULTS, write
+from _speed.rounds import ratios, run_rounds
+from _speed.skorch_side import make_skorch
+from _speed.timing import CPU, SIZES, device_name, keep, make_data, seconds
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
@@ -42,6 +47,9 @@ MOST_WORK = 3e8
 
 #: Rows of the whole searches, and epochs of each of their fits.
 ROWS_AND_EPOCHS = (2000, 10)
+CASE = "2,000 rows, width 64, batch 32"
+SKORCH, OURS = "GridSearchCV, skorch", "GridSearchCV, our estimator"
+STACKED, HALVED = "VectorizedGridSearchCV", "VectorizedGridSearchCV, halving"
 
 GRID = {
     "lr": [3e-4, 1e-3, 3e-3, 1e-2],
@@ -105,44 +113,37 @@ def _microseconds(how: str, width: int, batch_size: int, n_models: int) -> float
     return 1e6 * (times[1 + more] - times[1]) / (more * n_steps * n_models)
 
 
-def measure_searches(repeats: int) -> list[dict]:
-    """Seconds of whole searches."""
+def measure_searches(repeats: int, folder: Path) -> None:
+    """Whole searches, in rounds; goes on where it was stopped."""
     n_rows, n_epochs = ROWS_AND_EPOCHS
     X, y = make_data(n_rows, 5)
-    X = Modalities(X)
-    net = make_net(64, 32, n_epochs)
+    whole = (Modalities(X), y)
+    beside = (np.hstack([X[name] for name in SIZES]), y)
+    net, settings = make_net(64, 32, n_epochs), {"cv": 5, "n_jobs": 2, "refit": False}
+    grid = {"optimizer__weight_decay" if k == "weight_decay" else k: v for k, v in GRID.items()}
     searches = {
-        "GridSearchCV": GridSearchCV(net, GRID, cv=5, n_jobs=2, refit=False),
-        "VectorizedGridSearchCV": VectorizedGridSearchCV(net, GRID, cv=5, n_jobs=2, refit=False),
-        "VectorizedGridSearchCV, halving": VectorizedGridSearchCV(
-            net, GRID, cv=5, n_jobs=2, refit=False, halving=[2, 4]
-        ),
+        SKORCH: (GridSearchCV(make_skorch(5, 32, n_epochs), grid, **settings), beside),
+        OURS: (GridSearchCV(net, GRID, **settings), whole),
+        STACKED: (VectorizedGridSearchCV(net, GRID, **settings), whole),
+        HALVED: (VectorizedGridSearchCV(net, GRID, halving=[2, 4], **settings), whole),
     }
-    taken: dict[str, list[float]] = {name: [] for name in searches}
-    for _ in range(repeats):
-        for name, search in searches.items():
-            start = time.perf_counter()
-            search.fit(X, y)
-            taken[name].append(time.perf_counter() - start)
-    first = np.median(taken["GridSearchCV"])
-    return [
-        {
-            "device": "CPU, 2 cores",
-            "method": name,
-            "seconds": round(float(np.median(times)), 2),
-            "times_as_fast": round(float(first / np.median(times)), 2),
-        }
-        for name, times in taken.items()
-    ]
+    for search, rows in searches.values():  # starts the processes, imports what they need
+        type(search)(search.estimator, {"max_epochs": [1]}, **settings).fit(*rows)
+    runs = {name: lambda s=s, rows=rows: s.fit(*rows) for name, (s, rows) in searches.items()}
+    table = run_rounds("search_rounds", CASE, runs, repeats, folder)
+    write(search_ratios(table), "search_ratios", folder)
 
 
-QUESTIONS = {
-    "steps": (measure_steps, "search_steps"),
-    "searches": (measure_searches, "search_times"),
-}
+def search_ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """How much faster every search is than either of scikit-learn's."""
+    return pd.concat([ratios(table, SKORCH), ratios(table, OURS)], ignore_index=True)
+
+
+QUESTIONS = ("steps", "searches")
 
 
 def main() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes of scikit-learn's search
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("questions", nargs="*", help=f"of {', '.join(QUESTIONS)}; else all")
     parser.add_argument("--repeats", type=int, default=1)
@@ -154,8 +155,10 @@ def main() -> None:
     torch.set_num_threads(1)
     with threadpool_limits(1):
         for question in args.questions or QUESTIONS:
-            measure, name = QUESTIONS[question]
-            keep(name, measure(args.repeats), args.folder)
+            if question == "steps":
+                keep("search_steps", measure_steps(args.repeats), args.folder)
+            else:
+                measure_searches(args.repeats, args.folder)
 
 
 if __name__ == "__main__":
