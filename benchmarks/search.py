@@ -31,6 +31,7 @@ from _protocols import RESULTS, write
 from _speed.rounds import ratios, run_rounds
 from _speed.skorch_side import make_skorch
 from _speed.timing import CPU, SIZES, device_name, keep, make_data, seconds
+from scipy.optimize import nnls
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
@@ -44,6 +45,9 @@ ONE_BY_ONE = 2
 
 #: Products of a batch's rows and a network's weights beyond which nothing is timed: minutes.
 MOST_WORK = 3e8
+
+#: Epochs after which a step is as all that follow: the first are carried out in the ordinary way.
+FIRST_EPOCHS = 3
 
 #: Rows of the whole searches, and epochs of each of their fits.
 ROWS_AND_EPOCHS = (2000, 10)
@@ -74,7 +78,7 @@ def measure_steps(repeats: int) -> list[dict]:
     """CPU microseconds of a step, per network."""
     rows = []
     for width, batch_size in itertools.product(WIDTHS, BATCHES):
-        weights = 2 * width**2 + 96 * width
+        weights = weights_of(width)
         if weights * batch_size > MOST_WORK:
             continue
         for n_models in (ONE_BY_ONE, *NUMBERS):
@@ -105,12 +109,36 @@ def _microseconds(how: str, width: int, batch_size: int, n_models: int) -> float
     times = {}
     search(make_net(width, batch_size, 1), {}, cv=cv, refit=False, **extra).fit(X, y)  # warms up
     more = int(np.clip(3e9 / (n_models * n_steps * batch_size * (width**2 + 5e3)), 1, 8))
-    for n_epochs in (1, 1 + more):
+    for n_epochs in (FIRST_EPOCHS, FIRST_EPOCHS + more):
         grid = {"lr": np.geomspace(1e-4, 1e-2, n_models).tolist()}
         net = make_net(width, batch_size, n_epochs)
         fitted = search(net, grid, cv=cv, refit=False, **extra)
         times[n_epochs] = seconds(lambda fitted=fitted: fitted.fit(X, y))[0]
-    return 1e6 * (times[1 + more] - times[1]) / (more * n_steps * n_models)
+    taken = times[FIRST_EPOCHS + more] - times[FIRST_EPOCHS]
+    return 1e6 * taken / (more * n_steps * n_models)
+
+
+def fitted_rule(table: pd.DataFrame) -> dict[str, tuple[float, ...]]:
+    """Coefficients of the rule, of least relative error: `alone` and `stacked`.
+
+    Microseconds of a step of one network: whatever its size, for a million products, for a million
+    weights; in a stack before these the share of what a step of all networks takes.
+    """
+    found = {}
+    for how, part in table.groupby("method"):
+        weights = np.array([weights_of(width) for width in part["width"]]) / 1e6
+        terms = [np.ones(len(part)), weights * part["batch_size"], weights]
+        if how == "stacked":
+            terms.insert(0, 1 / part["networks"].to_numpy(float))
+        took = part["value"].to_numpy(float)
+        fitted, _ = nnls(np.column_stack(terms) / took[:, None], np.ones(len(part)))
+        found[how] = tuple(float(f"{value:.3g}") for value in fitted)
+    return found
+
+
+def weights_of(width: int) -> int:
+    """About the numbers that the timed network trains, and its products for a row."""
+    return 2 * width**2 + (sum(SIZES.values()) + 20) * width
 
 
 def measure_searches(repeats: int, folder: Path) -> None:
