@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_map
 from ..balancing import hooks_of
 from ..networks import Batch, ModalityRows, MultimodalOutput, RowBatches
 from ..neural import MultimodalNet, Training, TrainingStopped
+from ._captured import CapturedSteps, can_be_captured
 from ._halving import Halving
 from ._one_of_many import OUTSIDE, OneOfMany
 from ._stacked_parameters import StackedOptimizer, StackedParameters, settings_of
@@ -79,6 +80,7 @@ class Stack:
         )
         self._one = OneOfMany(nets)
         self._numbers = self._read_numbers()
+        self._captured = CapturedSteps(self._plain_step) if can_be_captured(self._one) else None
         hooks = hooks_of(nets[0].methods)
         self._by_net = any(hooks[name] for name in OUTSIDE)
         self._n_epochs = 0
@@ -152,6 +154,11 @@ class Stack:
         numbers = self._numbers
         if some is not None:
             numbers = {key: n[some] for key, n in numbers.items()}
+        if self._captured is not None:
+            fixed = {name: value for name, value in values.items() if name not in leaves}
+            loss, *gradients = self._captured((leaves, fixed, numbers, batch))
+            self._parameters.take_gradients(gradients, some)
+            return loss
         loss, output = vmap(self._one.training_loss, randomness="same")(values, numbers, batch)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()), allow_unused=True)
         self._parameters.take_gradients(gradients, some)
@@ -163,6 +170,15 @@ class Stack:
                 own = tree_map(lambda tensor, place=place: tensor[place], everything)
                 self._models[k].after_backward(self._one.batch_number, *own)
         return loss.detach()
+
+    def _plain_step(self, given: Any) -> tuple[Tensor | None, ...]:
+        """Loss of every network on its batch and its gradients, from these tensors alone."""
+        leaves, fixed, numbers, batch = given
+        leaves = {name: value.detach().requires_grad_() for name, value in leaves.items()}
+        values = {**leaves, **fixed}
+        loss, _ = vmap(self._one.training_loss, randomness="same")(values, numbers, batch)
+        gradients = torch.autograd.grad(loss.sum(), list(leaves.values()), allow_unused=True)
+        return loss.detach(), *gradients
 
     # -- rows that are watched -------------------------------------------------------------
 

@@ -58,7 +58,9 @@ class EpochLog:
         `log_p` are log-probabilities of modalities that were computed already.
         """
         own = over(Tensor.detach, output.unimodal) if modalities else {}
-        self._kept.append((output.logits.detach(), own, batch, log_p or {}))
+        # without the rows themselves, whose memory the next ones can use
+        about = {key: batch[0][key] for key in ("present", "weight") if key in batch[0]}
+        self._kept.append((output.logits.detach(), own, (about, batch[1]), log_p or {}))
         self.add_loss(loss, len(batch[1]))
 
     def add_loss(self, loss: Tensor, n_rows: int) -> None:

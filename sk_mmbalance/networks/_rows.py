@@ -19,6 +19,11 @@ from ._aligned import Aligned, aligned, stacked_of
 from ._encoding import encode
 from ._keys import ByModality
 
+#: Shuffled rows are gathered in blocks of at most so many bytes (of one batch at least), so that
+#: they do not all stand in memory twice. Two blocks may: a batch of one is in use when the next is
+#: made.
+MOST_GATHERED = 2**24
+
 #: One batch, in skorch's form: what the network sees, and the coded target of every row.
 Batch = tuple[dict[str, Any], Tensor]
 
@@ -106,6 +111,12 @@ class ModalityRows(Dataset):
     def n_values(self) -> int:
         """Number of values of one row, over all modalities."""
         return sum(math.prod(x.shape[1:]) for x in self.inputs.values())
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of one row of all modalities, where they are tensors."""
+        tensors = [x for x in self.inputs.values() if isinstance(x, Tensor)]
+        return sum(x.element_size() * math.prod(x.shape[1:]) for x in tensors)
 
     def only(self, name: str) -> ModalityRows:
         """One modality; for rows that all have it."""
@@ -201,9 +212,10 @@ def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Any:
 class RowBatches:
     """Batches of a `ModalityRows`, for one net; iterated once per epoch.
 
-    Shuffled rows are gathered once per epoch and then sliced, which costs a tenth of gathering
-    each batch. The order is drawn from `seed` and the number of the epoch alone: it depends on
-    nothing the network does, and a training run that is continued draws new orders.
+    Shuffled rows are gathered many at a time (all, if `MOST_GATHERED` allows) and then sliced,
+    which costs a tenth of gathering each batch. The order is drawn from `seed` and the number of
+    the epoch alone: it depends on nothing the network does, and a training run that is continued
+    draws new orders.
 
     A last batch of one row is joined to the one before it: layers with batch statistics cannot
     take a single row.
@@ -269,14 +281,15 @@ class RowBatches:
         bounds = self.bounds(self.n_visits)
         if self._visits is not None:
             yield from self._visited(order, *self._visits)
-        elif self.rows.resident:
-            rows = self.rows if order is None else self.rows.take(order.to(self.device))
-            for start, stop in bounds:
-                yield rows[start:stop]
-        else:
+        elif not self.rows.resident:
             for start, stop in bounds:
                 chosen = slice(start, stop) if order is None else order[start:stop]
                 yield to_device(self.rows[chosen], self.device)
+        elif order is None:
+            for start, stop in bounds:
+                yield self.rows[start:stop]
+        else:
+            yield from self._gathered(order.to(self.device), bounds)
 
     def _visited(
         self, order: Tensor | None, numbers: Tensor, present: dict[str, Tensor]
@@ -285,11 +298,30 @@ class RowBatches:
             order = order.to(numbers.device)
             numbers = numbers[order]
             present = {name: here[order] for name, here in present.items()}
-        gathered = self.rows.take(numbers) if self.rows.resident else None
-        for start, stop in self.bounds(len(numbers)):
-            batch = self.rows[numbers[start:stop]] if gathered is None else gathered[start:stop]
+        bounds = self.bounds(len(numbers))
+        if self.rows.resident:
+            batches = self._gathered(numbers, bounds)
+        else:
+            batches = (self.rows[numbers[start:stop]] for start, stop in bounds)
+        for (start, stop), batch in zip(bounds, batches, strict=True):
             batch[0]["present"] = {name: here[start:stop] for name, here in present.items()}
-            yield to_device(batch, self.device) if gathered is None else batch
+            yield batch if self.rows.resident else to_device(batch, self.device)
+
+    def _gathered(self, numbers: Tensor, bounds: list[tuple[int, int]]) -> Iterator[Batch]:
+        """Batches of rows by number, gathered in blocks."""
+        most = max(1, MOST_GATHERED // max(1, self.rows.n_bytes))
+        place = 0
+        while place < len(bounds):
+            first = last = bounds[place][0]
+            block = []
+            while place < len(bounds) and (not block or bounds[place][1] - first <= most):
+                block.append(bounds[place])
+                last = bounds[place][1]
+                place += 1
+            rows = self.rows.take(numbers[first:last])
+            for start, stop in block:
+                yield rows[start - first : stop - first]
+            del rows  # before the next are gathered
 
 
 def mix_seeds(*numbers: int) -> int:

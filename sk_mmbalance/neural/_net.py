@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -455,40 +455,41 @@ class MultimodalNet(FollowingNet):
 
     def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
         """Fused and unimodal logits of all rows, in main memory."""
-        batches = self.get_iterator(rows)
-        # embeddings that nobody asked for would keep the memory that the next batch can use
-        parts = [self.evaluate(batch, unimodal)._replace(embeddings=None) for batch in batches]
-        logits = torch.cat([part.logits for part in parts]).cpu()
-        names = parts[0].unimodal
-        stacks = [stacked_of(part.unimodal) for part in parts]
-        together = [each for each in stacks if each is not None]
-        if len(together) == len(parts):
-            return MultimodalOutput(logits, Aligned(list(names), torch.cat(together, dim=1).cpu()))
-        return MultimodalOutput(
-            logits, {m: torch.cat([part.unimodal[m] for part in parts]).cpu() for m in names}
-        )
+        logits, own, stacked = _Whole(len(rows)), _Whole(len(rows)), _Whole(len(rows), 1)
+        for batch in self.get_iterator(rows):
+            part = self.evaluate(batch, unimodal)
+            together = stacked_of(part.unimodal)
+            logits.add({"": part.logits})
+            if together is None:
+                own.add(part.unimodal)
+            else:
+                stacked.add({"": together})
+        fused = logits.parts[""]
+        if stacked.parts:
+            return MultimodalOutput(fused, Aligned(list(part.unimodal), stacked.parts[""]))
+        return MultimodalOutput(fused, own.parts)
 
     def embed_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
         """Embeddings of all rows, in main memory."""
         self.check_is_fitted()
         self._stop_training()
-        module = self.network
-        with torch.inference_mode():
-            parts = [
-                module.encode(X["inputs"], X.get("present")) for X, _ in self.get_iterator(rows)
-            ]
-        return {name: torch.cat([part[name] for part in parts]).cpu() for name in module.names}
+        whole = _Whole(len(rows))
+        for X, _ in self.get_iterator(rows):
+            with torch.inference_mode():
+                found = self.network.encode(X["inputs"], X.get("present"))
+            whole.add(found)
+        return {name: whole.parts[name] for name in self.network.names}
 
     def alone_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
         """What the fused classifier gives with each modality alone, in main memory."""
         self.check_is_fitted()
         self._stop_training()
-        module, parts = self.network, []
-        with torch.inference_mode(), self.autocast():
-            for X, _ in self.get_iterator(rows):
+        module, whole = self.network, _Whole(len(rows))
+        for X, _ in self.get_iterator(rows):
+            with torch.inference_mode(), self.autocast():
                 found = module.each_alone(module.encode(X["inputs"], X.get("present")))
-                parts.append({name: z.cpu() for name, z in found.items()})
-        return {name: torch.cat([part[name] for part in parts]) for name in module.names}
+            whole.add(found)
+        return {name: whole.parts[name] for name in module.names}
 
     def predict(self, X: Any) -> Any:
         """Class codes of all rows (what skorch's scoring callbacks call)."""
@@ -638,6 +639,38 @@ class MultimodalNet(FollowingNet):
             del self.history[-1]
         if state is not None:
             self.module_.load_state_dict(state)
+
+
+class _Whole:
+    """What a network gives for batch after batch, written into tensors of all rows.
+
+    Pieces that were kept one by one would stand in the gaps that a batch leaves in memory, and the
+    next batch would need new room.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of all batches together.
+    dim : int, default=0
+        Along which the rows lie.
+    """
+
+    def __init__(self, n_rows: int, dim: int = 0):
+        self.parts: dict[str, Tensor] = {}
+        self._n_rows, self._dim = n_rows, dim
+        self._filled: dict[str, int] = {}
+
+    def add(self, found: Mapping[str, Tensor]) -> None:
+        """Put what was found for the next rows behind what there is, in main memory."""
+        for name, values in found.items():
+            start = self._filled.get(name, 0)
+            n_rows = values.shape[self._dim]
+            if name not in self.parts:
+                shape = [*values.shape]
+                shape[self._dim] = self._n_rows
+                self.parts[name] = torch.empty(shape, dtype=values.dtype)
+            self.parts[name].narrow(self._dim, start, n_rows).copy_(values)
+            self._filled[name] = start + n_rows
 
 
 class _FixedSplit:

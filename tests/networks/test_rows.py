@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,20 @@ def test_resident_and_streamed_batches_are_the_same():
     ):
         assert torch.equal(codes, codes2)
         assert torch.equal(X["inputs"]["a"], X2["inputs"]["a"])
+
+
+def test_rows_that_are_gathered_in_blocks_come_in_the_same_batches():
+    x = torch.arange(2600.0)[:, None].repeat(1, 4000)  # more than one block
+    wide = ModalityRows({"a": x}, torch.arange(len(x)))
+    for visits in (None, torch.arange(len(x)).flip(0)[:2500]):
+        batches = [
+            RowBatches(whole, 128, CPU, seed=1) for whole in (wide, replace(wide, resident=False))
+        ]
+        for each in batches:
+            each.visit(visits)
+        for (X, codes), (X2, codes2) in zip(*batches, strict=True):
+            assert torch.equal(codes, codes2)
+            assert torch.equal(X["inputs"]["a"], X2["inputs"]["a"])
 
 
 def test_no_batch_has_a_single_row():

@@ -1,0 +1,70 @@
+"""What the documentation says of seconds is what was measured; the rule of a search fits it."""
+
+import import_times
+import numpy as np
+import pandas as pd
+import peers
+import pytest
+import scale
+import search
+from _protocols import read, table_file
+from _speed.rounds import COLUMNS
+
+from sk_mmbalance.model_selection import _rule
+
+
+def measured(name, columns):
+    if not table_file(name).exists():
+        pytest.skip("not measured yet")
+    return read(name, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "derived", "derive", "columns"),
+    [
+        ("search_rounds", "search_ratios", search.search_ratios, COLUMNS),
+        ("peers", "peers_ratios", peers.peer_ratios, COLUMNS),
+        ("scale", "scale_growth", scale.growth, scale.COLUMNS),
+    ],
+)
+def test_what_is_computed_is_that_of_the_measurements(name, derived, derive, columns):
+    table = derive(measured(name, columns).assign(value=lambda t: t["value"].astype(float)))
+    pd.testing.assert_frame_equal(read(derived), table, check_dtype=False, atol=0.011)
+
+
+def test_an_import_takes_a_fifth_of_a_second_and_a_public_name_three_tenths_more_than_its_parts():
+    took = measured("import_times", import_times.COLUMNS).set_index("loaded")["value"].astype(float)
+    assert took.pop(import_times.PACKAGE) < 0.2
+    assert len(took) > 10
+    assert (took < 0.3).all()
+
+
+def test_no_fit_grows_faster_than_its_rows_modalities_classes_or_clients():
+    slopes = measured("scale_growth", ["question", "method", "slope"])
+    assert len(slopes) > 20
+    assert (slopes["slope"].astype(float) < 1.2).all()
+
+
+STEPS = ["device", "width", "batch_size", "networks", "method", "value"]
+
+
+def test_the_rule_of_a_search_stacks_what_is_faster():
+    steps = measured("search_steps", STEPS)
+    steps = steps.assign(**{c: steps[c].astype(float) for c in ("width", "batch_size", "networks")})
+    alone = steps[steps["method"] == "one by one"].set_index(["width", "batch_size"])["value"]
+    right = []
+    for _, row in steps[steps["method"] == "stacked"].iterrows():
+        weights = search.weights_of(row["width"])
+        said = _rule.gain(weights * row["batch_size"], weights, int(row["networks"]))
+        found = float(alone[row["width"], row["batch_size"]]) / float(row["value"])
+        if abs(np.log(found)) > np.log(1.25):
+            right.append((said >= _rule.LEAST_GAIN) == (found > 1))
+    assert np.mean(right) > 0.85
+
+
+def test_a_search_in_one_stack_is_at_least_four_times_as_fast_as_one_after_another():
+    ratios = measured("search_ratios", ["case", "method", "against", "metric", "what", "value"])
+    cpu = ratios[(ratios["metric"] == "times as fast, CPU") & (ratios["what"] == "median")]
+    gain = cpu.set_index(["against", "method"])["value"].astype(float)
+    assert gain[search.OURS, search.STACKED] > 4
+    assert gain[search.OURS, search.HALVED] > gain[search.OURS, search.STACKED]

@@ -1,0 +1,110 @@
+"""A step of a stack as a plain list of tensor operations, once it is known that it is one.
+
+`vmap` and autograd take longer to find out what is to be done in a step than small networks take to
+do it, and find the same every time. So the operations of one of the first steps are written down,
+gradients included, and only carried out from then on.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Graph, GraphModule, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+from ._one_of_many import OneOfMany
+
+#: Steps of one form that are carried out in the ordinary way before one is written down, which
+#: takes as long as some of them.
+FIRST_STEPS = 16
+
+#: Modules that do the same in every step come from here.
+KNOWN = ("torch.nn.", "sk_mmbalance.")
+
+
+def can_be_captured(one: OneOfMany) -> bool:
+    """Whether every step of a stack does the same, with other numbers.
+
+    Known of networks and losses from torch and from this package that are trained without a method.
+    """
+    modules = [*one.network.modules(), one.criterion_]
+    return not one.methods and all(type(m).__module__.startswith(KNOWN) for m in modules)
+
+
+class CapturedSteps:
+    """Carries steps out, and writes down those that come often.
+
+    Parameters
+    ----------
+    step : callable
+        Takes a tree of tensors, gives tensors or None. What it does may depend on their shapes
+        alone, and it may not change them.
+    """
+
+    def __init__(self, step: Callable[[Any], Sequence[Tensor | None]]):
+        self._step = step
+        self._seen: dict[Any, int] = {}
+        self._written: dict[Any, Any] = {}
+
+    def __call__(self, given: Any) -> Sequence[Tensor | None]:
+        """Carry out a step."""
+        tensors, form = tree_flatten(given)
+        key = (form, tuple((t.shape, t.dtype, t.stride()) for t in tensors))
+        if key in self._written:
+            with torch.no_grad():
+                return self._written[key](*tensors)
+        self._seen[key] = self._seen.get(key, 0) + 1
+        if self._seen[key] <= FIRST_STEPS:
+            return self._step(given)
+        with _Writing(tensors) as writing:
+            found = self._step(given)
+        self._written[key] = writing.result(found)
+        return found
+
+
+class _Writing(TorchDispatchMode):
+    """Writes down what is done to tensors in this thread, in the order in which it is done."""
+
+    def __init__(self, tensors: Sequence[Tensor]):
+        super().__init__()
+        self._graph, self._constants = Graph(), nn.Module()
+        self._nodes: dict[int, Node] = {}
+        self._kept: list[Any] = []  # so that no other tensor gets the identity of one
+        for k, tensor in enumerate(tensors):
+            self._note(tensor, self._graph.placeholder(f"given_{k}"))
+
+    def _note(self, tensor: Tensor, node: Node) -> None:
+        self._kept.append(tensor)
+        self._nodes[id(tensor)] = node
+
+    def _node_of(self, tensor: Tensor) -> Node:
+        if id(tensor) not in self._nodes:
+            name = f"constant_{len(self._kept)}"
+            self._constants.register_buffer(name, tensor)
+            self._note(tensor, self._graph.get_attr(name))
+        return self._nodes[id(tensor)]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.detach.default:  # the same numbers
+            self._note(out, self._node_of(args[0]))
+            return out
+        own = tree_map_only(Tensor, self._node_of, (args, kwargs or {}))
+        node = self._graph.call_function(func, *own)
+        if isinstance(out, Tensor):
+            self._note(out, node)
+        else:
+            for k, part in enumerate(out):
+                self._note(part, self._graph.call_function(operator.getitem, (node, k)))
+        return out
+
+    def result(self, found: Sequence[Tensor | None]) -> Any:
+        """A function of the tensors, which does it again."""
+        self._graph.output(tree_map_only(Tensor, self._node_of, tuple(found)))
+        self._graph.eliminate_dead_code()
+        return GraphModule(self._constants, self._graph)
