@@ -156,9 +156,10 @@ class Stack:
             numbers = {key: n[some] for key, n in numbers.items()}
         if self._captured is not None:
             fixed = {name: value for name, value in values.items() if name not in leaves}
-            loss, *gradients = self._captured((leaves, fixed, numbers, batch))
-            self._parameters.take_gradients(gradients, some)
-            return loss
+            losses, *found = self._captured((leaves, fixed, numbers, batch))
+            assert losses is not None
+            self._parameters.take_gradients(found, some)
+            return losses
         loss, output = vmap(self._one.training_loss, randomness="same")(values, numbers, batch)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()), allow_unused=True)
         self._parameters.take_gradients(gradients, some)

@@ -59,7 +59,8 @@ class EpochLog:
         """
         own = over(Tensor.detach, output.unimodal) if modalities else {}
         # without the rows themselves, whose memory the next ones can use
-        about = {key: batch[0][key] for key in ("present", "weight") if key in batch[0]}
+        keys: tuple[str, ...] = ("present", "weight")
+        about = {key: batch[0][key] for key in keys if key in batch[0]}
         self._kept.append((output.logits.detach(), own, (about, batch[1]), log_p or {}))
         self.add_loss(loss, len(batch[1]))
 

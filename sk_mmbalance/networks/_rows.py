@@ -313,7 +313,7 @@ class RowBatches:
         place = 0
         while place < len(bounds):
             first = last = bounds[place][0]
-            block = []
+            block: list[tuple[int, int]] = []
             while place < len(bounds) and (not block or bounds[place][1] - first <= most):
                 block.append(bounds[place])
                 last = bounds[place][1]

@@ -39,8 +39,8 @@ class Turns:
         nothing: list[list[nn.Parameter]] = [[] for _ in optimizer.param_groups]
         self._by_name = {name: [list(group) for group in nothing] for name in names}
         common = [list(group) for group in nothing]
-        for k, group in enumerate(optimizer.param_groups):
-            for p in group["params"]:
+        for k, settings in enumerate(optimizer.param_groups):
+            for p in settings["params"]:
                 name = owner.get(id(p))
                 (common if name is None else self._by_name[name])[k].append(p)
         for groups in self._by_name.values():

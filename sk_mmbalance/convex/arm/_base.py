@@ -108,12 +108,13 @@ class ARMBase(ARMPrediction):
         def score_alone(name: str) -> float:
             columns = side_columns(rows.checked, (name,))
             usable = rows.counted & rows.checked.present_in(name)
-            told = []
+            told: list[tuple[Any, Any, Any]] = []
             for train, test in rows.splits(self.cv, usable):
                 side = self._fit_alone(columns, rows, train, strong_reg)
                 told.append((side.scores(columns[test]), rows.truth[test], rows.weights[test]))
             if min(len(truth) for _, truth, _ in told) < self._least_scored:
-                told = [tuple(map(np.concatenate, zip(*told, strict=True)))]
+                scores, truth, weights = map(np.concatenate, zip(*told, strict=True))
+                told = [(scores, truth, weights)]
             masses = [np.sum(weights) for _, _, weights in told]
             return float(np.average([self._score_of(*fold) for fold in told], weights=masses))
 
