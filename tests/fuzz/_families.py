@@ -176,7 +176,7 @@ def spoil_parameter(data: st.DataObject, model: Any, case: Case) -> Any:
         case.spoilt(name)
     for params_of in (case.params, case.plain_params):
         for name, value in params.items():
-            if name == "modalities":
+            if name in ("modalities", "random_state"):
                 case.plain = None
             params_of[name] = value
     return model

@@ -50,8 +50,8 @@ class Case:
     faults: set[str] = field(default_factory=set)
     must_refuse: bool = False
     must_take: bool = True
-    #: Words of a warning of others that is right here.
-    may_warn: str | None = None
+    #: Words of warnings of others that are right here.
+    may_warn: tuple[str, ...] = ()
 
     def spoilt(self, *names: str, refused: bool = False) -> None:
         """Note that something may be refused by one of these names, or must be."""
@@ -783,8 +783,10 @@ def _spoil(
             case.spoilt("X", refused=refused)
     elif fault == "whole":
         table = no_wholes(n)
-        case.X, case.plain = table[pick(table)], None
-        case.spoilt("X", "modalities", "y", refused=True)
+        what = pick(table)
+        case.X, case.plain = table[what], None
+        # columns of one name are told apart by their position
+        case.spoilt("X", "modalities", "y", refused=what != "twice")
     elif fault == "y" and target != "none":
         table = (
             bad_numbers(n, unlabelled)
