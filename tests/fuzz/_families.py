@@ -35,7 +35,8 @@ from sk_mmbalance import (
     balancing,
 )
 
-from ._strategies import JUNK, Case
+from ._case import Case
+from ._junk import JUNK
 
 NET = {
     "hidden_layer_sizes": (4,),

@@ -17,12 +17,12 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, FitFai
 
 from sk_mmbalance import Modalities, exceptions
 
-from ._strategies import Case
+from ._case import Case
 
 #: Outcomes so far, by family: "right", "refused" and, by kind, findings.
 COUNTS: dict[str, Counter] = {}
-#: Sorts of findings that have been shown, where findings are counted and do not end a test.
-_SHOWN: set[tuple[str, str]] = set()
+#: The first finding of each sort, where findings are counted and do not end a test.
+FIRST: dict[tuple[str, str], str] = {}
 
 _OUR_WARNINGS = tuple(
     kind
@@ -61,16 +61,15 @@ def judge(family: str, run: Callable[..., dict[str, np.ndarray]], case: Case) ->
         counts[finding.kind] += 1
         if "SK_MMBALANCE_FUZZ_COUNTS" not in os.environ:
             raise
-        _show(family, finding)
+        _keep(family, finding)
 
 
-def _show(family: str, finding: Finding) -> None:
-    """Print the first finding of a sort; figures aside, its words are its sort."""
+def _keep(family: str, finding: Finding) -> None:
+    """Keep the first finding of a sort; figures aside, its words are its sort."""
     sort = family, re.sub(r"[\d.]+", "", str(finding).partition("\n")[0])[:90]
-    if sort not in _SHOWN:
-        _SHOWN.add(sort)
-        print(f"\n{family}: {finding}", flush=True)
-        traceback.print_exception(finding.__cause__, limit=-6)
+    if sort not in FIRST:
+        trace = traceback.format_exception(finding.__cause__, limit=-6)
+        FIRST[sort] = f"{family}: {finding}\n{''.join(trace)}"
 
 
 def _judged(run: Callable[..., dict[str, np.ndarray]], case: Case) -> str:

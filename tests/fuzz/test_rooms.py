@@ -27,9 +27,13 @@ from sk_mmbalance.inspection import (
 )
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
 
+from ._case import Case
+from ._cases import cases
 from ._families import NB, NET
 from ._judge import judge
-from ._strategies import JUNK, Case, bad_labels, cases, no_wholes
+from ._junk import JUNK
+from ._labels import bad_labels
+from ._no_input import no_wholes
 
 
 def _arrays(X: Any) -> dict[str, np.ndarray]:
