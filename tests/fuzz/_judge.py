@@ -195,7 +195,11 @@ def regressor(model: Any) -> Callable[..., dict[str, np.ndarray]]:
 
 def fitted_or_new(model: Any, X: Any, y: Any, fit: dict, params: dict) -> Any:
     """A copy that is fitted; where `fit` raises, it must not be half of it."""
-    fresh = copy.deepcopy(model).set_params(**params)
+    own = model.get_params(deep=False)
+    inside = {n if n in own else f"estimator__{n}": value for n, value in params.items()}
+    if "estimator" in params:  # another one, which has no such parameters
+        inside = {n: value for n, value in inside.items() if "__" not in n}
+    fresh = copy.deepcopy(model).set_params(**inside)
     try:
         return fresh.fit(X, y, **fit)
     except Exception:
