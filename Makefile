@@ -102,10 +102,10 @@ format: $(DEV)
 test: $(DEV)
 	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS)
 
-# Default and slow tests, those for a GPU where there is one, the docstrings' examples and the
-# user guide's, in one run.
+# Default and slow tests, those for a GPU where there is one, 200 random cases of every family, the
+# docstrings' examples and the user guide's, in one run.
 test-all: $(DEV)
-	$(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
+	SK_MMBALANCE_FUZZ=200 $(ONE_THREAD) $(HEADLESS) $(PY) -m pytest -n $(JOBS) -m "" --durations=15 \
 	  --doctest-modules --doctest-glob='*.rst' tests sk_mmbalance docs/user_guide
 
 # Random cases that differ from run to run (SEED=... repeats one). What is found does not end it.

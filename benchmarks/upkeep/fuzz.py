@@ -99,7 +99,7 @@ def _run(test: str, cases: int, seed: int) -> dict:
             "SK_MMBALANCE_FUZZ_RANDOM": "1",
             "SK_MMBALANCE_FUZZ_COUNTS": str(counts),
         }
-        command = [sys.executable, "-m", "pytest", "-q", "-s", "-m", "", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider"]
         code = subprocess.run(
             [*command, f"--hypothesis-seed={seed}", test], cwd=ROOT, env=os.environ | settings
         ).returncode

@@ -96,8 +96,8 @@ def scorable(y: Any) -> Any:
     """
     if isinstance(y, np.ndarray) and y.dtype.kind == "T":
         return y.astype(object)
-    dtype: Any = getattr(y, "dtype", None)
-    if not pd.api.types.is_object_dtype(dtype):
+    dtype = getattr(y, "dtype", None)
+    if dtype is None or not pd.api.types.is_object_dtype(dtype):
         return y
     values = np.asarray(y)
     if values.size and {_kind(value) for value in values.ravel()} == {"numbers"}:

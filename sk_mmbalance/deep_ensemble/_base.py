@@ -24,11 +24,15 @@ from .._sklearn import (
     fit_context,
     routing_enabled,
 )
+from ..base import scorable
 from ..modalities import Modalities
 from ..model_selection import fit_together
 
 #: Seeds are drawn below this, as scikit-learn draws them.
 _SEEDS = np.iinfo(np.int32).max
+
+#: More members than memory holds are a mistake.
+_MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
     _several_labels: bool
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [HasMethods(["fit", "predict"]), None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "estimator": [HasMethods(["fit", "predict", "get_params"]), None],
+        "n_estimators": [Interval(Integral, 1, _MOST, closed="both")],
         "stack": ["boolean", StrOptions({"auto"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -125,7 +129,7 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
             if isinstance(one, Exception):
                 raise one
         own = {name: getattr(found[0], name) for name in self._kept() if hasattr(found[0], name)}
-        several = str(type_of_target(y)).startswith("multilabel")
+        several = str(type_of_target(scorable(y))).startswith("multilabel")
         fitted = own | {"estimators_": found, "vectorized_": report, "_several_labels": several}
         fitted_attributes: dict[str, Any] = self.__dict__
         for name in self._kept():

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import HasMethods
+from ..base import scorable
 from ..neural import MultimodalClassifier
 from ._base import DeepEnsemble
 
@@ -109,6 +110,25 @@ class DeepEnsembleClassifier(ClassifierMixin, DeepEnsemble):
 
     def _kept(self) -> tuple[str, ...]:
         return (*self._shared, "classes_")
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array of shape (n_samples, n_features)
+            What the estimator takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            True classes or labels, in any form that `fit` takes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            Weighted share of rows that are right (in all labels, where there are several).
+        """
+        return super().score(X, scorable(y), sample_weight=sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities: the mean over members.

@@ -465,7 +465,7 @@ def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank
 
 def _name_modality(error: Exception, name: str, what: str) -> None:
     """Say of which modality an error is: in front of its words, or after those of its own class."""
-    if type(error) in (TypeError, ValueError) and "`" not in str(error):
+    if type(error) in (TypeError, ValueError) and not str(error).startswith("`"):
         raise type(error)(f"`X` modality {name!r} cannot {what}: {error}") from error
     error.add_note(f"(modality {name!r}, which cannot {what})")
 

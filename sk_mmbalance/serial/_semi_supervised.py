@@ -449,8 +449,7 @@ def _accuracies(scores: np.ndarray, known: TrainingRows) -> list[float]:
 
 
 def _names(side: str, value: Any, names: tuple[str, ...]) -> list[str]:
-    flat = np.ndim(value) < 2
-    several = flat and isinstance(value, Collection | np.ndarray)
+    several = isinstance(value, Collection) and getattr(value, "ndim", 1) == 1
     if not several or not all(isinstance(name, str) for name in value):
         raise TypeError(f"`{side}` must be a modality's name, or several; got {value!r}.")
     chosen = [value] if isinstance(value, str) else sorted(value)

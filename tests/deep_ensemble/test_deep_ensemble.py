@@ -156,6 +156,7 @@ def test_in_searches_and_with_groups():
         ({"estimator": KNeighborsClassifier()}, ValueError, "`estimator` KN.* no `random_state`"),
         ({"estimator": MultimodalClassifier}, TypeError, "`estimator` must be an estimator"),
         ({"estimator": object()}, ValueError, "'estimator' parameter of DeepEnsemble"),
+        ({"n_estimators": 10**30}, ValueError, "'n_estimators' parameter of DeepEnsemble"),
         ({"n_estimators": 0}, ValueError, "'n_estimators' parameter of DeepEnsemble"),
         ({"stack": "always"}, ValueError, "'stack' parameter of DeepEnsemble"),
         ({"estimator": MultimodalClassifier(lr=-1)}, ValueError, "'lr' parameter"),
@@ -204,3 +205,12 @@ def test_logistic_regression_has_a_seed_and_equal_members():
     model = DeepEnsembleClassifier(LogisticRegression(), n_estimators=2).fit(flat, y)
     alone = LogisticRegression().fit(flat, y)
     np.testing.assert_allclose(model.predict_proba(flat), alone.predict_proba(flat))
+
+
+def test_labels_that_scikit_learn_does_not_know_are_learnt_and_scored():
+    X, y = noisy(40)
+    model = DeepEnsembleClassifier(NET, n_estimators=2, random_state=0)
+    names = np.array([f"class {code}" for code in y])
+    for labels, same in [(names.astype(np.dtypes.StringDType()), names), (y.astype(object), y)]:
+        score = clone(model).fit(X, labels).score(X, labels)
+        assert score == clone(model).fit(X, same).score(X, same)

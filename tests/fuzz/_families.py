@@ -18,6 +18,8 @@ from sk_mmbalance import (
     ARMRegressor,
     CMSFedClassifier,
     DataRemixingClassifier,
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
     FedAvgClassifier,
     FedCMIClassifier,
     LateFusionClassifier,
@@ -35,7 +37,8 @@ from sk_mmbalance import (
     balancing,
 )
 
-from ._strategies import JUNK, Case
+from ._case import Case
+from ._junk import JUNK
 
 NET = {
     "hidden_layer_sizes": (4,),
@@ -106,6 +109,15 @@ FAMILIES = {
         ],
         {"labels": True},
     ),
+    "deep ensembles": Family(
+        [
+            DeepEnsembleClassifier(MultimodalClassifier(**NET), n_estimators=2, random_state=0),
+            DeepEnsembleClassifier(
+                MultimodalClassifier(**NET), n_estimators=2, stack=False, random_state=0
+            ),
+        ],
+        {"labels": True, "groups": None},
+    ),
     "boosting": Family(
         [SustainedBoostingClassifier(**NET, head_width=4, max_heads=2)], {"labels": True}
     ),
@@ -115,6 +127,7 @@ FAMILIES = {
             LateFusionRegressor(random_state=0),
             OpinionPoolRegressor({"one": Ridge(), "two": Ridge()}, cv=2, random_state=0),
             MultimodalRegressor(**NET),
+            DeepEnsembleRegressor(MultimodalRegressor(**NET), n_estimators=2, random_state=0),
         ],
         {"target": "numbers"},
     ),
@@ -176,7 +189,8 @@ def spoil_parameter(data: st.DataObject, model: Any, case: Case) -> Any:
         case.spoilt(name)
     for params_of in (case.params, case.plain_params):
         for name, value in params.items():
-            if name == "modalities":
+            lost = name == "estimator" and "modalities" in case.params
+            if name in ("modalities", "random_state") or lost:
                 case.plain = None
             params_of[name] = value
     return model

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, FitFailedWarning
 
 from sk_mmbalance import Modalities, exceptions
 
-from ._strategies import Case
+from ._case import Case
 
 #: Outcomes so far, by family: "right", "refused" and, by kind, findings.
 COUNTS: dict[str, Counter] = {}
-#: Sorts of findings that have been shown, where findings are counted and do not end a test.
-_SHOWN: set[tuple[str, str]] = set()
+#: The first finding of each sort, where findings are counted and do not end a test.
+FIRST: dict[tuple[str, str], str] = {}
 
 _OUR_WARNINGS = tuple(
     kind
@@ -61,16 +61,15 @@ def judge(family: str, run: Callable[..., dict[str, np.ndarray]], case: Case) ->
         counts[finding.kind] += 1
         if "SK_MMBALANCE_FUZZ_COUNTS" not in os.environ:
             raise
-        _show(family, finding)
+        _keep(family, finding)
 
 
-def _show(family: str, finding: Finding) -> None:
-    """Print the first finding of a sort; figures aside, its words are its sort."""
+def _keep(family: str, finding: Finding) -> None:
+    """Keep the first finding of a sort; figures aside, its words are its sort."""
     sort = family, re.sub(r"[\d.]+", "", str(finding).partition("\n")[0])[:90]
-    if sort not in _SHOWN:
-        _SHOWN.add(sort)
-        print(f"\n{family}: {finding}", flush=True)
-        traceback.print_exception(finding.__cause__, limit=-6)
+    if sort not in FIRST:
+        trace = traceback.format_exception(finding.__cause__, limit=-6)
+        FIRST[sort] = f"{family}: {finding}\n{''.join(trace)}"
 
 
 def _judged(run: Callable[..., dict[str, np.ndarray]], case: Case) -> str:
@@ -94,6 +93,8 @@ def _judged(run: Callable[..., dict[str, np.ndarray]], case: Case) -> str:
     if _kept(case) != before:
         raise Finding("changed", "the input is not as it was", case)
     numpy_draws = np.random.get_state()[1]  # noqa: NPY002
+    if "random_state" in case.faults:  # None asks numpy's global generator for a seed
+        numpy_draws = draws[0]
     if not (np.array_equal(draws[0], numpy_draws) and torch.equal(draws[1], torch.get_rng_state())):
         raise Finding("changed", "a global random state is not as it was", case)
     if case.plain is not None and (case.plain_new is not None or case.X_new is None):
@@ -115,8 +116,10 @@ def _look_at_error(error: Exception, case: Case) -> None:
 
 def _look_at_warning(warning: warnings.WarningMessage, case: Case) -> None:
     kinds = (*_OUR_WARNINGS, ConvergenceWarning, DataConversionWarning)
-    ours = issubclass(warning.category, UserWarning) and "`" in str(warning.message)
-    ours = ours or (case.may_warn is not None and case.may_warn in str(warning.message))
+    # a search says of failed fits what they said
+    kinds_of_words = UserWarning | FitFailedWarning
+    ours = issubclass(warning.category, kinds_of_words) and "`" in str(warning.message)
+    ours = ours or any(words in str(warning.message) for words in case.may_warn)
     # scikit-learn's own splitters, in its own searches
     ours = ours or "less than n_splits" in str(warning.message)
     # said where names came with `fit` only, as scikit-learn's own estimators do
@@ -192,7 +195,11 @@ def regressor(model: Any) -> Callable[..., dict[str, np.ndarray]]:
 
 def fitted_or_new(model: Any, X: Any, y: Any, fit: dict, params: dict) -> Any:
     """A copy that is fitted; where `fit` raises, it must not be half of it."""
-    fresh = copy.deepcopy(model).set_params(**params)
+    own = model.get_params(deep=False)
+    inside = {n if n in own else f"estimator__{n}": value for n, value in params.items()}
+    if "estimator" in params:  # another one, which has no such parameters
+        inside = {n: value for n, value in inside.items() if "__" not in n}
+    fresh = copy.deepcopy(model).set_params(**inside)
     try:
         return fresh.fit(X, y, **fit)
     except Exception:

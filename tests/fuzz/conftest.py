@@ -41,8 +41,11 @@ def pytest_sessionfinish():
 
 def pytest_terminal_summary(terminalreporter):
     """Say what came out, by family: of this process, and so of a run without ``-n``."""
-    from ._judge import COUNTS
+    from ._judge import COUNTS, FIRST
 
+    for finding in FIRST.values():
+        terminalreporter.section("a finding")
+        terminalreporter.write_line(finding)
     if COUNTS:
         terminalreporter.section("random cases")
     for family, counts in COUNTS.items():

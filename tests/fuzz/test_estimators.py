@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ._cases import cases
 from ._families import FAMILIES, spoil_parameter
 from ._judge import classifier, judge, regressor
-from ._strategies import cases
 
 
 @pytest.mark.parametrize("name", FAMILIES)
