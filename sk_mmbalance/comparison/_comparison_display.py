@@ -112,6 +112,7 @@ class ComparisonDisplay:
             for name, line in shown.iterrows()
         ]
         ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(-0.6, len(names) - 0.4)
         ax.set_xlabel(f"{score_title(main)}: by fold, and mean")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=5, frameon=False)
         self.means_ = shown[main].to_dict()

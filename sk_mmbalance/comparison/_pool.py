@@ -34,8 +34,13 @@ class Process:
 
     program: subprocess.Popen
     task: tuple[str, int] | None = None
-    since: float = 0.0
+    since: float | None = None  # it began to fit; None while it starts, which is nobody's time
     ended: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been fitting."""
+        return 0.0 if self.since is None else time.monotonic() - self.since
 
 
 @dataclass
@@ -94,7 +99,7 @@ class Processes:
     def start(self, task: tuple[str, int]) -> None:
         """Give a task to a process that is free, or to a new one."""
         process = self._free.pop() if self._free else self._new()
-        process.task, process.since = task, time.monotonic()
+        process.task, process.since = task, None
         self._busy.append(process)
         with suppress(OSError):  # it died: its reader says so
             assert process.program.stdin is not None

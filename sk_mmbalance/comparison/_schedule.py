@@ -124,7 +124,7 @@ class Schedule:
         name, fold = process.task
         standing = self.standings[name]
         if kind == "ready":
-            process.since = time.monotonic()  # its start is nobody's time
+            process.since = time.monotonic()
         elif kind in ("scores", "inside"):
             self.store.add(self.marks[name], fold, content)
             if kind == "scores":
@@ -135,7 +135,7 @@ class Schedule:
             processes.stop(process)
             self._fail(name, f"its process died ({processes.last_words()})")
         elif kind == "done":
-            standing.used += time.monotonic() - process.since
+            standing.used += process.seconds
             processes.finished(process)
             self._see_whether_done(name)
 
@@ -155,11 +155,11 @@ class Schedule:
     def _end_late_ones(self, processes: Processes) -> None:
         if self.deadline is None:
             return
-        left, now = self._seconds_left(), time.monotonic()
+        left = self._seconds_left()
         busy = [(*process.task, process) for process in processes.busy if process.task]
         running: dict[str, list[float]] = {}
         for name, _, process in busy:
-            running.setdefault(name, []).append(now - process.since)
+            running.setdefault(name, []).append(process.seconds)
         for name in running:
             if left <= 0 or self._shares.is_late(name, running, left):
                 self._put_off(name, {f: p for n, f, p in busy if n == name}, processes)
@@ -169,7 +169,7 @@ class Schedule:
         standing = self.standings[name]
         standing.put_off = True
         for fold, process in at_it.items():
-            took = time.monotonic() - process.since
+            took = process.seconds
             processes.stop(process)
             standing.used += took
             if not self._is_known(name, fold):  # or only the look inside was cut off
