@@ -59,7 +59,8 @@ class MLPBackbone(nn.Sequential):
         """Embed a batch."""
         if x.layout is torch.strided:
             return super().forward(x)
-        first, *others = self
+        layers: list[Any] = list(self)
+        first, *others = layers
         x = sparse_linear(x, first.weight, first.bias)
         for layer in others:
             x = layer(x)
