@@ -71,7 +71,7 @@ def _keys(net: Net, rows: ModalityRows) -> np.ndarray:
     for X, y in net.get_iterator(replace(rows, extras={})):
         total = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         for name, x in X["inputs"].items():
-            bits = _bits(x.reshape(len(x), -1))
+            bits = _bits(x.to_dense().reshape(len(x), -1))
             generator = torch.Generator().manual_seed(mix_seeds(net.seed, bits.shape[1]))
             factors = torch.randint(2**62, (bits.shape[1],), generator=generator) * 2 + 1
             own = _stirred((bits * factors.to(bits.device)).sum(dim=1))

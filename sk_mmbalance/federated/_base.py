@@ -368,7 +368,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         super().__setstate__(state)
         if isinstance(state.get("net_"), bytes):
             module = self.server_.module()
-            module.load_state_dict(load(state["net_"]))
+            networks.load_state(module, load(state["net_"]))
             network: Any = GlobalNetwork(module, networks.choose_device(self.device))
             self.net_ = network
 

@@ -120,6 +120,9 @@ class ClientTrainer:
         if networks.has_dropout(self._pattern) or networks.may_draw(self._pattern):
             with draws.of_everything():  # what it draws goes on from where its weights end
                 return self.method.build(self.task)
+        ours = not networks.not_ours(self.method.backbones, self.task.names)
+        if ours and networks.has_plain_state(self._pattern):
+            return self._pattern  # it remembers nothing but what is overwritten
         return copy.deepcopy(self._pattern)
 
     def __getstate__(self) -> dict[str, Any]:

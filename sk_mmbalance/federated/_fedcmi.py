@@ -159,7 +159,7 @@ class FedCMI(Method):
         kept = local.memory.get("personal")
         if kept:
             state = {key: torch.from_numpy(np.array(value)) for key, value in kept.items()}
-            local.module.load_state_dict(state, strict=False)
+            networks.load_state(local.module, state, strict=False)
 
 
 def _personal(key: str) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from .. import networks
+
 #: A state dict as numpy arrays.
 State = dict[str, np.ndarray]
 
@@ -20,4 +22,4 @@ def arrays_of(state: Mapping[str, torch.Tensor]) -> State:
 def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays into a module's state."""
     # np.array: what came over a wire may be read-only, which torch warns of
-    module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in arrays.items()})
+    networks.load_state(module, {key: torch.from_numpy(np.array(a)) for key, a in arrays.items()})

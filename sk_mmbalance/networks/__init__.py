@@ -28,6 +28,7 @@ from ._image_shapes import warn_if_ambiguous
 from ._joined_parameters import JoinedParameters
 from ._joint_loss import joint_loss
 from ._keys import ByModality, safe_key
+from ._loading import has_plain_state, load_state
 from ._module import MultimodalModule, MultimodalOutput
 from ._rows import Batch, ModalityRows, RowBatches, SparseInput, mix_seeds, to_device, to_rows
 from ._target_loss import (
@@ -86,9 +87,11 @@ __all__ = [
     "entropy",
     "fused_alone",
     "has_dropout",
+    "has_plain_state",
     "joint_loss",
     "learn_encodings",
     "learning",
+    "load_state",
     "log_proba",
     "loss_of_a_constant",
     "make_backbones",

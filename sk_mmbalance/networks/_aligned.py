@@ -178,7 +178,7 @@ class GroupedEncoders:
         if not self._groups or any(self._hooks):
             return found
         for group in self._groups:
-            names = [name for name in group if name in inputs]
+            names = [name for name in group if name in inputs and not _is_sparse(inputs, name)]
             modules = [backbones[name] for name in names]
             if len(names) < FEWEST or len({module.training for module in modules}) > 1:
                 continue
@@ -204,6 +204,10 @@ def aligned(values: dict[str, Tensor]) -> dict[str, Tensor]:
     if len({(value.shape, value.dtype) for value in values.values()}) > 1:
         return values
     return Aligned(values, torch.stack(list(values.values())))
+
+
+def _is_sparse(inputs: Mapping[str, Tensor], name: str) -> bool:
+    return stacked_of(inputs) is None and inputs[name].layout is not torch.strided
 
 
 def _inputs_of(inputs: Mapping[str, Tensor], names: list[str]) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
@@ -23,6 +24,8 @@ from ._image_shapes import as_image, has_channels_last
 
 class MLPBackbone(nn.Sequential):
     """Fully connected layers with ReLU; any input shape is flattened.
+
+    A sparse batch is multiplied as it is.
 
     Parameters
     ----------
@@ -51,6 +54,40 @@ class MLPBackbone(nn.Sequential):
                 layers.append(Dropout(dropout))
             size = width
         super().__init__(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed a batch."""
+        if x.layout is torch.strided:
+            return super().forward(x)
+        layers: list[Any] = list(self)
+        first, *others = layers
+        x = sparse_linear(x, first.weight, first.bias)
+        for layer in others:
+            x = layer(x)
+        return x
+
+
+def sparse_linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """A linear map of a sparse batch, by way of the columns that have a value in it.
+
+    Forward it is a sparse product with their weights, backward the transposed one; no row becomes
+    dense.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_columns)
+        In CSR layout.
+    weight : Tensor of shape (n_outputs, n_columns)
+    bias : Tensor of shape (n_outputs,) or None
+    """
+    columns, place = torch.unique(x.col_indices(), return_inverse=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        narrow = torch.sparse_csr_tensor(
+            x.crow_indices(), place, x.values(), (len(x), len(columns)), check_invariants=False
+        )
+    product = torch.sparse.mm(narrow, weight.index_select(1, columns).t())
+    return product if bias is None else product + bias
 
 
 class CNNBackbone(nn.Module):

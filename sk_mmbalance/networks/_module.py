@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ._aligned import FEWEST, GroupedEncoders, aligned, each, stacked_of
+from ._backbones import MLPBackbone
 from ._fusions import Embeddings
 from ._keys import ByModality
 
@@ -117,10 +118,14 @@ class MultimodalModule(nn.Module):
                 embeddings[name] = together[name]
                 continue
             x = inputs[name].clone() if name in self.copied else inputs[name]
-            if present is not None:
+            backbone = self.backbones[name]
+            sparse = x.layout is not torch.strided
+            if sparse and (type(backbone) is not MLPBackbone or torch.is_autocast_enabled("cpu")):
+                x, sparse = x.to_dense(), False
+            if present is not None and not sparse:  # what is stored is finite, and masked below
                 row = present[name].view(-1, *[1] * (x.ndim - 1))
                 x = torch.where(row, x, torch.zeros((), dtype=x.dtype, device=x.device))
-            u = self.backbones[name](x)
+            u = backbone(x)
             if present is not None:
                 u = u.masked_fill(~present[name][:, None], 0)
             embeddings[name] = u

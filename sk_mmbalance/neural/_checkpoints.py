@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from ..networks import Draws, ModalityRows
+from ..networks import Draws, ModalityRows, load_state
 from ._checkpoint_file import CheckpointFile, checked_folder
 from ._marks import mark_of
 from ._plain_values import apart
@@ -129,7 +129,7 @@ class TrainingCheckpoint:
         self._before = len(net.history)
         self._found = self.file.read()
         if self._found is not None:
-            net.network.load_state_dict(self._found["network"])
+            load_state(net.network, self._found["network"])
             net.sync_optimizer()
 
     def go_on(self, net: Any) -> int:

@@ -40,6 +40,7 @@ from ..networks import (
     MultimodalOutput,
     RowBatches,
     joint_loss,
+    load_state,
     over,
     stacked_of,
 )
@@ -638,7 +639,7 @@ class MultimodalNet(FollowingNet):
         while len(self.history) > n_epochs:
             del self.history[-1]
         if state is not None:
-            self.module_.load_state_dict(state)
+            load_state(self.module_, state)
 
 
 class _Whole:

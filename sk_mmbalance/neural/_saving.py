@@ -13,7 +13,14 @@ from torch import Tensor
 
 from ..base import CLASSES, LABELS, NUMBERS, ClassTarget, LabelTarget, NumberTarget, Target
 from ..modalities import InputSpec
-from ..networks import AllocationGuard, Draws, choose_device, empty_encodings, learning
+from ..networks import (
+    AllocationGuard,
+    Draws,
+    choose_device,
+    empty_encodings,
+    learning,
+    load_state,
+)
 from ._fitted_fusion import FittedFusion
 from ._training import TrainingPlan, choose_batch_size
 from ._weights_file import damaged, read_weights, unpack, write_weights
@@ -120,7 +127,7 @@ def _rebuild(
                 raise
             raise damaged(source, error) from error
     try:
-        module.load_state_dict(tensors)
+        load_state(module, tensors)
     except RuntimeError as error:
         raise ValueError(
             f"`file` does not fit the network that this estimator's parameters describe: use the "

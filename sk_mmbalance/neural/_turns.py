@@ -44,8 +44,8 @@ class Turns:
                 name = owner.get(id(p))
                 (common if name is None else self._by_name[name])[k].append(p)
         for groups in self._by_name.values():
-            for group, besides in zip(groups, common, strict=True):
-                group += besides
+            for own, besides in zip(groups, common, strict=True):
+                own += besides
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:

@@ -11,7 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._problem import ARMData, ARMPoint, Strengths, objective, score_gradients
+from ._problem import (
+    ARMData,
+    ARMPoint,
+    Strengths,
+    objective_at_scores,
+    regularization,
+    score_gradients,
+)
+
+#: Strong and weak scores, each of shape (n_samples, n_outputs).
+Scores = tuple[np.ndarray, np.ndarray]
 
 #: Singular values of the intercepts' Hessian below this share of the largest are rounding noise.
 _RELATIVE_RANK = 1e-12
@@ -27,15 +37,19 @@ def relative_gap(value: float, bound: float, value_at_zero: float) -> float:
     return max(value - bound, 0.0) / scale
 
 
-def dual_bound(data: ARMData, strengths: Strengths, point: ARMPoint) -> float:
+def dual_bound(
+    data: ARMData, strengths: Strengths, point: ARMPoint, scores: Scores | None = None
+) -> float:
     """Bound the objective's minimum from below, by the gradients at ``point``.
+
+    Its scores are computed where they are not given.
 
     The intercepts are free, so a dual point must have column sums of zero. Call
     `settle_intercepts` first: what is left of the sums is charged with a bound of twice the
     intercepts' size.
     """
-    u_s, u_w, u_c = score_gradients(data, strengths, *data.scores(point))
-    pulled = data.pull_back(u_s + u_c, u_w - u_c)
+    u_s, u_w, u_c = score_gradients(data, strengths, *(scores or data.scores(point)))
+    pulled = data.pull_back(u_s + u_c, u_w - u_c, weak=bool(np.isfinite(strengths.l1)))
     bounds = []
     if strengths.l2 > 0 or np.isinf(strengths.l1):
         bounds.append(_bound(data, strengths, point, (u_s, u_w, u_c), pulled, scale=1.0))
@@ -86,8 +100,8 @@ def _charge(dual: np.ndarray, intercept: np.ndarray) -> float:
 
 def settle_intercepts(
     data: ARMData, strengths: Strengths, point: ARMPoint, max_iter: int = 20
-) -> ARMPoint:
-    """``point`` with the intercepts that are best for its coefficients.
+) -> tuple[ARMPoint, Scores, float]:
+    """``point`` with the intercepts that are best for its coefficients, its scores and objective.
 
     Where a common shift of all scores changes nothing, the strong side's intercepts sum to zero
     (the weak side's too, if nothing ties the sides). Where nothing is gained, `point` itself comes
@@ -96,10 +110,12 @@ def settle_intercepts(
     the dual point's column sums vanish, which the certificate needs; without, the gap would
     shrink only with the square root of the suboptimality.
     """
-    if not data.fit_intercept:
-        return point
-    k = data.n_outputs
     strong_scores, weak_scores = data.scores(point)
+    penalty = regularization(point, strengths)
+    before = objective_at_scores(data, strengths, strong_scores, weak_scores) + penalty
+    if not data.fit_intercept:
+        return point, (strong_scores, weak_scores), before
+    k = data.n_outputs
     shift = np.zeros(2 * k)
     step = np.inf
     for _ in range(max_iter):
@@ -124,9 +140,15 @@ def settle_intercepts(
         weak_intercept -= np.mean(strong_intercept if tied else weak_intercept)
         strong_intercept -= np.mean(strong_intercept)
     settled = replace(point, strong_intercept=strong_intercept, weak_intercept=weak_intercept)
+    scores = (
+        strong_scores + (strong_intercept - point.strong_intercept),
+        weak_scores + (weak_intercept - point.weak_intercept),
+    )
+    value = objective_at_scores(data, strengths, *scores) + penalty
     # a rise within rounding is no rise
-    limit = objective(data, strengths, point) * (1 + 1e-12)
-    return settled if objective(data, strengths, settled) <= limit else point
+    if value <= before * (1 + 1e-12):
+        return settled, scores, value
+    return point, (strong_scores, weak_scores), before
 
 
 def _intercept_hessian(

@@ -44,11 +44,10 @@ class Watch:
 
     def __call__(self, point: ARMPoint) -> bool:
         """Certify ``point``; True when the best gap so far is at most `tol`."""
-        settled = settle_intercepts(self.data, self.strengths, point)
-        value = objective(self.data, self.strengths, settled)
+        settled, scores, value = settle_intercepts(self.data, self.strengths, point)
         if value < self.value:
             self.value, self.best = value, settled
-        self.bound = max(self.bound, dual_bound(self.data, self.strengths, settled))
+        self.bound = max(self.bound, dual_bound(self.data, self.strengths, settled, scores))
         self.gaps.append(relative_gap(self.value, self.bound, self._at_zero))
         if self.told is not None:
             self.told(self.gaps[-1])
@@ -132,7 +131,9 @@ def smooth_gradient(data: ARMData, strengths: Strengths, point: ARMPoint) -> ARM
     """Gradient of J without the sparsity penalty."""
     u_s, u_w, u_c = score_gradients(data, strengths, *data.scores(point))
     toward_strong, toward_weak = u_s + u_c, u_w - u_c
-    strong, weak = data.pull_back(toward_strong, toward_weak)
+    # weak coefficients that are held at zero need no gradient
+    held = bool(np.isinf(strengths.l1))
+    strong, weak = data.pull_back(toward_strong, toward_weak, weak=not held)
     return ARMPoint(
         strong + strengths.strong_reg * point.strong,
         np.sum(toward_strong, axis=0),

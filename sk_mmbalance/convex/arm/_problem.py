@@ -85,10 +85,16 @@ class ARMData:
         )
 
     def pull_back(
-        self, toward_strong: np.ndarray, toward_weak: np.ndarray
+        self, toward_strong: np.ndarray, toward_weak: np.ndarray, weak: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Change of the objective with the coefficients, from that with the scores."""
-        return self._strong_rows.transposed(toward_strong), self._weak_rows.transposed(toward_weak)
+        """Change of the objective with the coefficients, from that with the scores.
+
+        Without `weak` that of the weak ones is not asked for, and zero.
+        """
+        strong = self._strong_rows.transposed(toward_strong)
+        if not weak:
+            return strong, np.zeros((self.weak.shape[1], self.n_outputs))
+        return strong, self._weak_rows.transposed(toward_weak)
 
     @cached_property
     def _strong_rows(self) -> UsedRows:
@@ -110,6 +116,8 @@ class UsedRows:
 
     def times(self, coef: np.ndarray) -> np.ndarray:
         """Columns times coefficients, zero on rows that do not count."""
+        if not coef.any():
+            return np.zeros((self._n_samples, coef.shape[1]))
         if self._chosen is None:
             return self._columns @ coef
         product = np.zeros((self._n_samples, coef.shape[1]))
