@@ -450,7 +450,7 @@ class MultimodalNet(FollowingNet):
             return self.infer(batch[0], unimodal=unimodal)
 
     def _set_training(self, training: bool = True) -> None:
-        """Put everything in the mode of training, or out of it; seeing that it is there is cheap."""
+        """Put everything in the mode of training, or out of it, where it is not there yet."""
         parts = (*self.module_.modules(), self.criterion_)
         if any(getattr(part, "training", training) != training for part in parts):
             super()._set_training(training)
