@@ -180,7 +180,7 @@ def compare_with_joint(X, y, batch_size, n_epochs, device) -> dict:
 
 def measure(asked: Asked) -> list[dict]:
     rows = []
-    for n, batch_size, n_epochs in [(10_000, 128, 10), (2_000, 64, 50)]:
+    for n, batch_size, n_epochs in [(10_000, 128, 10), (2_000, 128, 50), (2_000, 64, 50)]:
         if n > asked.most_rows:
             continue
         X, y = make_data(n, N_CLASSES)

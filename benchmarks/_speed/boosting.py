@@ -103,7 +103,11 @@ def by_estimator(X, y, n_heads, fused_weight, batch_size, n_epochs, device) -> N
 def measure(asked: Asked) -> list[dict]:
     rows = []
     default = SustainedBoostingClassifier().fused_weight
-    sizes = [size for size in [(10_000, 128, 4), (2_000, 64, 10)] if size[0] <= asked.most_rows]
+    sizes = [
+        size
+        for size in [(10_000, 128, 4), (2_000, 128, 10), (2_000, 64, 10)]
+        if size[0] <= asked.most_rows
+    ]
     for (n, batch_size, n_epochs), n_heads, fused_weight in product(sizes, (1, 3), (0.0, default)):
         X, y = make_data(n, N_CLASSES)
         job = (X, y, n_heads, fused_weight, batch_size, n_epochs, asked.device)

@@ -62,9 +62,11 @@ def test_the_rule_of_a_search_stacks_what_is_faster():
     assert np.mean(right) > 0.85
 
 
-def test_a_search_in_one_stack_is_at_least_four_times_as_fast_as_one_after_another():
+def test_a_search_in_one_stack_is_as_fast_as_the_guide_says():
     ratios = measured("search_ratios", ["case", "method", "against", "metric", "what", "value"])
     cpu = ratios[(ratios["metric"] == "times as fast, CPU") & (ratios["what"] == "median")]
     gain = cpu.set_index(["against", "method"])["value"].astype(float)
-    assert gain[search.OURS, search.STACKED] > 4
-    assert gain[search.OURS, search.HALVED] > gain[search.OURS, search.STACKED]
+    assert 4 < gain[search.OURS, search.STACKED] < 6
+    assert 8 < gain[search.SKORCH, search.STACKED] < 11
+    assert 7 < gain[search.OURS, search.HALVED] < 10
+    assert 13 < gain[search.SKORCH, search.HALVED] < 18

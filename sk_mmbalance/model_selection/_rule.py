@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..balancing import hooks_of
 from ..neural import Training
+from ._one_of_many import OUTSIDE
 
 #: A step of one network: whatever its size, for a million products, for a million weights.
 ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1170.0, 72.0, 1680.0
@@ -20,11 +22,14 @@ ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1170.0, 72.0, 1680.0
 #: A step of a stack: whatever its size; then for each network, and for a million of its own.
 STACK, STACKED, STACKED_PER_PRODUCTS, STACKED_PER_WEIGHTS = 3800.0, 250.0, 100.0, 2000.0
 
+#: What a method does net by net after a step of the stack, for each network.
+BY_NET = 250.0
+
 #: A stack has to be faster by this factor to be worth its memory.
 LEAST_GAIN = 1.1
 
 
-def gain(products: float, weights: float, n_networks: int) -> float:
+def gain(products: float, weights: float, n_networks: int, by_net: bool = False) -> float:
     """How much faster a stack is expected to be.
 
     Parameters
@@ -35,11 +40,13 @@ def gain(products: float, weights: float, n_networks: int) -> float:
         Numbers that one network trains.
     n_networks : int
         Networks in the stack.
+    by_net : bool, default=False
+        Whether a method has something to do with every network by itself.
     """
     products, weights = products / 1e6, weights / 1e6
     alone = ALONE + ALONE_PER_PRODUCTS * products + ALONE_PER_WEIGHTS * weights
     own = STACKED + STACKED_PER_PRODUCTS * products + STACKED_PER_WEIGHTS * weights
-    return alone / (STACK / n_networks + own)
+    return alone / (STACK / n_networks + own + BY_NET * by_net)
 
 
 def pays(training: Training, n_networks: int) -> bool:
@@ -49,7 +56,9 @@ def pays(training: Training, n_networks: int) -> bool:
         products = products_of(training)
     except Exception:  # a network that fails does so where the search says what becomes of it
         return False
-    return gain(products, weights, n_networks) >= LEAST_GAIN
+    hooks = hooks_of(training.net.methods)
+    by_net = any(hooks[name] for name in OUTSIDE)
+    return gain(products, weights, n_networks, by_net) >= LEAST_GAIN
 
 
 @torch.no_grad()

@@ -23,13 +23,11 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
         losses = [row[f"{m}__train_loss"] for m in names if f"{m}__train_loss" in row]
         row["gap"] = max(losses) - min(losses) if losses else float("nan")
         rows.append(row)
-    frame = pd.DataFrame(rows)
-    said = any("accuracy" in str(column) for column in frame.columns)
+    # every column once, in the order in which it comes first: what pandas would make of the rows
+    found = list(dict.fromkeys(column for row in rows for column in row))
+    said = any("accuracy" in str(column) for column in found)
     wanted = [column for column in _FIRST if said or "accuracy" not in column]
-    for column in wanted:
-        if column not in frame:
-            frame[column] = float("nan")
-    columns = [str(column) for column in frame.columns]
+    columns = [str(column) for column in found]
     of_each: dict[str, list[str]] = {m: [] for m in names}
     for column in sorted(columns):
         name, of_a_modality, _ = column.partition("__")  # which no name of a modality contains
@@ -39,4 +37,6 @@ def history_frame(history: Any, names: list[str]) -> pd.DataFrame:
     hidden = {column for column in columns if column.endswith("_best")}
     elsewhere = {*wanted, *own, *hidden}
     rest = [column for column in columns if column not in elsewhere]
-    return frame[[*wanted, *rest, *own]]
+    nothing = float("nan")
+    shown = [*wanted, *rest, *own]
+    return pd.DataFrame({column: [row.get(column, nothing) for row in rows] for column in shown})

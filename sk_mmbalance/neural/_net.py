@@ -450,15 +450,24 @@ class MultimodalNet(FollowingNet):
         with torch.inference_mode():
             return self.infer(batch[0], unimodal=unimodal)
 
+    def _set_training(self, training: bool = True) -> None:
+        """Put everything in the mode of training, or out of it, where it is not there yet."""
+        parts = (*self.module_.modules(), self.criterion_)
+        if any(getattr(part, "training", training) != training for part in parts):
+            super()._set_training(training)
+
     def _stop_training(self) -> None:
         if self.module_.training:  # a walk through all submodules is not free
             self._set_training(False)
 
     def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
         """Fused and unimodal logits of all rows, in main memory."""
+        self.check_is_fitted()
+        self._stop_training()
         logits, own, stacked = _Whole(len(rows)), _Whole(len(rows)), _Whole(len(rows), 1)
-        for batch in self.get_iterator(rows):
-            part = self.evaluate(batch, unimodal)
+        for X, _ in self.get_iterator(rows):
+            with torch.inference_mode():
+                part = self.infer(X, unimodal=unimodal)
             together = stacked_of(part.unimodal)
             logits.add({"": part.logits})
             if together is None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sk_mmbalance import Modalities, MultimodalClassifier
+from sk_mmbalance.balancing import OGM
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
-from tests.model_selection._compare import make_rows
+from tests.model_selection._compare import classifier, make_rows
 
 
 def reasons(n_candidates, width, batch_size, stack="auto", n=60):
@@ -31,6 +32,19 @@ def test_many_small_networks_are_stacked_and_few_are_not():
 def test_wide_networks_are_trained_one_by_one_unless_told_otherwise():
     assert (reasons(4, 700, 16) != "").all()
     assert (reasons(4, 700, 16, stack=True) == "").all()
+
+
+def test_few_networks_of_a_method_that_acts_on_each_by_itself_are_not_stacked():
+    X, y = make_rows(n=60)
+    net = classifier(max_epochs=1, hidden_layer_sizes=(16,), balancing=OGM())
+    for n_candidates, stacked in ((2, False), (16, True)):
+        grid = {"balancing__alpha": np.linspace(0.1, 0.9, n_candidates).tolist()}
+        search = VectorizedGridSearchCV(net, grid, cv=3, refit=False).fit(X, y)
+        assert (search.vectorized_["stacked"] == stacked).all()
+    plain = VectorizedGridSearchCV(
+        net.set_params(balancing=None), {"lr": [0.01, 0.02]}, cv=3, refit=False
+    )
+    assert plain.fit(X, y).vectorized_["stacked"].all()
 
 
 def test_stacking_is_turned_off():
