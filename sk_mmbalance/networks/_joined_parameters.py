@@ -48,7 +48,16 @@ class JoinedParameters:
                 continue
             state = _joined(parameters, [optimizer.state.get(p, {}) for p in parameters])
             if state is not None:
-                self._stacks.append(_Stack(modules, parameters, place, state, optimizer))
+                self._stacks.append(_Stack(modules, parameters, place, state))
+        try:
+            self._take_over(network, optimizer)
+        except BaseException:  # Ctrl-C: nothing stays half done
+            self.release()
+            raise
+
+    def _take_over(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        for stack in self._stacks:
+            stack.take_over(optimizer)
         stacked = {id(p) for stack in self._stacks for p in stack.parameters}
         for k, group in enumerate(optimizer.param_groups):
             wholes = [stack.whole for stack in self._stacks if stack.group == k]
@@ -79,9 +88,9 @@ class JoinedParameters:
         """Give every modality its parameters, their gradients and their state back."""
         for group, parameters in zip(self._optimizer.param_groups, self._groups, strict=True):
             group["params"][:] = parameters
-        for stack in self._stacks:
-            stack.release(self._optimizer)
-        self._stacks = []
+        while self._stacks:
+            self._stacks[-1].release(self._optimizer)
+            self._stacks.pop()
 
 
 class _Stack:
@@ -93,23 +102,26 @@ class _Stack:
         parameters: list[nn.Parameter],
         group: int,
         state: dict[str, Any],
-        optimizer: torch.optim.Optimizer,
     ):
         self.modules = modules
         self.parameters = parameters
         self.group = group
+        self.state = state
         self.whole = nn.Parameter(torch.stack([p.detach() for p in parameters]))
-        for p, part in zip(parameters, self.whole.detach().unbind(0), strict=True):
+
+    def take_over(self, optimizer: torch.optim.Optimizer) -> None:
+        """Become one."""
+        if self.state:
+            optimizer.state[self.whole] = self.state
+        for p, part in zip(self.parameters, self.whole.detach().unbind(0), strict=True):
             p.data, p.grad = part, None  # a step clears gradients first
             optimizer.state.pop(p, None)
-        if state:
-            optimizer.state[self.whole] = state
-        modules.stacks[id(parameters[0])] = (parameters, self.whole)
+        self.modules.stacks[id(self.parameters[0])] = (self.parameters, self.whole)
 
     def release(self, optimizer: torch.optim.Optimizer) -> None:
-        """Become many again."""
-        del self.modules.stacks[id(self.parameters[0])]
-        state = optimizer.state.pop(self.whole, {})
+        """Become many again; once more where it was interrupted."""
+        self.modules.stacks.pop(id(self.parameters[0]), None)
+        state = optimizer.state.get(self.whole, {})
         grad = self.whole.grad
         for k, p in enumerate(self.parameters):
             p.data = self.whole.detach()[k].clone()
@@ -119,6 +131,7 @@ class _Stack:
                 optimizer.state[p] = {
                     key: _part(value, self.whole, k) for key, value in state.items()
                 }
+        optimizer.state.pop(self.whole, None)
 
 
 def _part(value: Any, whole: Tensor, k: int) -> Any:

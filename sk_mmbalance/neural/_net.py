@@ -590,9 +590,9 @@ class MultimodalNet(FollowingNet):
             self._joined = JoinedParameters(self.network, self.optimizer_) or None
 
     def _release_parameters(self) -> None:
-        stacked, self._joined = self._joined, None
-        if stacked is not None:
-            stacked.release()
+        if self._joined is not None:
+            self._joined.release()
+            self._joined = None
 
     def copied_weights(self) -> dict[str, Tensor]:
         """A copy of the weights of now, as a `state_dict`."""

@@ -145,3 +145,23 @@ def test_a_fit_is_the_same_where_a_callback_looks(options, tmp_path):
     assert len(pickle.dumps(joined)) < 2 * len(pickle.dumps(looked))
     joined.set_params(warm_start=True).fit(X, y)
     assert joined.n_iter_ == 2 * looked.n_iter_ or "early_stopping" in options
+
+
+class _Interrupting(dict):
+    def __setitem__(self, key, value):
+        raise KeyboardInterrupt
+
+
+def test_interrupted_it_leaves_what_was_there():
+    module, plain = network(), network()
+    optimizer, other = (OPTIMIZERS["adamw"](m.parameters()) for m in (module, plain))
+    list(steps(module, optimizer, 2))
+    list(steps(plain, other, 4))
+    module.heads.stacks = _Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        JoinedParameters(module, optimizer)
+    assert not module.backbones.stacks
+    list(steps(module, optimizer, 2))
+    for p, q in zip(module.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert len(optimizer.state) == len(other.state)
