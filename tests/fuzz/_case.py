@@ -7,6 +7,7 @@ parameters that an error may name, and whether it must be refused or taken.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,5 +62,7 @@ class Case:
 def _shown(value: Any) -> str:
     """What a value is, in a line."""
     kind, dtype = type(value).__name__, getattr(value, "dtype", "")
-    words = " ".join(str(value).split())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas overflows where it writes half precision
+        words = " ".join(str(value).split())
     return f"{kind} {dtype} {getattr(value, 'shape', '')} {words[:90]}"

@@ -120,10 +120,16 @@ def _look_at_warning(warning: warnings.WarningMessage, case: Case) -> None:
     kinds_of_words = UserWarning | FitFailedWarning
     ours = issubclass(warning.category, kinds_of_words) and "`" in str(warning.message)
     ours = ours or any(words in str(warning.message) for words in case.may_warn)
+    # what failed, a search has said of each
+    ours = ours or "test scores are non-finite" in str(warning.message)
     # scikit-learn's own splitters, in its own searches
     ours = ours or "less than n_splits" in str(warning.message)
     # said where names came with `fit` only, as scikit-learn's own estimators do
+    ours = ours or " feature names, but " in str(warning.message)
     ours = ours or "valid feature names" in str(warning.message)
+    # torch's own words about the modules that `compile` loads
+    torchs = "site-packages/torch/" in warning.filename
+    ours = ours or (torchs and issubclass(warning.category, DeprecationWarning))
     if not issubclass(warning.category, kinds) and not ours:
         raise Finding(
             "foreign",

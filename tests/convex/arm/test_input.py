@@ -24,6 +24,7 @@ OWN = {"weak": "face", "solver": "schur"}
         ({"weak": "face", "l1_ratio": 0.0}, "`weak_reg_scale`='max' has no meaning"),
         ({"weak": "face", "costs": (1, -2)}, "`costs` must be two numbers"),
         ({"weak": "face", "costs": (1, 2, 3)}, "`costs` must be two numbers"),
+        ({"weak": "face", "costs": ("cheap", "dear")}, "`costs` must be two numbers"),
         ({"weak": "face", "solver": "schur", "loss": "log_loss"}, "squared loss only"),
         ({"weak": "face", "solver": "osqp"}, "cannot take this model"),
         ({"weak": "face", "solver": "nonsense"}, "is unknown"),
