@@ -14,7 +14,6 @@ child process and no temporary file may be left.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
@@ -130,10 +129,7 @@ def with_processes(folder: Path) -> None:
     GridSearchCV(model, {"coupling": [0.1, 1.0]}, cv=2, n_jobs=2).fit(X, Y)
     get_reusable_executor().shutdown(wait=True)  # joblib keeps workers for the next call
     example = importlib.import_module("run_loopback")
-    options = argparse.Namespace(
-        method="FedAvg", rounds=2, nodes=2, seed=0, kill_after_round=None, tls=False, ray=False,
-        logs=True,
-    )  # fmt: skip
+    options = example.read_options(["--rounds", "2", "--logs"])
     with tempfile.TemporaryDirectory(dir=folder) as own, contextlib.redirect_stdout(io.StringIO()):
         example.federate(options, Path(own), example.free_ports(3))
 

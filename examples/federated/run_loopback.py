@@ -242,7 +242,8 @@ def same_on_a_laptop(options):
     return model.fit(X, y, clients=clients)
 
 
-def main():
+def read_options(words=None):
+    """Options of the command line, or of a list of words."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--method", choices=METHODS, default="FedAvg")
     parser.add_argument("--rounds", type=int, default=3)
@@ -267,7 +268,7 @@ def main():
     parser.add_argument("--compare", action="store_true", help="also fit the same in one process")
     parser.add_argument("--output", help="where to keep the model; else it goes with the rest")
     parser.add_argument("--logs", action="store_true", help="show all logs if something fails")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.ray and options.kill_after_round:
         parser.error("a node simulated by ray is no process that could be killed")
 
@@ -275,7 +276,11 @@ def main():
     options.tls |= options.auth
     if options.ray and options.auth:
         parser.error("nodes simulated by ray do not register")
+    return options
 
+
+def main():
+    options = read_options()
     # a polite end by SIGTERM cleans up as well; a shell starts background jobs deaf to Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)
