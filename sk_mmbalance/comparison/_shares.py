@@ -13,8 +13,8 @@ from ._standing import DONE, Standing
 _KEPT = 0.25
 #: A candidate may take this part of what there was when it began, if others wait.
 _MOST = 0.5
-#: So many times as long as all its folds may take, at the pace of the first one, before that is
-#: done: a fold that is broken off is work thrown away, and says less than one that is through.
+#: Paces are rough: a first fold is broken off if at its pace all would take so many times what they
+#: may (it is work thrown away), and folds that were put off begin if so much would be enough.
 _PATIENCE = 2.0
 #: So many baselines come before everything else: without two there is nothing to compare.
 _FEWEST = 2
@@ -30,8 +30,8 @@ class Shares:
     was not begun, where one that was, and is no slower, has not the time. Baselines that cannot
     all come to their end are fewer: the slowest are put off, as long as two can; these two may
     take any share, and the quarter too, for without them whatever the last one does is compared
-    with nothing. What was put off goes on when all others are through, if it can come to its end
-    then.
+    with nothing. What was put off goes on when all others are through, unless it would need far
+    more than is left then.
 
     Parameters
     ----------
@@ -135,7 +135,9 @@ class Shares:
         yield from sorted(self._turns_left(), key=lambda name: going[name].todo[0])
         yield from (name for name in going if name not in self.turns)
         late = [n for n, s in self.standings.items() if s.put_off and s.todo]
-        yield from (n for n in sorted(late, key=self._needs) if self._needs(n) <= left)
+        # nobody else needs the time; the first fold may have been slower than others are
+        may = _PATIENCE * left
+        yield from (n for n in sorted(late, key=self._needs) if self._needs(n) <= may)
 
     def _needs(self, name: str) -> float:
         """Seconds until it could be done, its folds side by side."""

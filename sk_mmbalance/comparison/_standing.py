@@ -28,7 +28,7 @@ class Standing:
     at_least : float
         Seconds of the longest fold that was broken off.
     put_off : bool
-        Whether it goes on only if all others are through and it can come to its end.
+        Whether it goes on only when all others are through, if there is time enough then.
     """
 
     todo: deque[int]
