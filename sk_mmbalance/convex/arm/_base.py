@@ -82,7 +82,9 @@ class ARMBase(ARMPrediction):
     def _check_own(self, checked: CheckedModalities) -> tuple[float, float]:
         """Check costs and the data's scales; return the costs."""
         costs = DEFAULT_COSTS if self.costs is None else tuple(self.costs)
-        if len(costs) != 2 or not all(isinstance(c, Real) and 0 <= float(c) < np.inf for c in costs):
+        if len(costs) != 2 or not all(
+            isinstance(c, Real) and 0 <= float(c) < np.inf for c in costs
+        ):
             raise ValueError(
                 f"`costs` must be two numbers >= 0, the cost of the weak and of the strong side; "
                 f"got {self.costs!r}."
