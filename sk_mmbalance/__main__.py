@@ -13,6 +13,8 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from joblib import cpu_count  # noqa: E402
+
 from .comparison import compare, read_data_file, read_duration  # noqa: E402
 
 _TEXT = """\
@@ -24,6 +26,8 @@ command goes on where the last one stopped.
       --modalities 'acc=^acc_' clinic=age,bmi note=note --html report.html
 """
 
+#: Processes without being asked: each holds torch and the rows, so not one a core of a large machine.
+MOST_JOBS = 4
 _SETS = ("default", "all", "baselines")
 
 
@@ -96,7 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--scoring", nargs="+", metavar="NAME", help="scorers of scikit-learn; the first decides")
     add("--folds", type=int, default=5, metavar="N", help="outer folds (default 5)")
     add("--time-limit", metavar="TIME", help="for all of it: 90s, 10m, 1h30m")
-    add("--jobs", type=int, default=1, metavar="N", help="processes side by side (-1: all cores)")
+    add(
+        "--jobs",
+        type=int,
+        default=min(MOST_JOBS, cpu_count()),
+        metavar="N",
+        help=f"processes side by side (default: one a core, at most {MOST_JOBS}; -1: all cores)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="of folds and models (default 0)")
     add("--results", metavar="FILE", help="where results are kept (default: FILE.compare.jsonl)")
     add("--html", metavar="FILE", help="write a report that needs nothing from elsewhere")
