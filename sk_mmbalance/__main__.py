@@ -26,7 +26,7 @@ command goes on where the last one stopped.
       --modalities 'acc=^acc_' clinic=age,bmi note=note --html report.html
 """
 
-#: Processes without being asked: each holds torch and the rows, so not one a core of a large machine.
+#: Processes unless asked for: each holds torch and the rows, so not one a core of a large machine.
 MOST_JOBS = 4
 _SETS = ("default", "all", "baselines")
 
