@@ -9,6 +9,9 @@ import numpy as np
 from ...modalities import CheckedModalities
 from ._problem import ARMData, ARMPoint
 
+#: Bytes of rows from which a part of them is not copied where that can be helped.
+_MOST_COPIED = 1 << 26
+
 
 def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> np.ndarray:
     """Set the side's modalities next to each other, float64, (n_samples, n_features_of_side)."""
@@ -84,7 +87,7 @@ class Assembly:
                 times * weights for weights in (strong_rows, weak_rows, paired_rows)
             )
             used &= times > 0
-        keep = slice(None) if used.all() else np.flatnonzero(used)
+        keep = slice(None) if used.all() or self._stays(used) else np.flatnonzero(used)
         return ARMData(
             self.strong[keep],
             self.weak[keep],
@@ -95,6 +98,14 @@ class Assembly:
             self.loss_name,
             self.fit_intercept,
         )
+
+    def _stays(self, used: np.ndarray) -> bool:
+        """Whether rows of no weight are left where they are, for the memory that a copy takes.
+
+        The squared loss goes over the rows once, and skips them.
+        """
+        size = self.strong.nbytes + self.weak.nbytes
+        return self.loss_name == "squared" and size > _MOST_COPIED and bool(np.mean(used) > 0.5)
 
     def sides(self, point: ARMPoint) -> tuple[LinearSide, LinearSide]:
         """Strong and weak predictors in the user's columns."""

@@ -145,8 +145,11 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
                 strengths_of=self._strengths,
             )
             strong, weak = fold.sides(**values)
-            weak_scores[test] = weak.scores(assembly.weak[test] + assembly.weak_mean)
-            strong_scores[test] = strong.scores(assembly.strong[test] + assembly.strong_mean)
+            del fold  # and with it its rows
+            weak_scores[test] = weak.scores(_moved_back(assembly.weak[test], assembly.weak_mean))
+            strong_scores[test] = strong.scores(
+                _moved_back(assembly.strong[test], assembly.strong_mean)
+            )
             held[test] = True
             known[test] = np.isin(rows.truth[test], rows.truth[train[rows.counted[train]]])
         return HeldOutScores(weak_scores, strong_scores, held, known)
@@ -292,3 +295,9 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             "labelled rows, with `cv` as splits of your own, with `temperature` as a number, or "
             "with `loss`='log_loss'."
         )
+
+
+def _moved_back(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Rows in the user's columns again; overwrites `rows`."""
+    rows += mean
+    return rows

@@ -106,8 +106,7 @@ class ARMModel:
             return cp.Constant(0.0)
         if data.loss_name == "squared":
             width = rows.shape[1]
-            blocks = [rows[used], *self._ones(used), data.targets[used]]
-            factor = self._factor(blocks, weights[used])
+            factor = self._factor([rows, *self._ones, data.targets], weights)
             residual = factor[:, :width] @ coef - factor[:, -data.n_outputs :]
             if data.fit_intercept:
                 residual = residual + factor[:, width : width + 1] @ intercept
@@ -127,11 +126,9 @@ class ARMModel:
     def _coupling_squares(self) -> Any:
         """``sum_i m_ci ||f_si - f_wi||^2``."""
         data = self._data
-        used = data.paired_rows > 0
-        if not np.any(used):
+        if not np.any(data.paired_rows > 0):
             return cp.Constant(0.0)
-        blocks = [data.strong[used], data.weak[used], *self._ones(used)]
-        factor = self._factor(blocks, data.paired_rows[used])
+        factor = self._factor([data.strong, data.weak, *self._ones], data.paired_rows)
         ds, both = data.strong.shape[1], data.strong.shape[1] + data.weak.shape[1]
         gap = factor[:, :ds] @ self.strong - factor[:, ds:both] @ self.weak
         if data.fit_intercept:
@@ -150,8 +147,10 @@ class ARMModel:
             return cp.norm(self.weak, "fro")
         return cp.normNuc(self.weak)
 
-    def _ones(self, used: np.ndarray) -> list[np.ndarray]:
-        return [np.ones((int(used.sum()), 1))] if self._data.fit_intercept else []
+    @property
+    def _ones(self) -> list[np.ndarray]:
+        n_rows = len(self._data.targets)
+        return [np.broadcast_to(1.0, (n_rows, 1))] if self._data.fit_intercept else []
 
     def solve(
         self,
@@ -221,24 +220,27 @@ class ARMModel:
 def triangular_factor(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """``R`` with ``||R v|| = ||diag(sqrt(weights)) [blocks] v||`` for every ``v``.
 
-    The rows are folded in a chunk at a time; where they are fewer than the columns they are
-    returned as they are.
+    The rows that have a weight are folded in a chunk at a time, so that there is no copy of them
+    all; where they are fewer than the columns they are returned as they are.
     """
     width = sum(block.shape[1] for block in blocks)
-    root = np.sqrt(weights)[:, None]
     factor = np.zeros((0, width))
-    for start in range(0, len(root), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        rows = root[part] * np.hstack([block[part] for block in blocks])
-        factor = np.vstack([factor, rows])
+    rows = np.flatnonzero(weights > 0)
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        factor = np.vstack([factor, _weighted(blocks, weights, part)])
         if len(factor) > width:
             factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return factor
 
 
 def weighted_rows(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """All rows of the blocks next to each other, times the roots of their weights."""
-    return np.sqrt(weights)[:, None] * np.hstack(blocks)
+    """The rows that have a weight, of all blocks side by side, times the roots of their weights."""
+    return _weighted(blocks, weights, np.flatnonzero(weights > 0))
+
+
+def _weighted(blocks: list[np.ndarray], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.sqrt(weights[rows])[:, None] * np.hstack([block[rows] for block in blocks])
 
 
 def check_solver(solver: str, loss_name: str, penalty_name: str, n_outputs: int) -> None:
