@@ -20,7 +20,6 @@ from .._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
-    check_method_params,
     fit_context,
     routing_enabled,
 )
@@ -118,7 +117,7 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
             given = process_routing(self, "fit", **params).estimator.fit
         given = {name: value for name, value in given.items() if value is not None}
         asked = _Asked(type(self).__name__, member, self.n_jobs, self.stack, self.verbose)
-        found, report = fit_together(asked, seeds, X, y, check_method_params(X, params=given))
+        found, report = fit_together(asked, seeds, X, y, given)
         left = [k for k, one in enumerate(found) if one is None]
         alone = Parallel(n_jobs=self.n_jobs)(
             delayed(_fitted)(clone(member).set_params(**seeds[k]), X, y, given) for k in left

@@ -410,6 +410,8 @@ def _best_of(search: Any) -> str:
 
 def same_rows(X: Any, y: Any) -> tuple[Any, Any]:
     """`X` and `y` as rows can be taken of them."""
+    if X is None:
+        raise ValueError("`X` must hold the rows; got None.")
     y = scorable(y)
     try:
         X, y = indexable(X, y)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._sklearn import check_method_params
 from ._plan import Together
 from ._search import same_rows
 
@@ -47,5 +48,6 @@ def fit_together(
     ([True, True, True], 2)
     """
     X, y = same_rows(X, y)
+    fit_params = check_method_params(X, params=dict(fit_params))
     together = Together(asked, candidates, [(slice(None), slice(0, 0))])
     return together.fit(X, y, fit_params), together.report()

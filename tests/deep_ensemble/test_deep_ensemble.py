@@ -175,6 +175,10 @@ def test_what_is_wrong_with_the_rows_is_said_once():
     X, y = noisy(40)
     with pytest.raises(ValueError, match="`X` and `y` must have the same rows"):
         DeepEnsembleClassifier(NET).fit(X, y[:-1])
+    with pytest.raises(ValueError, match="`X` must hold the rows; got None"):
+        DeepEnsembleClassifier(NET).fit(None, y)
+    with pytest.raises(TypeError, match="`X` and `y` must have the same rows"):
+        DeepEnsembleClassifier(NET).fit(0.5, y, sample_weight=np.ones(40))
     with pytest.raises(ValueError, match="at least two classes"):
         DeepEnsembleClassifier(NET).fit(X, np.zeros(40))
 
