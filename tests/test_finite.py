@@ -152,3 +152,14 @@ def test_an_expert_that_gives_no_probabilities_is_named(value):
     model = LateFusionClassifier({"face": Lying(), "voice": LogisticRegression()}).fit(X, y)
     with pytest.raises(ValueError, match=r"for 'face', Lying, gives no probabilities in 24 of 24"):
         model.predict_proba(X)
+
+
+@pytest.mark.parametrize("fusion", ["late", "concat"])
+def test_fusion_weights_are_not_fitted_to_numbers_whose_squares_overflow(fusion):
+    X, y = toy(24)
+    huge = Modalities({name: 1e200 * X[name] for name in X})
+    net = MultimodalClassifier(
+        fusion=fusion, fusion_weights="fit", unimodal_weight=1.0, max_epochs=2, random_state=0
+    )
+    with pytest.raises(DivergenceError, match="huge values for rows held out"):
+        net.fit(huge, y)

@@ -44,6 +44,9 @@ _IDLE_SUM = 1.0
 #: would grow until they are sure of everything.
 _PENALTY = 3.0
 
+#: Log-probabilities of this size and more say that a network has diverged; their squares overflow.
+_HUGE = 1e100
+
 #: Held-out rows per expert below which a pattern has no weights of its own.
 _ROWS_PER_EXPERT = 5
 
@@ -165,9 +168,9 @@ def fit_fusion(
     as_they_are = _log_proba(held_out, names, with_fused, None)
     # what stands in rows that lack a modality has no meaning
     known = np.column_stack([seen, *([np.ones(len(seen), dtype=bool)] if with_fused else [])])
-    if not np.isfinite(as_they_are[known]).all():
+    if not (np.abs(as_they_are[known]) < _HUGE).all():  # of NaN neither
         raise DivergenceError(
-            "The network gives NaN or infinite values for rows held out, from which "
+            "The network gives NaN, infinite or huge values for rows held out, from which "
             "`fusion_weights` are fitted. Scale the modalities (ModalityTransformer with "
             "StandardScaler), or lower `lr`."
         )

@@ -43,6 +43,9 @@ _ROUNDING = 1e-14
 #: pool that is never wrong is a difference of rounding errors.
 _SMALLEST = 1e-3
 
+#: Log-probabilities whose squares, summed over rows, would overflow.
+_HUGE = 1e100
+
 #: Halvings of a step after which what is left is rounding.
 _MOST_HALVINGS = 40
 
@@ -276,10 +279,10 @@ def _by_expert(log_proba: Any, present: Any) -> np.ndarray:
             )
         if not present.all():
             logs = np.where(present.T[:, :, None], logs, 0.0)
-    if not np.isfinite(logs).all():
+    if not (np.abs(logs) < _HUGE).all():  # of NaN neither
         raise ValueError(
-            "`log_proba` must be finite where an expert is present; raise probabilities of 0 to a "
-            "small one before the logarithm."
+            "`log_proba` must be finite where an expert is present, and no number whose square is "
+            "not; raise probabilities of 0 to a small one before the logarithm."
         )
     return logs
 

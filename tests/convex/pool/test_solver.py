@@ -301,6 +301,10 @@ def test_memory_ordered_by_expert_is_read_without_a_copy():
         ({"present": np.ones((4, 80), bool)}, "`present` must be boolean"),
         ({"present": np.ones((80, 4))}, "`present` must be boolean"),
         ({"alpha": 0.0}, "`alpha` must be a finite number above 0"),
+        (
+            {"log_proba": np.full((80, 4, 3), -1e200)},
+            "`log_proba` must be finite .* no number whose",
+        ),
         ({"alpha": -1.0}, "`alpha` must be a finite number above 0"),
         ({"tol": np.nan}, "`tol` must be a finite number above 0"),
         ({"max_iter": 0}, "`max_iter` must be at least 1"),
