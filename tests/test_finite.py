@@ -154,10 +154,12 @@ def test_an_expert_that_gives_no_probabilities_is_named(value):
         model.predict_proba(X)
 
 
+@pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.ScaleWarning")
 @pytest.mark.parametrize("fusion", ["late", "concat"])
 def test_fusion_weights_are_not_fitted_to_numbers_whose_squares_overflow(fusion):
-    X, y = toy(24)
-    huge = Modalities({name: 1e200 * X[name] for name in X})
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    huge = Modalities({name: 1e200 * rng.normal(size=(24, 2)) for name in ("a", "b")})
     net = MultimodalClassifier(
         fusion=fusion, fusion_weights="fit", unimodal_weight=1.0, max_epochs=2, random_state=0
     )
