@@ -119,7 +119,10 @@ def test_searches_are_timed(question, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "ROWS_AND_EPOCHS", (60, 2))
     monkeypatch.setattr("sys.argv", ["search.py", question, "--folder", str(tmp_path)])
     search.main()
-    assert not read(search.QUESTIONS[question][1], tmp_path).empty
+    tables = {"steps": ["search_steps"], "searches": ["search_rounds", "search_ratios"]}
+    assert set(tables) == set(search.QUESTIONS)
+    for name in tables[question]:
+        assert not read(name, tmp_path).empty
 
 
 @pytest.mark.slow  # the loops by hand are long enough to be timed
