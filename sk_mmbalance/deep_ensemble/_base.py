@@ -50,12 +50,6 @@ class _Asked:
 class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
     """Clones of one estimator with seeds of their own."""
 
-    estimator: Any
-    n_estimators: int
-    stack: Any
-    n_jobs: Any
-    random_state: Any
-    verbose: int
     _several_labels: bool
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -73,6 +67,23 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
         "modality_names_",
         "modality_shapes_",
     )
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        n_estimators: int = 5,
+        stack: bool | str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.stack = stack
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
 
     def _default(self) -> Any:
         raise NotImplementedError

@@ -59,23 +59,6 @@ class DeepEnsembleRegressor(RegressorMixin, DeepEnsemble):
     (1297,)
     """
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        n_estimators: int = 5,
-        stack: bool | str = "auto",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ):
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.stack = stack
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _default(self) -> Any:
         return MultimodalRegressor()
 

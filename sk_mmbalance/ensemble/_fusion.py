@@ -99,20 +99,23 @@ def best_weights(
     share = share / share.sum()
     loss = _mean_loss if rule == "mean" else _product_loss
     stacked = np.stack(probas if rule == "mean" else [safe_log(p) for p in probas])
-    result = minimize(
-        loss,
-        np.full(n_modalities, 1.0 / n_modalities),
-        args=(stacked.astype(np.float64), present.astype(np.float64), codes, share),
-        jac=True,
-        method="SLSQP",
-        bounds=[(SMALLEST_WEIGHT, 1.0)] * n_modalities,
-        constraints={
-            "type": "eq",
-            "fun": lambda w: w.sum() - 1.0,
-            "jac": lambda w: np.ones_like(w),
-        },
-        options={"ftol": 1e-12, "maxiter": 1000},
-    )
+    with warnings.catch_warnings():
+        # old releases of scipy say so where rounding puts a step beside the bounds, and go on
+        warnings.filterwarnings("ignore", "Values in x were outside bounds", RuntimeWarning)
+        result = minimize(
+            loss,
+            np.full(n_modalities, 1.0 / n_modalities),
+            args=(stacked.astype(np.float64), present.astype(np.float64), codes, share),
+            jac=True,
+            method="SLSQP",
+            bounds=[(SMALLEST_WEIGHT, 1.0)] * n_modalities,
+            constraints={
+                "type": "eq",
+                "fun": lambda w: w.sum() - 1.0,
+                "jac": lambda w: np.ones_like(w),
+            },
+            options={"ftol": 1e-12, "maxiter": 1000},
+        )
     if not result.success:
         warnings.warn(
             f"The search for fusion weights stopped early ({result.message}); the weights may not "

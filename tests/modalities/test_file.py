@@ -58,7 +58,7 @@ def test_arrays_come_back_bit_for_bit(file, value):
 
 def test_text_sparse_matrices_sequences_and_tensors_come_back(file):
     torch = pytest.importorskip("torch")
-    matrix = sparse.random_array((3, 4), density=0.5, format="coo", rng=0)
+    matrix = sparse.coo_array(sparse.random(3, 4, density=0.5, random_state=0))
     column = np.array([["x"], [None], ["ü"]], dtype=object)
     walks = [np.ones((2, 3)), None, np.zeros((1, 3))]
     X = Modalities(s=matrix, t=column, w=walks, z=torch.arange(3.0))
