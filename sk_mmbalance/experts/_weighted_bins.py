@@ -21,7 +21,8 @@ class WeightedBins(TransformerMixin, BaseEstimator):
     Histogram boosting of scikit-learn looks for the weighted quantiles of a column one after
     another, each by sorting it anew: a weighted fit takes six times as long as one without. Given
     the number of the bin in place of the value, it has no quantiles to look for, and makes the
-    same bins of it, up to rounding of the sums of weights.
+    same bins of it, up to rounding of the sums of weights. (Before scikit-learn 1.9 its bins knew
+    no weights; there these are the better ones.)
 
     Attributes
     ----------

@@ -310,7 +310,8 @@ contacts = []
 def hook(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.bind",
                  "socket.sendto", "socket.sendmsg", "subprocess.Popen", "os.posix_spawn"):
-        contacts.append((event, arguments))
+        if arguments[0] != "lscpu":  # by which joblib may count this machine's cores
+            contacts.append((event, arguments))
 sys.addaudithook(hook)
 import numpy as np
 from sk_mmbalance.federated import FedAvgClassifier

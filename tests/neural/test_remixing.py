@@ -454,7 +454,7 @@ def test_warm_start_goes_on_in_the_remixed_stage_under_the_plan_of_now():
     clf.fit(X, y)
     assert clf.history_["remixed"].tolist() == [False, True, True, True]
     clf.set_params(remix_after=None).fit(X, y)
-    assert clf.history_["remixed"].fillna(False).tolist()[4:] == [False, False]
+    assert clf.history_["remixed"].eq(True).tolist()[4:] == [False, False]
 
 
 def test_memory_mapped_and_resident_rows_give_the_same_bits(tmp_path):
