@@ -117,15 +117,17 @@ class MMPareto(Modulation):
             if f is None or u is None:
                 p.grad = u if f is None else f
             else:
-                p.grad, both[p] = f + u, (f, u)
+                both[p] = f, u
         for name in net.network.names:
             encoder = [p for p in _learning(net.network.backbones[name]) if p in both]
             if encoder:
-                first, second = ([both[p][k] for p in encoder] for k in (0, 1))
+                first, second = zip(*map(both.pop, encoder), strict=True)
                 combined, conflict = pareto(first, second, self.rescale == "tensor")
                 for p, g in zip(encoder, combined, strict=True):
                     p.grad = g
                 net.note({f"{name}__conflict": conflict})
+        for p, (f, u) in both.items():
+            p.grad = f + u
 
     def _multiply(self, parameters: list[Any], net: Net) -> None:
         """Multiply gradients by the gain, or remember where the step starts from."""
@@ -157,18 +159,23 @@ def pareto(
     """
     pairs = list(zip(fused, own, strict=True))
     ff, fu, uu = (
-        torch.stack([(a * b).sum() for a, b in products]).sum()
+        torch.stack([_dot(a, b) for a, b in products]).sum()
         for products in (zip(fused, fused, strict=True), pairs, zip(own, own, strict=True))
     )
     apart = ff - 2 * fu + uu
     conflict = fu < 0
     c = torch.where(conflict, (uu - fu) / torch.where(conflict, apart, 1), 0.5)
-    combined = [2 * c * f + 2 * (1 - c) * u for f, u in pairs]
-    wanted = torch.stack([(f + u).square().sum() for f, u in pairs])
-    found = torch.stack([n.square().sum() for n in combined])
+    combined = [(2 * c * f).addcmul_(u, 2 * (1 - c)) for f, u in pairs]
+    wanted = torch.stack([_dot(both, both) for both in (f + u for f, u in pairs)])
+    found = torch.stack([_dot(n, n) for n in combined])
     if not by_tensor:
         wanted, found = wanted.sum().expand_as(wanted), found.sum().expand_as(found)
     some = found > SHORTEST**2 * wanted
     longer = (wanted / torch.where(some, found, 1)).sqrt().clamp_min(1)
     factors = torch.where(some & conflict, longer, 1)
-    return [factors[k] * n for k, n in enumerate(combined)], conflict.to(c.dtype)
+    return [n.mul_(factors[k]) for k, n in enumerate(combined)], conflict.to(c.dtype)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """The product of two tensors as vectors, without one of products in between."""
+    return torch.dot(a.reshape(-1), b.reshape(-1))

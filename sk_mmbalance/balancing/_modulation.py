@@ -95,7 +95,7 @@ class Modulation(Balancing):
     def after_step(self, net: Net) -> None:
         """Scale the step: from where the weights were, as far as the factor says."""
         for parameter, start, factor in self.__dict__.pop("_starts", ()):
-            parameter.copy_(torch.lerp(start, parameter, factor))
+            torch.lerp(start, parameter, factor, out=parameter)
 
 
 def _matrices(encoder: nn.Module) -> list[Tensor]:
