@@ -81,9 +81,13 @@ class SchurForm:
         try:
             self._factor = linalg.cho_factor(h_ee, lower=True)
         except linalg.LinAlgError as error:
+            coupled = f" and `coupling`={coupling:g}" if coupling else ""
+            lower = ", or lower `coupling`" if coupling else ""
             raise ValueError(
-                f"`strong_reg`={strong_reg:g} is too small for these collinear strong columns: "
-                f"the system cannot be solved. Raise `strong_reg` or scale the columns."
+                f"The system of the strong columns of `X` cannot be solved with "
+                f"`strong_reg`={strong_reg:g}{coupled}: they are collinear, or too large, beside "
+                f"so small a ridge (its entries reach {np.abs(h_ee).max():.3g}). Scale the columns "
+                f"or raise `strong_reg`{lower}."
             ) from error
         self._inverse_h_ek = linalg.cho_solve(self._factor, self._h_ek)
         self.reduced = self._h_kk - self._h_ek.T @ self._inverse_h_ek

@@ -172,8 +172,16 @@ def test_ridge_too_small_for_collinear_strong_columns_is_named(make_rows, loss):
     X, y = make_rows()
     doubled = Modalities(face=X["face"], finger=np.hstack([X["finger"], X["finger"]]))
     arm = ARMClassifier(weak="face", solver="auto", loss=loss, strong_reg=1e-300)
-    with pytest.raises(ValueError, match="`strong_reg`=1e-300 is too small"):
+    with pytest.raises(ValueError, match=r"strong columns of `X` .* `strong_reg`=1e-300"):
         arm.fit(doubled, y)
+
+
+def test_coupling_beside_which_the_ridge_is_lost_is_named(make_rows):
+    X, y = make_rows()
+    fingers = np.ones((1, 5)) * (np.arange(len(y)) % 4)[:, None]
+    arm = ARMClassifier(weak="face", solver="schur", coupling=1e30)
+    with pytest.raises(ValueError, match=r"`coupling`=1e[+]30: .* or lower `coupling`"):
+        arm.fit(Modalities(face=X["face"], finger=fingers), y)
 
 
 @pytest.mark.parametrize("parameter", ["alpha", "coupling", "strong_reg", "weak_reg"])
