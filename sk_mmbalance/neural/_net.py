@@ -1,4 +1,4 @@
-"""`MultimodalNet`: the skorch net of every neural estimator, and the only code that bends skorch.
+"""`MultimodalNet`: the skorch net of every neural estimator. With its bases it alone bends skorch.
 
 Two things are changed, for speed, with the results left alone:
 
@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.utils import ClassifierTags
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
@@ -31,7 +30,6 @@ from torch import Tensor, nn
 from ..balancing import Balancing, hooks_of
 from ..exceptions import DivergenceError
 from ..networks import (
-    Aligned,
     Batch,
     EpochLog,
     JoinedParameters,
@@ -41,21 +39,14 @@ from ..networks import (
     RowBatches,
     joint_loss,
     load_state,
-    over,
-    stacked_of,
 )
 from ._checkpoints import TrainingCheckpoint
 from ._divergence import refuse_weights_not_finite
-from ._following import FollowingNet
+from ._predicting import PredictingNet
 from ._progress import EpochBar
 from ._stopping import BestWeights
 from ._training import BY_ELEMENT, clear_gradients
 from ._turns import Turns
-
-#: With ``predict_batch_size="auto"`` a batch has at most so many rows, and at most so many values:
-#: no gradients are kept, so that larger batches cost nothing but memory, but images are large.
-PREDICT_ROWS, PREDICT_VALUES = 4096, 2**22
-
 
 #: Attributes that are the state of one training; skorch would take them for parameters.
 _STATE = {"measuring", "batch_number", "n_batches", "whole_rows_until", "sums", "_joined", "_turns"}
@@ -74,7 +65,7 @@ class TrainingStopped(Exception):
     """A callback ended the training (skorch uses KeyboardInterrupt for this, as for Ctrl-C)."""
 
 
-class MultimodalNet(FollowingNet):
+class MultimodalNet(PredictingNet):
     """Trains a `MultimodalModule` with cross-entropy, and optionally a loss per modality.
 
     Parameters
@@ -246,21 +237,6 @@ class MultimodalNet(FollowingNet):
             self._release_parameters()  # a modality by itself: the others take no step
         self.optimizer_.step()
 
-    def infer(self, x: dict[str, Any], **fit_params: Any) -> MultimodalOutput:
-        """Run the network on one batch."""
-        if self.amp:
-            with self.autocast():
-                output = self.module_(x["inputs"], x.get("present"), **fit_params)
-            own = over(Tensor.float, output.unimodal)
-            return MultimodalOutput(output.logits.float(), own, output.embeddings)
-        return self.module_(x["inputs"], x.get("present"), **fit_params)
-
-    def autocast(self) -> Any:
-        """Precision in which parts of the network are to be run, as a context."""
-        if not self.amp:
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
-
     # -- balancing methods -----------------------------------------------------------------
 
     def use_methods(self, methods: Sequence[Balancing]) -> None:
@@ -318,29 +294,16 @@ class MultimodalNet(FollowingNet):
 
     # -- batches ---------------------------------------------------------------------------
 
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Rows are made by the estimator; nothing to wrap."""
-        return X
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Batches by slice; skorch's own loader for anything that is not `ModalityRows`."""
-        if not isinstance(dataset, ModalityRows):
+        """Batches by slice, in training those that a method cuts."""
+        if not training or not isinstance(dataset, ModalityRows):
             return super().get_iterator(dataset, training=training)
-        device = torch.device(self.device)
-        if not training:
-            return RowBatches(dataset, self._size_for_prediction(dataset), device)
-        plain = RowBatches(dataset, self.batch_size, device, seed=self.seed)
+        plain = RowBatches(dataset, self.batch_size, torch.device(self.device), seed=self.seed)
         for method in self._hooks["batches"]:
             batches = method.batches(self, plain)
             if batches is not None:
                 return batches
         return plain
-
-    def _size_for_prediction(self, rows: ModalityRows) -> int:
-        if self.predict_batch_size != "auto":
-            return int(self.predict_batch_size)
-        most = PREDICT_VALUES // max(1, rows.n_values)
-        return max(self.batch_size, min(PREDICT_ROWS, most))
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -436,89 +399,6 @@ class MultimodalNet(FollowingNet):
         ):
             named = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-
-    # -- prediction ------------------------------------------------------------------------
-
-    def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
-        """Fused logits of a batch."""
-        return self.evaluate(batch, unimodal=False).logits
-
-    def evaluate(self, batch: Batch, unimodal: bool = True) -> MultimodalOutput:
-        """Fused and unimodal logits of a batch, without gradient."""
-        self.check_is_fitted()
-        self._stop_training()
-        with torch.inference_mode():
-            return self.infer(batch[0], unimodal=unimodal)
-
-    def _set_training(self, training: bool = True) -> None:
-        """Put everything in the mode of training, or out of it, where it is not there yet."""
-        parts = (*self.module_.modules(), self.criterion_)
-        if any(getattr(part, "training", training) != training for part in parts):
-            super()._set_training(training)
-
-    def _stop_training(self) -> None:
-        if self.module_.training:  # a walk through all submodules is not free
-            self._set_training(False)
-
-    def evaluate_rows(self, rows: ModalityRows, unimodal: bool = True) -> MultimodalOutput:
-        """Fused and unimodal logits of all rows, in main memory."""
-        self.check_is_fitted()
-        self._stop_training()
-        logits, own, stacked = _Whole(len(rows)), _Whole(len(rows)), _Whole(len(rows), 1)
-        for X, _ in self.get_iterator(rows):
-            with torch.inference_mode():
-                part = self.infer(X, unimodal=unimodal)
-            together = stacked_of(part.unimodal)
-            logits.add({"": part.logits})
-            if together is None:
-                own.add(part.unimodal)
-            else:
-                stacked.add({"": together})
-        fused = logits.parts[""]
-        if stacked.parts:
-            return MultimodalOutput(fused, Aligned(list(part.unimodal), stacked.parts[""]))
-        return MultimodalOutput(fused, own.parts)
-
-    def embed_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
-        """Embeddings of all rows, in main memory."""
-        self.check_is_fitted()
-        self._stop_training()
-        whole = _Whole(len(rows))
-        for X, _ in self.get_iterator(rows):
-            with torch.inference_mode():
-                found = self.network.encode(X["inputs"], X.get("present"))
-            whole.add(found)
-        return {name: whole.parts[name] for name in self.network.names}
-
-    def alone_rows(self, rows: ModalityRows) -> dict[str, Tensor]:
-        """What the fused classifier gives with each modality alone, in main memory."""
-        self.check_is_fitted()
-        self._stop_training()
-        module, whole = self.network, _Whole(len(rows))
-        for X, _ in self.get_iterator(rows):
-            with torch.inference_mode(), self.autocast():
-                found = module.each_alone(module.encode(X["inputs"], X.get("present")))
-            whole.add(found)
-        return {name: whole.parts[name] for name in module.names}
-
-    def predict(self, X: Any) -> Any:
-        """Class codes of all rows (what skorch's scoring callbacks call)."""
-        return self.predict_proba(X).argmax(axis=1)
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Class codes (what scikit-learn's scorers ask for)."""
-        if self.n_classes is None:
-            raise AttributeError("This net does not know its number of classes.")
-        return np.arange(self.n_classes)
-
-    @property
-    def network(self) -> Any:
-        """The network itself, also when it is compiled."""
-        module = self.module_
-        if isinstance(module, MultimodalModule):  # spares every step a failing look-up
-            return module
-        return getattr(module, "_orig_mod", module)
 
     # -- stopping --------------------------------------------------------------------------
 
@@ -649,38 +529,6 @@ class MultimodalNet(FollowingNet):
             del self.history[-1]
         if state is not None:
             load_state(self.module_, state)
-
-
-class _Whole:
-    """What a network gives for batch after batch, written into tensors of all rows.
-
-    Pieces that were kept one by one would stand in the gaps that a batch leaves in memory, and the
-    next batch would need new room.
-
-    Parameters
-    ----------
-    n_rows : int
-        Of all batches together.
-    dim : int, default=0
-        Along which the rows lie.
-    """
-
-    def __init__(self, n_rows: int, dim: int = 0):
-        self.parts: dict[str, Tensor] = {}
-        self._n_rows, self._dim = n_rows, dim
-        self._filled: dict[str, int] = {}
-
-    def add(self, found: Mapping[str, Tensor]) -> None:
-        """Put what was found for the next rows behind what there is, in main memory."""
-        for name, values in found.items():
-            start = self._filled.get(name, 0)
-            n_rows = values.shape[self._dim]
-            if name not in self.parts:
-                shape = [*values.shape]
-                shape[self._dim] = self._n_rows
-                self.parts[name] = torch.empty(shape, dtype=values.dtype)
-            self.parts[name].narrow(self._dim, start, n_rows).copy_(values)
-            self._filled[name] = start + n_rows
 
 
 class _FixedSplit:
