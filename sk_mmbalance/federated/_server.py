@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -252,7 +253,7 @@ class Server:
     def _strikes(self, stream: str, rate: Any, client: str) -> bool:
         """Whether a simulated mishap happens to a client in this round."""
         if callable(rate):
-            rate = rate(self.round + 1, client)
+            rate = _rate_of(rate, f"{stream}_rate", self.round + 1, client)
         if not rate:
             return False
         return bool(self.rng(stream, self.round, self.position(client)).random() < float(rate))
@@ -455,3 +456,18 @@ class Server:
 
 def _weight(reply: Reply) -> float:
     return float(reply.config["n"])  # type: ignore[arg-type]
+
+
+def _rate_of(rate: Any, parameter: str, number: int, client: str) -> float:
+    """The answer of a callable that a user gave, or an error that names the parameter."""
+    place = f"`{parameter}`, called with round {number} and a client,"
+    try:
+        found = rate(number, client)
+    except Exception as error:
+        raise ValueError(
+            f"{place} failed: {type(error).__name__}: {error}. It must take the number of a round "
+            "and a client, and return a probability or a bool."
+        ) from error
+    if not isinstance(found, Real | np.bool_) or not 0 <= found <= 1:
+        raise ValueError(f"{place} returned {found!r}. It must return a probability or a bool.")
+    return float(found)

@@ -36,9 +36,21 @@ def resolve_columns(modalities: Any, X: Any) -> dict[str, np.ndarray]:
     return columns
 
 
+def _asked(name: str, choose: Any, X: Any) -> Any:
+    """Columns that a user's callable chooses."""
+    try:
+        return choose(X)
+    except Exception as error:
+        raise ValueError(
+            f"`modalities` chooses {name!r} by a callable that failed on `X`: "
+            f"{type(error).__name__}: {error}. It is given {type(X).__name__} and must return "
+            "columns."
+        ) from error
+
+
 def _resolve(name: str, spec: Any, X: Any, named: dict[Any, int] | None) -> np.ndarray:
     if callable(spec):
-        spec = spec(X)
+        spec = _asked(name, spec, X)
     given = spec
     if isinstance(spec, str):
         if named is None:

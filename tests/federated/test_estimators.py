@@ -208,6 +208,24 @@ def test_dropouts_and_stragglers_are_in_the_log(cls, incongruent):
     assert clf.history_.loc[1, "skipped"]["c1"] == "dropped"
 
 
+@pytest.mark.parametrize("parameter", ["dropout_rate", "straggler_rate"])
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (len, "failed: TypeError: len"),
+        (lambda number, client: number / 0, "failed: ZeroDivisionError"),
+        (lambda number, client: "often", "returned 'often'"),
+        (lambda number, client: 1.5, "returned 1.5"),
+        (lambda number, client: np.nan, "returned nan"),
+        (lambda number, client: None, "returned None"),
+    ],
+)
+def test_rate_that_gives_no_probability_is_named(parameter, rate, said):
+    X, y = blobs()
+    with pytest.raises(ValueError, match=f"`{parameter}`, called with round 1 .* {said}"):
+        FedAvgClassifier(**{**FAST, parameter: rate}).fit(X, y)
+
+
 def test_diverging_clients_leave_the_model_and_warn():
     X, y = blobs()
     with pytest.warns(NoUpdateWarning, match="NaN or infinite"):

@@ -56,6 +56,12 @@ def test_columns_keep_the_order_given():
     np.testing.assert_array_equal(checked.arrays["voice"], TABLE[:, [3, 2]])
 
 
+def test_callable_that_fails_is_told_with_its_modality():
+    X = np.zeros((4, 2))
+    with pytest.raises(ValueError, match=r"`modalities` chooses 'ear' by a callable .* IndexError"):
+        check_modalities(X, modalities={"ear": lambda table: table[0, 7]})
+
+
 def test_columns_of_fit_hold_later_whatever_a_callable_says_then():
     def positive(X):
         return [j for j in range(X.shape[1]) if (np.asarray(X)[:, j] > 1.5).all()]
