@@ -34,17 +34,15 @@ from ._building import NetBuilding
 from ._checkpoints import Checkpoints
 from ._continuing import refuse_changes, remember_parameters
 from ._documentation import insert_shared
-from ._export import export
+from ._files import NeuralFiles
 from ._fitted_fusion import FittedFusion, fit_fusion
 from ._fitting import Fitting, Share, Training, carry_out, each_its_own
 from ._history import history_frame
 from ._net import MultimodalNet
 from ._prediction import NeuralPredictions
 from ._presets import take_parameters, value_of
-from ._saving import load_packed, load_weights, save_weights, weights_of
 from ._shared_docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
 from ._training import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, choose_batch_size
-from ._weights_file import pack
 
 #: Below this many rows ``early_stopping="auto"`` is off: a tenth of them is too few to choose an
 #: epoch by, and too many to do without (figures in the user guide, under "Early stopping").
@@ -52,7 +50,7 @@ AUTO_EARLY_STOPPING_ROWS = 250
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
+class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
     """Base of the neural estimators: everything but the loss and the kind of target.
 
     How training is balanced is a value (see `sk_mmbalance.balancing`), which a subclass holds as
@@ -543,109 +541,6 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions):
     def _said_by_methods(self, said: dict[str, Any]) -> dict[str, Any]:
         """Fitted attributes from what the balancing methods have to say."""
         return {f"{name}_": value for name, value in said.items()}
-
-    # -- files -----------------------------------------------------------------------------
-
-    def export(self, file: Any, scaler: Any = None) -> None:
-        """Write the network as a program that runs without this package.
-
-        The program takes a dict of tensors by modality, of shape (n_samples, ...) in any number of
-        rows, and gives what `predict_proba` gives (a regressor: numbers, in columns). With
-        ``missing="mask"`` it takes a second dict, of booleans of shape (n_samples,) that say which
-        rows have a modality. Fitted fusion weights are in it.
-
-        Parameters
-        ----------
-        file : str or path
-            Where to write: with the ending ``.onnx`` in ONNX's form (needs the extra ``export``),
-            else for ``torch.export.load``. It appears whole or not at all.
-        scaler : ModalityTransformer or dict, default=None
-            A fitted transformer of `StandardScaler`, or a mean and a scale by modality, put in
-            front of the network: the program then takes values as they are measured, in float64.
-
-        Raises
-        ------
-        MissingDependencyError
-            For ONNX without onnxscript.
-        ValueError, TypeError
-            For a scaler of another kind, or modalities that a program cannot take.
-
-        Examples
-        --------
-        >>> import tempfile, torch
-        >>> from sk_mmbalance import MultimodalClassifier
-        >>> from sk_mmbalance.datasets import load_digits_views
-        >>> X, y = load_digits_views(return_X_y=True)
-        >>> clf = MultimodalClassifier(max_epochs=2, random_state=0).fit(X, y)
-        >>> file = tempfile.mkdtemp() + "/digits.pt2"
-        >>> clf.export(file)
-        >>> program = torch.export.load(file).module()
-        >>> rows = {name: torch.as_tensor(X[name][:5]) for name in X}
-        >>> program(rows).shape
-        torch.Size([5, 10])
-        """
-        export(self, file, scaler)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Attributes in plain parts, the network as the bytes of `save_weights`."""
-        state = super().__getstate__()
-        if "net_" not in state:
-            return state
-        kept = {key: value for key, value in state.items() if not _is_of_the_fit(key)}
-        return {**kept, "_packed": pack(*weights_of(self))}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take attributes, plain or as they are."""
-        state = dict(state)
-        packed = state.pop("_packed", None)
-        first: Any = state.get("_first_parameters")
-        super().__setstate__(state)
-        if packed is not None:
-            load_packed(self, packed, "state of the estimator")
-            self._first_parameters = first
-
-    def save_weights(self, file: Any) -> None:
-        """Write weights, target and input specification to a safetensors file.
-
-        Unlike a pickle, such a file can be loaded from a source that is not trusted. It appears
-        whole or not at all: whatever fails leaves the file that was there.
-
-        Parameters
-        ----------
-        file : str or path
-            Where to write.
-        """
-        save_weights(self, file)
-
-    def load_weights(self, file: Any) -> Any:
-        """Become fitted from a file of `save_weights`.
-
-        The estimator must have the constructor parameters of the one that wrote the file (those
-        that shape the network). The file is compared with its checksum before anything is built.
-
-        Parameters
-        ----------
-        file : str or path
-            What `save_weights` wrote.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        DamagedFileError
-            If the file is not, byte for byte, what was written.
-        ValueError
-            If it belongs to another estimator, other parameters or other modalities.
-        """
-        return load_weights(self, file)
-
-
-def _is_of_the_fit(name: str) -> bool:
-    """Whether an attribute comes back with the network."""
-    return name in ("_target", "_seed", "_fitted_fusion", "_input_spec") or name.endswith("_")
 
 
 def _tensors(rows: TrainingRows, net: MultimodalNet) -> ModalityRows:
