@@ -118,6 +118,7 @@ class _VectorizedSearch:
             splits = list(cv.split(X, y, **split_params))
         except (TypeError, ValueError) as error:
             raise ValueError(f"`cv`={me.cv!r} cannot cut folds by `y`: {error}") from error
+        _check_splits(me.cv, splits, X.shape[0] if hasattr(X, "shape") else len(X))
         _check_halving(me.halving)
         together = Together(me, candidates, splits)
         hands = together.fit(X, y, fit_params)
@@ -156,8 +157,24 @@ class _VectorizedSearch:
         return params, {"groups": groups}
 
 
+def _check_splits(cv: Any, splits: list[Any], n_rows: int) -> None:
+    rows = np.arange(n_rows)
+    try:
+        found = bool(splits) and all(len(rows[part]) for split in splits for part in split)
+    except IndexError as error:
+        raise ValueError(f"`cv`={cv!r} gives rows that `X` does not have: {error}.") from error
+    if not found:
+        raise ValueError(
+            f"`cv`={cv!r} gives no fold, or one without rows to train or to score on. Pass a "
+            "number of folds, or a splitter."
+        )
+
+
 def _check_halving(halving: Any) -> None:
-    given = [] if halving is None else list(halving)
+    try:
+        given = [] if halving is None else list(halving)
+    except TypeError:  # an array of no dimension is array-like, too
+        given = [halving]
     if (
         not all(isinstance(n, Integral) and int(n) >= 1 for n in given)
         or sorted(set(given)) != given

@@ -208,11 +208,20 @@ def test_bad_parameters_of_a_candidate_fail_as_in_scikit_learn():
     assert not hasattr(search, "cv_results_")
 
 
-@pytest.mark.parametrize("halving", [[0], [3, 2], ["a"], [2, 2]])
+@pytest.mark.parametrize("halving", [[0], [3, 2], ["a"], [2, 2], np.array(3)])
 def test_epochs_of_halving_must_grow(halving):
     X, y = make_rows()
     with pytest.raises(ValueError, match="`halving` must hold numbers of epochs"):
         VectorizedGridSearchCV(classifier(), {}, halving=halving).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "cv", [[], iter(()), [(np.arange(9), np.arange(0))], [(np.arange(9), [10**6])]]
+)
+def test_splits_without_rows_to_score_on_are_named(cv):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match=r"`cv`=.* gives"):
+        VectorizedGridSearchCV(classifier(), {}, cv=cv).fit(X, y)
 
 
 # -- halving -----------------------------------------------------------------------------------
