@@ -32,7 +32,7 @@ class HandedOver:
     @staticmethod
     def undressed(estimator: Any) -> Any:
         """The estimator as it would be if nothing had been handed over."""
-        return _undressed(estimator, HandedOver, ("_hands", "_hand"))
+        return _undressed(estimator, ("_hands", "_hand"))
 
     def __sklearn_clone__(self) -> Any:
         copied = clone(HandedOver.undressed(self))
@@ -64,7 +64,7 @@ class Catching:
         return _dressed(clone(estimator), cls)
 
     def __sklearn_clone__(self) -> Any:
-        return _dressed(clone(_undressed(self, Catching, ("given",))), Catching)
+        return _dressed(clone(_undressed(self, ("given",))), Catching)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keep what came."""
@@ -90,11 +90,8 @@ def _dress(mixin: Any, cls: Any) -> type:
     return type(cls.__name__, (mixin, cls), {"__module__": cls.__module__, "fit": fit})
 
 
-def _undressed(estimator: Any, mixin: type, attributes: tuple[str, ...]) -> Any:
-    cls = type(estimator)
-    if not issubclass(cls, mixin):
-        return estimator
-    plain: Any = object.__new__(cls.__bases__[1])
+def _undressed(estimator: Any, attributes: tuple[str, ...]) -> Any:
+    plain: Any = object.__new__(type(estimator).__bases__[1])
     vars(plain).update({k: v for k, v in vars(estimator).items() if k not in attributes})
     return plain
 

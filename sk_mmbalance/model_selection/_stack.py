@@ -68,6 +68,11 @@ class Stack:
         trainings = self.trainings
         nets = [training.net for training in trainings]
         rows = [t.net.begin_training(t.rows, t.valid) for t in trainings]
+        for net in nets:
+            # no step of its own will follow, and torch's schedules warn where there was none; one
+            # without gradients moves nothing
+            net.clear_gradients()
+            net.optimizer_.step()
         self._models = [
             _Model(k, net, own, training)
             for k, (net, own, training) in enumerate(zip(nets, rows, trainings, strict=True))

@@ -1,12 +1,17 @@
 """Whether a stack pays is a matter of sizes alone."""
 
+import os
+
 import numpy as np
 import pytest
+import torch
+from skorch.callbacks import LRScheduler
+from torch import nn
 
 from sk_mmbalance import Modalities, MultimodalClassifier
 from sk_mmbalance.balancing import OGM
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
-from tests.model_selection._compare import classifier, make_rows
+from tests.model_selection._compare import classifier, make_rows, search_both
 
 
 def reasons(n_candidates, width, batch_size, stack="auto", n=60):
@@ -56,3 +61,97 @@ def test_other_choices_are_refused(stack):
     X, y = make_rows()
     with pytest.raises(ValueError, match="'stack' parameter"):
         VectorizedGridSearchCV(MultimodalClassifier(), {}, stack=stack).fit(Modalities(X), y)
+
+
+class Recurrent(nn.RNN):
+    """The last state of an RNN over the columns."""
+
+    def __init__(self, input_shape, embedding_dim):
+        super().__init__(1, embedding_dim, batch_first=True)
+
+    def forward(self, x):
+        return super().forward(x[:, :, None])[0][:, -1]
+
+
+class Attending(nn.Module):
+    """One token that attends to itself, with dropout."""
+
+    def __init__(self, input_shape, embedding_dim):
+        super().__init__()
+        self.map = nn.Linear(input_shape[0], embedding_dim)
+        self.attention = nn.MultiheadAttention(embedding_dim, 1, dropout=0.1, batch_first=True)
+
+    def forward(self, x):
+        token = self.map(x)[:, None]
+        return self.attention(token, token, token)[0][:, 0]
+
+
+class Spare(nn.Linear):
+    """Has a parameter that takes part in nothing."""
+
+    def __init__(self, input_shape, embedding_dim):
+        super().__init__(input_shape[0], embedding_dim)
+        self.spare = nn.Parameter(torch.zeros(1))
+
+
+class Curious(LRScheduler):
+    """A schedule of the user's own class."""
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"modality_lr": {"a": 2.0}}, "the optimiser has several groups of parameters"),
+        ({"backbones": {"a": Recurrent}}, "Recurrent has no batched form in torch"),
+        ({"backbones": {"a": Attending}}, "dropout draws at random in every step"),
+        ({"backbones": {"a": Spare}}, "it cannot be run as a stack: parameters"),
+        ({"lr_schedule": Curious("StepLR", step_size=1)}, "'lr_schedule' may want to hear"),
+        (
+            {"lr_schedule": LRScheduler("StepLR", step_size=1, step_every="batch")},
+            "the learning rate changes from batch to batch",
+        ),
+        (
+            {"lr_schedule": LRScheduler("ReduceLROnPlateau", monitor="train_accuracy")},
+            "`lr_schedule` looks at 'train_accuracy'",
+        ),
+    ],
+)
+def test_what_a_stack_cannot_do_is_named_and_trained_one_by_one(params, reason):
+    X, y = make_rows(n=40)
+    net = classifier(max_epochs=2, **params)
+    both = search_both(net, {"lr": [0.01, 0.02]}, X, y, cv=2)
+    assert both.together.vectorized_["reason"].str.contains(reason).all()
+    assert both.apart == 0
+
+
+@pytest.mark.parametrize("param", ["compile", "amp"])
+def test_networks_of_another_arithmetic_are_not_stacked(param, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)  # which takes seconds
+    X, y = make_rows(n=40)
+    net = classifier(max_epochs=1, dtype="float32", **{param: True})
+    search = VectorizedGridSearchCV(net, {"lr": [0.01, 0.02]}, cv=2, stack=True).fit(X, y)
+    assert (search.vectorized_["reason"] == f"`{param}=True`").all()
+
+
+def test_a_system_that_does_not_tell_its_free_memory_has_room_for_all(monkeypatch):
+    def no_such_figure(name, sysconf=os.sysconf):
+        if name == "SC_AVPHYS_PAGES":
+            raise ValueError("unrecognized configuration name")
+        return sysconf(name)
+
+    monkeypatch.setattr(os, "sysconf", no_such_figure)
+    X, y = make_rows()
+    grid = {"lr": [0.01, 0.02, 0.03]}
+    search = VectorizedGridSearchCV(classifier(max_epochs=1), grid, cv=2, stack=True).fit(X, y)
+    assert search.vectorized_["stack"].tolist() == [0, 0, 0]
+
+
+def test_a_verbose_search_says_what_it_has_found(capfd):
+    X, y = make_rows()
+    settings = {"cv": 2, "verbose": 1, "scoring": ["accuracy", "neg_log_loss"]}
+    grid = {"lr": [0.01, 0.02]}
+    net = classifier(max_epochs=1)
+    VectorizedGridSearchCV(net, grid, refit=False, **settings).fit(X, y)
+    assert "VectorizedGridSearchCV: 2 candidates scored" in capfd.readouterr().out
+    VectorizedGridSearchCV(net, grid, refit=lambda results: 1, **settings).fit(X, y)
+    assert "VectorizedGridSearchCV: chose lr=0.02" in capfd.readouterr().out

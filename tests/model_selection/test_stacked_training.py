@@ -122,6 +122,22 @@ def test_learning_rates_that_part_on_the_way_are_followed(optimizer):
     assert len(set(rates)) > 1
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.0}},
+        {"optimizer": "adamw"},
+    ],
+)
+def test_a_schedule_of_torch_is_followed_without_a_warning(params):
+    X, y = make_rows(n=40)
+    clf = classifier(lr_schedule="cosine", max_epochs=6, **params)
+    both = search_both(clf, {"lr": [0.02, 0.05]}, X, y, cv=2)
+    assert both.together.vectorized_["stacked"].all()
+    assert both.apart < 1e-8
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 def test_regressors_are_stacked(loss):
     X, y = make_rows()
