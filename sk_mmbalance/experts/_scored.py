@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..base import LABELS, NUMBERS, ClassTarget, LabelTarget
 from ..modalities import Modalities
+from ._by_column import ByColumn
 from ._expert import Expert
 
 
@@ -45,8 +46,12 @@ class ScoredExpert(BaseEstimator):
 
     @staticmethod
     def of(expert: Expert, complete: bool) -> Any:
-        """The expert's estimator, if it answers for all classes and rows are complete."""
-        return expert.model if complete and expert.knows_all else ScoredExpert(expert)
+        """The expert's estimator, if it answers for all classes and rows are complete.
+
+        Of one estimator a column scorers know neither whether it classifies nor its own score.
+        """
+        whole = complete and expert.knows_all and not isinstance(expert.model, ByColumn)
+        return expert.model if whole else ScoredExpert(expert)
 
     def fit(self, X: Any, y: Any = None) -> ScoredExpert:
         """Do nothing: it is fitted already."""
@@ -129,6 +134,4 @@ def _lacking(values: Any, reduce: Any) -> np.ndarray:
     """Rows of an array that are NaN (`np.all`), or have some (`np.any`)."""
     if issparse(values):
         return np.isnan(np.asarray(values.sum(axis=1)).ravel())
-    if values.dtype.kind != "f":
-        return np.zeros(len(values), dtype=bool)
     return np.asarray(reduce(np.isnan(values.reshape(len(values), -1)), axis=1))

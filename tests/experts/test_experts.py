@@ -6,12 +6,14 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -25,6 +27,7 @@ from sk_mmbalance import (
     OpinionPoolClassifier,
     SerialFusionClassifier,
     UnimodalClassifier,
+    UnimodalRegressor,
 )
 from sk_mmbalance.base import NUMBERS, ModalityClassifier, ModalityRegressor
 from sk_mmbalance.experts import (
@@ -406,6 +409,151 @@ def test_callable_scorers_get_every_row_and_class_where_some_are_missing(data):
     made = {"estimator": RandomForestClassifier(5, random_state=0), "cv": 3, "missing": "mask"}
     scores = UnimodalClassifier(scoring=scorer, **made).fit(holes, y).scores_
     assert scores == pytest.approx(UnimodalClassifier(**made).fit(holes, y).scores_)
+
+
+@pytest.fixture
+def labels(data):
+    """Two labels, of which the second is there in the last third only."""
+    X, y = data
+    rng = np.random.default_rng(1)
+    second = np.where(np.arange(90) < 60, 0, rng.integers(2, size=90))
+    return X, np.column_stack([y == 2, second]).astype(int)
+
+
+FIRST, LAST = np.arange(60), np.arange(60, 90)
+
+
+@pytest.mark.parametrize("varying", [0, 1, 2])
+def test_scorers_get_margins_of_every_label_where_a_fold_shows_few(labels, varying):
+    X, Y = labels
+    train, test = (LAST, FIRST) if varying == 2 else (FIRST, LAST)
+    if varying == 0:
+        Y = np.where(np.arange(90)[:, None] < 60, [0, 1], Y)
+    lacking = np.isin(np.arange(90), [test[0], test[5]])
+    holes = Modalities(a=np.where(lacking[:, None], np.nan, X["a"]), b=X["b"])
+    asked = {}
+
+    def scorer(estimator, X, Y):
+        asked.setdefault("answers", estimator.predict(X))
+        if hasattr(estimator, "decision_function") and X.shape[1] == 2:  # that of `a`
+            asked["margins"] = estimator.decision_function(X)
+        return estimator.score(X, Y)
+
+    model = UnimodalClassifier(LinearSVC(), cv=[(train, test)], scoring=scorer, missing="mask")
+    scores = model.fit(holes, Y).scores_
+    prior = np.clip(Y[train].mean(axis=0), np.finfo(float).eps, 1 - np.finfo(float).eps)
+    known = ~lacking[test]
+    expected = np.tile(prior > 0.5, (len(test), 1)).astype(int)
+    if varying:
+        margins = np.tile(np.log(prior / (1 - prior)), (len(test), 1))
+        for k in range(varying):
+            own = LinearSVC().fit(X["a"][train], Y[train, k])
+            margins[known, k] = own.decision_function(X["a"][test][known])
+            expected[known, k] = own.predict(X["a"][test][known])
+        np.testing.assert_allclose(asked["margins"], margins)
+    assert ("margins" in asked) == (varying > 0)
+    np.testing.assert_array_equal(asked["answers"], expected)
+    assert scores["a"] == (expected == Y[test]).all(axis=1).mean()
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision", "f1_macro"])
+def test_scores_of_labels_by_name_are_those_of_an_estimator_a_label(labels, scoring):
+    X, Y = labels
+    folds = [(np.arange(45, 90), np.arange(40, 70))]
+    found = UnimodalClassifier(LinearSVC(), scoring=scoring, cv=folds).fit(X, Y).scores_
+    (train, test), score = folds[0], get_scorer(scoring)
+    each = OneVsRestClassifier(LinearSVC()).fit(X["a"][train], Y[train])
+    assert found["a"] == pytest.approx(score(each, X["a"][test], Y[test]))
+
+
+@pytest.mark.parametrize("form", ["floats", "whole numbers", "sparse"])
+def test_scorers_get_scores_of_all_classes_where_a_fold_lacks_one(data, form):
+    X, y = data
+    a = X["a"] if form == "floats" else np.rint(X["a"]).astype(int)
+    given = Modalities(a=sparse.csr_matrix(a) if form == "sparse" else a, b=X["b"])
+    train, test = np.split(np.flatnonzero(y < 2), [40])
+    asked = []
+
+    def scorer(estimator, X, y):
+        asked.append(estimator.decision_function(X))
+        return estimator.score(X, y)
+
+    model = UnimodalClassifier(LinearSVC(), cv=[(train, test)], scoring=scorer)
+    model.fit(given, y)
+    margin = LinearSVC().fit(a[train], y[train]).decision_function(a[test])
+    seen = 1 / (1 + np.exp(-np.column_stack([-margin, margin])))
+    np.testing.assert_allclose(np.exp(asked[0][:, :2]), seen)
+    assert (asked[0][:, 2] == np.log(np.finfo(float).eps)).all()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_fold_whose_rows_lack_the_modality_is_scored_by_the_prior(data, several):
+    X, y = data
+    truth = np.column_stack([y == 0, y == 1]).astype(int) if several else y
+    holes = Modalities(a=np.where((np.arange(90) >= 60)[:, None], np.nan, X["a"]), b=X["b"])
+    asked = []
+
+    def scorer(estimator, X, y):
+        asked.append(estimator.decision_function(X))
+        return estimator.score(X, y)
+
+    made = UnimodalClassifier(LinearSVC(), cv=[(FIRST, LAST)], scoring=scorer, missing="mask")
+    # the first class in order, or none of the labels
+    assert made.fit(holes, truth).scores_["a"] == np.mean(y[LAST] == (2 if several else 0))
+    prior = np.full((30, 2), np.log(0.5)) if several else np.full((30, 3), np.log(1 / 3))
+    np.testing.assert_allclose(asked[0], prior)
+
+
+def test_scorers_get_a_regressor_where_rows_lack_the_modality(data):
+    X, y = data
+    lacking = np.arange(90) % 4 == 0
+    holes = Modalities(a=np.where(lacking[:, None], np.nan, X["a"]), b=X["b"])
+
+    def scorer(estimator, X, y):
+        assert is_regressor(estimator)
+        return -np.abs(estimator.predict(X) - y).mean()
+
+    made = {"cv": [(FIRST, LAST)], "missing": "mask"}
+    found = UnimodalRegressor(Ridge(), scoring=scorer, **made).fit(holes, 1.0 * y).scores_["a"]
+    fitted = Ridge().fit(X["a"][FIRST][~lacking[FIRST]], y[FIRST][~lacking[FIRST]])
+    answer = np.where(lacking[LAST], y[FIRST].mean(), fitted.predict(X["a"][LAST]))
+    assert found == pytest.approx(-np.abs(answer - y[LAST]).mean())
+
+
+def test_scorers_get_experts_that_take_names_with_their_modalities(data):
+    X, y = data
+    lacking = np.arange(90) % 4 == 0
+    holes = Modalities(a=np.where(lacking[:, None], np.nan, X["a"]), b=X["b"])
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(X)
+        return estimator.score(X, y)
+
+    made = {"cv": [(FIRST, LAST)], "missing": "mask", "scoring": scorer}
+    ours = UnimodalClassifier(LateFusionClassifier(GaussianNB()), **made).fit(holes, y)
+    assert [tuple(X) for X in seen] == [("a",), ("b",)]
+    assert ours.scores_ == UnimodalClassifier(GaussianNB(), **made).fit(holes, y).scores_
+
+
+# -- weights -----------------------------------------------------------------------------------
+
+
+def test_a_frozen_expert_needs_no_weights(data):
+    X, y = data
+    frozen = FrozenEstimator(KNeighborsClassifier(1).fit(X["a"], y))
+    weight = 1.0 + (y == 0)
+    with pytest.raises(TypeError, match="'a', KNeighborsClassifier, does not take it"):
+        UnimodalClassifier(frozen.estimator).fit(X, y, sample_weight=weight)
+    pool = OpinionPoolClassifier({"nearest": (frozen, "a"), "linear": (None, "b")}, cv=2)
+    assert pool.fit(X, y, sample_weight=weight).score(X, y) == 1
+
+
+def test_a_pipeline_of_nothing_is_no_expert(data):
+    empty = make_pipeline("passthrough")
+    assert not takes_names(empty)
+    with pytest.raises(TypeError, match="`estimator`"):
+        UnimodalClassifier(empty).fit(*data)
 
 
 # -- rows of weight 0 --------------------------------------------------------------------------
