@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -324,3 +325,52 @@ def test_tables_of_every_library_and_tensors_are_exchanged_as_arrays_are():
     np.testing.assert_array_equal(found.scores, expected.scores)
     with pytest.raises(ValueError, match="`random_state`"):
         coalition_scores(model, {"face": face, "voice": voice}, y, random_state="chance")
+
+
+def test_an_estimator_that_does_not_say_what_it_is_is_judged_by_its_target():
+    class Untold(BaseEstimator):
+        def predict(self, X):
+            return X["a"][:, 0]
+
+    X = {"a": np.linspace(-1, 1, 50)[:, None], "b": np.ones((50, 1))}
+    found = modality_contributions(Untold(), X, X["a"][:, 0], n_bootstrap=0, random_state=0)
+    assert found.setting.scoring == "r2"
+    X["a"] = np.sign(X["a"])
+    found = modality_contributions(Untold(), X, X["a"][:, 0], n_bootstrap=0, random_state=0)
+    assert found.setting.scoring == "accuracy"
+
+
+@pytest.mark.parametrize("form", ["frame", "dict", "modalities", "text"])
+def test_rows_of_weight_zero_are_absent_in_every_form(form):
+    rng = np.random.default_rng(0)
+    blocks = {"a": rng.normal(size=(60, 1)), "b": rng.normal(size=(60, 2))}
+    y, weight = (blocks["a"][:, 0] > 0) * 1, rng.integers(2, size=60)
+    if form == "text":
+        blocks["b"] = pd.DataFrame({"note": rng.choice(["x", "y"], 60)})
+    columns = {"a": [0], "b": [1, 2]} if form == "frame" else None
+    kept = np.flatnonzero(weight)
+
+    class First:
+        def predict(self, X):
+            return (np.asarray(X.iloc[:, :1] if form == "frame" else X["a"])[:, 0] > 0) * 1
+
+    def given(rows):
+        if form == "frame":
+            return pd.DataFrame(np.hstack(list(blocks.values()))).iloc[rows]
+        parts = {n: b.iloc[rows] if hasattr(b, "iloc") else b[rows] for n, b in blocks.items()}
+        return Modalities(parts) if form == "modalities" else parts
+
+    options = {"modalities": columns, "n_bootstrap": 4, "random_state": 0}
+    weighted = modality_contributions(
+        First(), given(np.arange(60)), y, sample_weight=weight, **options
+    )
+    fewer = modality_contributions(
+        First(), given(kept), y[kept], sample_weight=weight[kept], **options
+    )
+    pd.testing.assert_frame_equal(weighted.table, fewer.table)
+
+
+def test_columns_of_what_is_no_flat_table_are_refused():
+    X = {"a": np.ones((8, 1)), "b": np.ones((8, 1))}
+    with pytest.raises(ValueError, match="`modalities`"):
+        modality_contributions(OnlyPredict(), X, np.ones(8), modalities={"a": [0]})

@@ -142,6 +142,9 @@ def test_single_modality_has_no_curve(problem):
     model = LateFusionClassifier().fit(one, problem.y)
     report = balance_report(model, test, problem.y_test, baselines=None, **QUICK)
     assert report.curve is None
+    assert repr(report) == report.report()
+    assert "go missing" not in repr(report)
+    assert report._repr_html_().count("<table") == 2  # contributions, and no baselines
 
 
 def test_what_is_needed_is_said(problem):

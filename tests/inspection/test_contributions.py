@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer, median_absolute_error, roc_auc_score
 
@@ -427,8 +428,6 @@ def test_several_outputs_and_labels_are_scored(table):
     )
     np.testing.assert_allclose(found.table["contribution"], [0.5, 0, 0.5], atol=1e-9)
 
-    from sklearn.ensemble import RandomForestClassifier
-
     labels = (targets > 0) * 1
     forest = RandomForestClassifier(5, random_state=0).fit(table.X, labels)
     several = modality_contributions(
@@ -554,3 +553,120 @@ def test_report_says_what_it_is_of(linear, table):
     assert "face+gait" in repr(found.coalitions)
     with pytest.raises(ValueError, match="`modalities` has \\['iris'\\]"):
         found.coalitions.score_of(["iris"])
+
+
+class Column:
+    """Predicts a column, of what is there of each modality."""
+
+    def predict(self, X):
+        return sum(np.nan_to_num(np.asarray(value)[:, :1]) for _, value in sorted(X.items()))
+
+
+def test_a_column_of_targets_and_of_predictions_is_a_list_of_them(problem):
+    face = np.where(np.arange(120)[:, None] < 30, np.nan, problem.X_test["face"])
+    X = {"face": face, "voice": problem.X_test["voice"]}
+    y = np.nan_to_num(face[:, 0]) + X["voice"][:, 0]
+    options = {"removal": "native", "n_bootstrap": 0, "scoring": "neg_mean_absolute_error"}
+    found = coalition_scores(Column(), X, y[:, None], empty="prior", **options)
+    # rows without a face get the mean of what is scored
+    alone = np.where(np.arange(120) < 30, y.mean(), np.nan_to_num(face[:, 0]))
+    assert found.score_of(["face"]) == pytest.approx(-np.abs(alone - y).mean())
+    assert found.score_of(["face", "voice"]) == 0
+
+
+@pytest.fixture(scope="module")
+def several(table):
+    """A forest of two labels, which stands NaN, and rows of which some lack the face."""
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random(table.X.shape) < 0.1, np.nan, table.X)
+    labels = np.column_stack([table.y, table.X[:, 4] > 0]).astype(int)
+    X_test = table.X_test.copy()
+    X_test[:40, :2] = np.nan
+    forest = RandomForestClassifier(4, max_depth=3, random_state=0).fit(X, labels)
+    return forest, X_test, np.column_stack([table.y_test, table.X_test[:, 4] > 0]).astype(int)
+
+
+def brier(estimator, X, y):
+    first, second = estimator.predict_proba(X)
+    return -np.mean((first[:, 1] - y[:, 0]) ** 2 + (second[:, 1] - y[:, 1]) ** 2)
+
+
+def test_probabilities_of_several_labels_reach_an_own_scorer_as_the_forest_gives_them(
+    several, table
+):
+    forest, X, y = several
+    found = coalition_scores(
+        forest, X, y, modalities=table.columns, scoring=brier, removal="zero", n_bootstrap=3
+    )
+    only_face = np.where(np.arange(5) < 2, X, 0.0)
+    assert found.score_of(["face"]) == pytest.approx(brier(forest, only_face, y))
+    assert np.isfinite(found.replicates).all()
+
+
+def test_lists_of_probabilities_cannot_be_completed_by_the_prior(several, table):
+    options = {"modalities": table.columns, "removal": "native", "n_bootstrap": 0}
+    with pytest.raises(TypeError, match=r"`predict_proba` gives a list of arrays.*empty='model'"):
+        coalition_scores(*several, scoring="roc_auc", empty="prior", **options)
+    found = coalition_scores(*several, scoring="roc_auc", empty="model", **options)
+    assert found.score_of(["face", "gait", "voice"]) > 0.8
+
+
+def test_labels_of_many_classes_have_a_prior_of_predictions_alone(several, table):
+    forest, X, y = several
+    options = {"modalities": table.columns, "removal": "zero", "empty": "prior", "n_bootstrap": 0}
+
+    def right(estimator, X, y):
+        return float((estimator.predict(X) == y).mean())
+
+    found = coalition_scores(forest, X, y + 1, scoring=right, **options)
+    tops = np.array([np.bincount(column).argmax() for column in (y + 1).T])
+    assert found.score_of([]) == (tops == y + 1).mean()
+    with pytest.raises(TypeError, match=r"no constant answer of `predict_proba`.*empty='model'"):
+        coalition_scores(forest, X, y + 1, scoring=brier, **options)
+
+
+def test_own_scorer_may_ask_about_rows_of_its_own(linear, table):
+    anchor = table.X[:7]
+
+    def scorer(estimator, X, y):
+        assert not hasattr(estimator, "_private")
+        np.testing.assert_array_equal(estimator.predict(anchor), linear.predict(anchor))
+        return float((estimator.predict(X) == y).mean())
+
+    options = {"modalities": table.columns, "removal": "zero", "n_bootstrap": 0}
+    given = (linear, table.X_test, table.y_test)
+    own = coalition_scores(*given, scoring=scorer, **options)
+    np.testing.assert_allclose(own.scores, coalition_scores(*given, **options).scores)
+
+
+def test_an_error_of_a_weighted_scorer_is_passed_on(linear, table):
+    def scorer(estimator, X, y, sample_weight=None):
+        raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match="^of its own$"):
+        modality_contributions(
+            linear,
+            table.X_test,
+            table.y_test,
+            modalities=table.columns,
+            scoring=scorer,
+            sample_weight=np.ones(120),
+        )
+
+
+def test_what_removed_values_come_from_may_be_other_rows(problem, linear, table):
+    options = {"removal": "mean", "n_bootstrap": 0}
+    for given, other, columns in (
+        ((linear, table.X_test, table.y_test), table.X, table.columns),
+        ((Alone("face"), problem.X_test, problem.y_test), problem.X, None),
+    ):
+        own, same, others = (
+            coalition_scores(*given, modalities=columns, background=background, **options)
+            for background in (None, given[1], other)
+        )
+        np.testing.assert_array_equal(own.scores, same.scores)
+        none = dict(zip(problem.X.names, [m.mean(0) for m in problem.X.values()], strict=True))
+        mean = np.concatenate(list(none.values())) if columns else None
+        answer = linear.predict(mean[None])[0] if columns else int(none["face"][0] > 0)
+        expected = np.mean(problem.y_test == answer)
+        assert others.score_of([]) == expected

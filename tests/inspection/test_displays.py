@@ -139,3 +139,19 @@ def test_estimator_without_a_cost_curve_is_told_the_other_way(model, problem):
 def test_room_needs_no_matplotlib_until_something_is_drawn():
     code = "import sk_mmbalance.inspection, sys; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_was_not_measured_is_not_drawn(model, problem):
+    data = (model, problem.X_test, problem.y_test)
+    options = {"removal": "native", "n_bootstrap": 0}
+    contributions = modality_contributions(*data, **options)
+    bars = ModalityContributionDisplay.from_contributions(contributions)
+    assert not bars.ax_.collections  # no intervals
+    curve = MissingModalityDisplay(missing_modality_curve(*data, removal="native")).plot()
+    cost = CostCurveDisplay(CostCurveDisplay.from_coalitions(coalition_scores(*data)).curve)
+    history = pd.DataFrame({"face__train_loss": [2.0, 1.0], "voice__train_loss": [2.0, 1.5]})
+    alone = BalanceCurveDisplay.from_history(history)
+    texts = [text.get_text() for text in alone.ax_.get_legend().get_texts()]
+    assert texts == ["face", "voice"]  # and none of all together
+    for display in (curve, cost.plot()):
+        assert display.ax_.get_legend() is None

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.inspection import PartialDependenceDisplay, partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
@@ -122,3 +123,29 @@ def test_what_cannot_be_cut_is_named(model, problem):
         flat(model, np.zeros((3, 5)))
     with pytest.raises(TypeError, match="`estimator` must be a fitted estimator"):
         flat(LateFusionClassifier, problem.X)
+
+
+def test_sparse_modalities_stand_in_the_table_as_numbers(model, problem):
+    sparse = Modalities({**problem.X_test, "gait": csr_matrix(problem.X_test["gait"])})
+    wrapped = flat(model, sparse)
+    pd.testing.assert_frame_equal(wrapped.table(sparse), wrapped.table(problem.X_test))
+    answers = wrapped.predict(wrapped.table(sparse))
+    np.testing.assert_array_equal(answers, model.predict(problem.X_test))
+
+
+@pytest.mark.parametrize("classes", [np.array([0, 1]), None])
+def test_a_foreign_class_is_a_classifier_if_it_has_classes(problem, classes):
+    class Foreign:
+        def predict(self, X):
+            return (X["face"][:, 0] > 0) * 1
+
+        def decision_function(self, X):
+            return X["face"][:, 0]
+
+    foreign = Foreign()
+    if classes is not None:
+        foreign.classes_ = classes
+    wrapped = flat(foreign, problem.X)
+    assert is_classifier(wrapped) == (classes is not None)
+    margins = wrapped.decision_function(wrapped.table(problem.X_test))
+    np.testing.assert_array_equal(margins, problem.X_test["face"][:, 0])

@@ -138,3 +138,18 @@ def test_label_that_the_estimator_does_not_know_is_named(linear, table):
         modality_contributions(
             linear, table.X_test, y, modalities=table.columns, scoring="probability", level="row"
         )
+
+
+def test_a_number_for_nothing_left_is_every_rows(linear, table):
+    found = modality_contributions(
+        linear,
+        table.X_test,
+        table.y_test,
+        modalities=table.columns,
+        scoring="probability",
+        level="row",
+        empty=0.25,
+        random_state=0,
+    )
+    assert (found.value_none == 0.25).all()
+    np.testing.assert_allclose(found.table.sum(axis=1), found.value_all - 0.25, atol=1e-12)
