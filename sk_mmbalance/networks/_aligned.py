@@ -273,9 +273,7 @@ def _shape(layer: Any) -> Any:
 
 
 def _alike(layers: list[Any], modules: ByModality) -> bool:
-    """Whether there are many linear layers of one shape, that nobody watches."""
-    if len(layers) < FEWEST:
-        return False
+    """Whether layers of aligned tensors are linear, of one shape, and nobody watches them."""
     if modules.alike is None or not _same(modules.alike[0], layers):
         linear = all(type(layer) is nn.Linear for layer in layers)
         one_shape = linear and len({_shape(layer) for layer in layers}) == 1

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sk_mmbalance.networks import (
     FEWEST,
@@ -18,8 +18,12 @@ from sk_mmbalance.networks import (
     MultimodalModule,
     MultimodalOutput,
     SharedHead,
+    fused_alone,
     joint_loss,
     make_backbones,
+    masks_of,
+    over,
+    safe_key,
     stacked_of,
 )
 
@@ -218,3 +222,116 @@ def test_a_copy_of_what_is_not_cut_yet_has_its_slices(copied):
     made = copied(Aligned(["a", "b"], torch.arange(4.0).view(2, 2)))
     assert {name: part.tolist() for name, part in made.items()} == {"a": [0, 1], "b": [2, 3]}
     assert stacked_of(made) is None
+
+
+class Doubled(nn.Linear):
+    """An encoder of the user's."""
+
+    def __init__(self, n_inputs, n_outputs=8):
+        super().__init__(n_inputs, n_outputs)
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("what", ["encoder", "activation", "head", "width", "mode", "images"])
+def test_what_differs_among_many_is_computed_as_in_the_loop(what, missing):
+    module = network("late", heads=True)
+    first = MANY[0]
+    if what == "encoder":
+        module.backbones.add_module(safe_key(first), Doubled(3).double())
+    if what == "activation":
+        for name in MANY[:2]:
+            layers = module.backbones[name]
+            place = next(k for k, layer in enumerate(layers) if isinstance(layer, nn.ReLU))
+            layers[place] = nn.Tanh()
+    if what == "head":
+        module.heads.add_module(safe_key(first), nn.Sequential(nn.Linear(8, 3)).double())
+    if what == "width":
+        dims = dict.fromkeys(MANY, 8) | {first: 5}
+        encoders = {m: module.backbones[m] for m in MANY} | {first: Doubled(3, 5)}
+        module = MultimodalModule(encoders, FUSIONS["late"](dims, 3)).double()
+    if what == "mode":
+        module.backbones[first].eval()
+    inputs, present = rows(module, missing)
+    if what == "images":
+        shapes = dict.fromkeys(MANY, (3, 2))
+        built = make_backbones("mlp", shapes, torch.float64, dropout=0.0, **SIZES)
+        encoders = {m: b for m, (b, _) in built.items()}
+        module = MultimodalModule(encoders, FUSIONS["late"](dict.fromkeys(MANY, 8), 3)).double()
+        inputs = {m: torch.stack([x, x + 1], dim=2) for m, x in inputs.items()}
+    apart = copy.deepcopy(module)
+    apart.apart = True
+    found, expected = module(inputs, present), apart(inputs, present)
+    torch.testing.assert_close(found.logits, expected.logits)
+    torch.testing.assert_close(dict(found.unimodal), dict(expected.unimodal))
+
+
+def test_a_few_of_many_are_encoded_one_by_one():
+    module = network()
+    inputs, _ = rows(module)
+    few = {m: inputs[m] for m in MANY[:3]}
+    embeddings = module.encode(few)
+    assert stacked_of(embeddings) is None
+    assert all(torch.equal(u, module.backbones[m](few[m])) for m, u in embeddings.items())
+
+
+def test_masks_that_are_slices_of_one_are_those_by_modality():
+    module = network("late", heads=True)
+    inputs, present = rows(module, missing=True)
+    together = Aligned(MANY, torch.stack(list(present.values())))
+    assert torch.equal(module(inputs, together).logits, module(inputs, present).logits)
+    assert masks_of(together, MANY) is together.stacked
+    some = MANY[2:5]
+    assert torch.equal(masks_of(together, some), masks_of(present, some))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_terms_of_many_are_those_of_each(missing):
+    module = network("concat")
+    inputs, present = rows(module, missing)
+    embeddings = module.encode(inputs, present)
+    terms = module.fusion.terms(embeddings, present)
+    assert stacked_of(terms) is not None
+    torch.testing.assert_close(dict(terms), module.fusion.terms(dict(embeddings), present))
+    torch.testing.assert_close(sum(terms.values()), module.fusion(embeddings, present)[0])
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("fusion", ["concat", "late", "gated"])
+def test_each_alone_is_what_the_fusion_makes_of_it_by_itself(fusion, watched):
+    module, seen = network(fusion), []
+    if watched and fusion == "concat":
+        hook = lambda *_: seen.append(1)  # noqa: E731
+        module.fusion.maps[MANY[0]].register_forward_hook(hook)
+    embeddings = module.encode(rows(module)[0])
+    alone = fused_alone(module.fusion, embeddings)
+    again = module.each_alone(embeddings)
+    for name in MANY:
+        expected = module.alone(name, embeddings[name])
+        torch.testing.assert_close(alone[name], expected)
+        torch.testing.assert_close(again[name], expected)
+    sum(z.square().sum() for z in alone.values()).backward()
+    assert all(p.grad is None for p in module.fusion.parameters())
+    assert module.backbones[MANY[0]][0].weight.grad is not None
+
+
+@pytest.mark.parametrize("change", ["half", "measured less often"])
+def test_figures_of_an_epoch_in_halves_and_of_some_batches_alone(change):
+    module = network("late")
+    inputs, _ = rows(module)
+    logs = []
+    for form in (lambda own: own, dict):
+        log = EpochLog(MANY, ClassLoss(reduction="none"))
+        for k, weight in enumerate((1.0, 2.0)):
+            X = {"weight": torch.full((7,), weight, dtype=torch.float64)}
+            output = module(inputs)
+            own = form(output.unimodal)
+            if change == "half":
+                own = over(Tensor.half, own)
+            batch = (X, (torch.arange(7) + k) % 3)
+            measured = change == "half" or k == 1
+            log.add(torch.tensor(1.0), MultimodalOutput(output.logits, own), batch, measured)
+        logs.append(log.summary("train"))
+    assert logs[0] == pytest.approx(logs[1])

@@ -90,3 +90,14 @@ def test_rows_on_disk_are_encoded_batch_by_batch(tmp_path):
     assert lazy.n_values == 3
     batch, _ = lazy[torch.tensor([4, 7])]
     np.testing.assert_allclose(batch["inputs"]["a"], scores(values)[[4, 7]], rtol=1e-12)
+
+
+def test_of_very_many_rows_some_are_learnt_from_and_all_are_encoded():
+    column = np.arange(4_300_000, dtype=np.float32)[::-1, None]
+    found = scores(column)
+    assert found.shape == column.shape
+    assert (np.diff(found[:, 0]) <= 0).all()
+    assert found.mean() == pytest.approx(0, abs=1e-3)
+    assert found.std() == pytest.approx(1, abs=5e-3)
+    few = scores(column[:: len(column) // 1000])
+    assert found[0, 0] == pytest.approx(few[0, 0], abs=1.5)

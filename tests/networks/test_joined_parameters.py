@@ -165,3 +165,45 @@ def test_interrupted_it_leaves_what_was_there():
     for p, q in zip(module.parameters(), plain.parameters(), strict=True):
         assert torch.equal(p, q)
     assert len(optimizer.state) == len(other.state)
+
+
+class Counting(torch.optim.Optimizer):
+    """Descent that slows down, and counts its steps in whole numbers."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    state = self.state[p]
+                    state["count"] = state.get("count", 0) + 1
+                    p.data -= group["lr"] / state["count"] * p.grad
+
+
+def test_what_an_optimiser_counts_in_numbers_goes_along():
+    plain, joined = network(), network()
+    a, b = Counting(plain.parameters()), Counting(joined.parameters())
+    for module, optimizer in ((plain, a), (joined, b)):
+        list(steps(module, optimizer, 2))
+    together = JoinedParameters(joined, b)
+    for module, optimizer in ((plain, a), (joined, b)):
+        list(steps(module, optimizer, 1))
+    together.release()
+    assert {state["count"] for state in b.state.values()} == {3}
+    for p, q in zip(plain.parameters(), joined.parameters(), strict=True):
+        torch.testing.assert_close(q, p)
+
+
+@pytest.mark.parametrize("make", [OPTIMIZERS["adamw"], Counting], ids=["tensors", "numbers"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_parameters_that_took_other_steps_are_left_as_they_are(make, before):
+    module = network()
+    optimizer = make(module.parameters())
+    list(steps(module, optimizer, before))
+    list(steps(module, optimizer, 1, NAMES[:1]))  # of the first modality alone
+    counts = [dict(optimizer.state[p]) for p in module.parameters()]
+    together = JoinedParameters(module, optimizer)
+    assert not together
+    assert [dict(optimizer.state[p]) for p in module.parameters()] == counts

@@ -89,3 +89,17 @@ def test_networks_pickled_before_there_were_encodings_have_none(batch):
     again = pickle.loads(pickle.dumps(module))
     assert list(again.encodings) == []
     assert torch.equal(again(inputs, present).logits, expected)
+
+
+def test_parts_that_are_none_have_no_mode(batch):
+    class Optional(nn.Linear):
+        def __init__(self, *sizes):
+            super().__init__(*sizes)
+            self.register_module("norm", None)
+            self.drop = nn.Dropout(0.5)
+
+    module = make("concat", heads=True)
+    module.backbones = ByModality({name: Optional(d, 4) for name, d in SHAPES.items()})
+    for mode in (False, True):
+        module.train(mode)
+        assert {part.training for part in module.modules()} == {mode}
