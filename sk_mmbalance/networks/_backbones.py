@@ -112,7 +112,6 @@ class CNNBackbone(nn.Module):
     def __init__(self, input_shape: tuple[int, ...], embedding_dim: int, dropout: float = 0.0):
         super().__init__()
         image = as_image(tuple(input_shape))
-        assert image is not None  # it was asked for two or three numbers
         self.image_shape = tuple(input_shape)
         channels = (image[0], 16, 32, 64)
         layers: list[nn.Module] = []

@@ -14,16 +14,14 @@ _PICTURES = (1, 3, 4)
 _SMALLEST_PICTURE = 8
 
 
-def as_image(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Channels, height and width of an image of this shape; None if it is none.
+def as_image(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Channels, height and width of an image of this shape, which has two or three numbers.
 
     ``(channels, height, width)``; ``(height, width, channels)`` where the last number is one that
     pictures have, and the first is not; ``(height, width)`` is grey.
     """
     if len(shape) == 2:
         return (1, *shape)
-    if len(shape) != 3:
-        return None
     return (shape[2], *shape[:2]) if has_channels_last(shape) else tuple(shape)
 
 

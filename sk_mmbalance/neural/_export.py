@@ -123,10 +123,6 @@ def export(estimator: Any, file: str | os.PathLike, scaler: Any = None) -> None:
             "choose another ending for a program of torch."
         )
     spec = estimator._input_spec
-    if spec.sequences:
-        raise ValueError(
-            f"`export` cannot write modalities of sequences of unequal length: {spec.sequences}."
-        )
     if estimator._fitted_fusion is not None and len(spec.names) > _MOST_MODALITIES:
         raise ValueError(
             f"`export` can write fitted fusion weights of at most {_MOST_MODALITIES} modalities; "

@@ -24,6 +24,9 @@ _KNOWN = frozenset(
     {"builtins", "numpy", "pandas", "scipy", "sk_mmbalance", "sklearn", "skorch", "torch"}
 )
 
+#: What functions written in C belong to that belong to no object.
+_NO_OWNER = (types.ModuleType, types.NoneType)
+
 _BY_THEIR_WORDS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
@@ -77,11 +80,16 @@ def _digest(value: Any, above: tuple[int, ...]) -> bytes:
     if isinstance(value, types.MethodType):
         return parts("method", (value.__func__, value.__self__))
     if isinstance(value, types.BuiltinFunctionType):
-        return _join("builtin", f"{value.__module__}.{value.__qualname__}".encode())
+        kind, owner = f"builtin {value.__module__}.{value.__qualname__}", value.__self__
+        return _join(kind) if isinstance(owner, _NO_OWNER) else parts(kind, (owner,))
+    if isinstance(value, functools.partial):
+        return parts("partial", (value.func, value.args, value.keywords, vars(value)))
     if getattr(value, "__dict__", None):
         return parts("object", (type(value), vars(value)))
-    _, *said = value.__reduce_ex__(2)[:3]  # raises TypeError where there is nothing to say
-    return parts("object", (type(value), *said))
+    reduced = value.__reduce_ex__(2)  # raises TypeError where there is nothing to say
+    if isinstance(reduced, str):  # what is known by its name, such as numpy's own functions
+        return parts("named", (type(value), reduced))
+    return parts("object", (type(value), *reduced[1:3]))
 
 
 def _join(kind: str, *parts: bytes) -> bytes:

@@ -487,8 +487,6 @@ class MultimodalNet(PredictingNet):
 
     def begin_training(self, rows: ModalityRows, valid: ModalityRows | None) -> ModalityRows:
         """What comes before the first epoch of a call; gives the rows to train on."""
-        if not self.initialized_:
-            self.initialize()
         self.network.apart = any(method._encodes_apart() for method in self.methods)
         self.train_split = None if valid is None else _FixedSplit(valid)
         self._last_state = (len(self.history), None)

@@ -448,6 +448,18 @@ def test_optimiser_state_loads_after_the_heads(two, tmp_path):
         assert torch.equal(ours, grown.net_.optimizer_.state[theirs[name]]["exp_avg"])
 
 
+def test_a_pattern_that_no_parameter_had_met_is_held_by_the_last_group(two):
+    groups = [("fusion.hidden.*.1.*", {"lr": 0.5})]
+    clf = small(net_params={"optimizer__param_groups": groups}).fit(*two)
+    module, held = clf.net_.module_, clf.net_.optimizer_.param_groups
+    assert max(clf.n_heads_.values()) > 1
+    assert [group["lr"] for group in held] == [0.01]
+    assert set(held[0]["params"]) == set(module.parameters())
+    (name, *_) = [m for m, n in clf.n_heads_.items() if n > 1]
+    drawn = heads_of(clf)._make_head(name, 1)
+    assert not torch.equal(heads_of(clf).hidden[name][1].weight, drawn.weight)
+
+
 def test_setting_the_optimiser_rebuilds_it_for_all_heads(two):
     clf = small().fit(*two)
     clf.net_.set_params(optimizer__weight_decay=0.3)

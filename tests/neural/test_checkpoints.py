@@ -2,12 +2,14 @@
 
 import errno
 import os
+import re
 import warnings
-from functools import partial
+from functools import cached_property, partial, update_wrapper
 
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from skorch.callbacks import Callback, LRScheduler, ProgressBar
@@ -419,3 +421,83 @@ def test_searches_take_the_ordinary_way_and_fits_of_one_folder_do_not_collide(se
     np.testing.assert_array_equal(kept.cv_results_[scores], plain.cv_results_[scores])
     assert_same_fit(kept.best_estimator_, plain.best_estimator_)
     assert list(tmp_path.iterdir()) == []
+
+
+class Holding(Breaking):
+    """Has a parameter that decides nothing, but is part of what the fit is."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def unfilled(number):
+    """A function that refers to one that is not made yet."""
+
+    def first():
+        return number + second()
+
+    if not number:
+
+        def second():
+            return 1
+
+    return first
+
+
+def with_cached(number):
+    class Cached:
+        @cached_property
+        def number(self):
+            return number
+
+    return Cached
+
+
+MARKED = {
+    "a sparse matrix": lambda k: sparse.csr_matrix(np.eye(3) * (k + 1)),
+    "its places": lambda k: sparse.coo_matrix(([1.0], ([k], [0])), (3, 3)),
+    "a pattern": lambda k: re.compile("ab"[k]),
+    "flags": lambda k: re.compile("a", [re.I, re.M][k]),
+    "a dtype": lambda k: [torch.float32, torch.float64][k],
+    "a dtype of numpy": lambda k: np.dtype(["i4", "f4"][k]),
+    "a device": lambda k: torch.device(["cpu", "meta"][k]),
+    "a module": lambda k: (lambda module: lambda: module)([re, os][k]),
+    "a method": lambda k: KFold(2 + k).split,
+    "a builtin": lambda k: [len, max][k],
+    "a method of a builtin": lambda k: {"a": k}.get,
+    "the generator of a method": lambda k: np.random.RandomState(k).normal,
+    "a function of numpy": lambda k: [np.sin, np.minimum][k],
+    "objects": lambda k: np.array(["a", None, k], dtype=object),
+    "an unfilled function": unfilled,
+    "a cached property": with_cached,
+    "a partial function": lambda k: partial(np.add, k),
+    "a wrapped partial function": lambda k: update_wrapper(partial(unfilled, k), unfilled),
+}
+
+
+@pytest.mark.parametrize("what", MARKED)
+def test_what_a_parameter_holds_is_part_of_whose_it_is(what, tmp_path):
+    fit = MultimodalClassifier(checkpoint_dir=tmp_path, early_stopping=False, **SMALL)
+    fit.set_params(max_epochs=2)
+    for k, trained in ((0, [1, 2]), (0, [2]), (1, [1, 2])):
+        callbacks = [("own", Holding(MARKED[what](k)))]
+        assert broken_off(clone(fit).set_params(callbacks=callbacks), 2) == trained
+
+
+def test_what_killed_writers_left_goes_with_the_file(tmp_path):
+    fit = MultimodalClassifier(checkpoint_dir=tmp_path, early_stopping=False, **SMALL)
+    broken_off(fit, 2)
+    (file,) = tmp_path.iterdir()
+    old, young = (tmp_path / f".{file.name}.{word}.tmp" for word in ("old", "young"))
+    for left, time in ((old, 0), (young, 2**40)):
+        left.touch()
+        os.utime(left, (time, time))
+    fit.fit(X, y)
+    assert list(tmp_path.iterdir()) == [young]  # another process's, perhaps
+
+
+def test_a_folder_that_is_not_written_to_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    with pytest.raises(ValueError, match="`checkpoint_dir` must be a folder to write to"):
+        MultimodalClassifier(checkpoint_dir=tmp_path, **SMALL).fit(X, y)
+    assert TRAINED == []

@@ -1,5 +1,6 @@
 """What every neural estimator promises, shown on joint training."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from skorch.callbacks import EpochTimer, LRScheduler
 from torch import nn
 
-from sk_mmbalance import Modalities, MultimodalClassifier
+from sk_mmbalance import Modalities, MultimodalClassifier, MultimodalRegressor
 from sk_mmbalance.base import hold_out
+from sk_mmbalance.networks import make_fusion
 
 from .conftest import blobs, with_missing
 
@@ -532,3 +535,37 @@ def test_what_is_no_callback_is_named():
     X, y = blobs()
     with pytest.raises(TypeError, match="`callbacks` must hold skorch callbacks"):
         MultimodalClassifier(callbacks=["progress"]).fit(X, y)
+
+
+def test_a_fusion_that_is_given_as_a_module_is_copied():
+    X, y = blobs()
+    given = make_fusion("concat", {"face": 8, "voice": 8}, 3)
+    before = copy.deepcopy(given.state_dict())
+    clf = fit(X, y, fusion=given, embedding_dim=8)
+    assert all(torch.equal(value, before[key]) for key, value in given.state_dict().items())
+    assert not torch.equal(clf.net_.network.fusion.bias, given.bias)
+
+
+def test_callbacks_may_be_classes_and_a_schedule_of_ones_own_goes_on():
+    X, y = blobs()
+    steps = LRScheduler("StepLR", step_size=1, gamma=0.5)
+    clf = fit(X, y, lr_schedule=steps, callbacks=[EpochTimer], warm_start=True, lr=0.08)
+    assert clf.net_.optimizer_.param_groups[0]["lr"] == 0.08 * 0.5**clf.n_iter_
+    assert "dur" in clf.net_.history[-1]
+    first = clf.n_iter_
+    clf.fit(X, y)
+    assert clf.n_iter_ == 2 * first
+    assert clf.net_.optimizer_.param_groups[0]["initial_lr"] == 0.08
+
+
+def test_weights_of_another_class_are_refused_and_columns_of_a_table_are_kept(tmp_path):
+    X, y = blobs()
+    table = np.hstack([X["face"], X["voice"]])
+    columns = {"face": slice(0, 5), "voice": [5, 6, 7]}
+    file = tmp_path / "weights.safetensors"
+    clf = fit(table, y, modalities=columns)
+    clf.save_weights(file)
+    loaded = MultimodalClassifier(**FAST, modalities=columns).load_weights(file)
+    np.testing.assert_array_equal(loaded.predict_proba(table), clf.predict_proba(table))
+    with pytest.raises(ValueError, match="holds weights of MultimodalClassifier, not of"):
+        MultimodalRegressor().load_weights(file)

@@ -1,5 +1,7 @@
 """Exported programs predict what the estimator predicts, in any number of rows."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -108,3 +110,21 @@ def test_onnx_predicts_the_same_or_names_what_is_missing(tmp_path):
     rows = dict(zip(names, (X[name] for name in X), strict=True))
     (found,) = onnx.reference.ReferenceEvaluator(model).run(None, rows)
     np.testing.assert_allclose(found, clf.predict_proba(X), rtol=1e-4, atol=1e-6)
+
+
+def test_a_modality_that_is_passed_through_is_not_scaled(tmp_path):
+    X, y = blobs(n=60)
+    scaler = ModalityTransformer({"face": StandardScaler()}, remainder="passthrough").fit(X)
+    clf = MultimodalClassifier(**SMALL).fit(scaler.transform(X), y)
+    found = program_of(clf, tmp_path / "p", scaler=scaler)(tensors(X, torch.float64))
+    expected = clf.predict_proba(scaler.transform(X))
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_onnx_names_the_package_that_it_lacks(tmp_path, monkeypatch):
+    X, y = blobs(n=60)
+    clf = MultimodalClassifier(**SMALL).fit(X, y)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"onnxscript: install the extra 'export'"):
+        clf.export(tmp_path / "p.onnx")
+    assert not list(tmp_path.iterdir())

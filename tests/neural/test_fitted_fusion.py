@@ -427,3 +427,28 @@ def test_rows_of_no_weight_change_nothing():
     folds = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
     model.set_params(cv=folds).fit(X, y, sample_weight=kept.astype(float))  # numbers of all rows
     assert len(model.fusion_weights_) == 4
+
+
+def test_of_many_modalities_each_has_the_weights_of_rows_that_have_it_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(48) % 2
+    names = [f"m{k:02d}" for k in range(16)]
+    X = Modalities({name: y[:, None] + rng.normal(0, 2, (48, 1)) for name in names})
+    params = {**SMALL, "max_epochs": 2, "missing": "mask", "early_stopping": False}
+    model = MultimodalClassifier(unimodal_weight=0.5, fusion_weights="fit", **params)
+    folds = [(np.arange(24, 48), np.arange(24)), (np.arange(24), np.arange(24, 48))]
+    fitted = clone(model).set_params(cv=folds).fit(X, y)
+    parts = [clone(model).set_params(fusion_weights=None).fit(X[f[0]], y[f[0]]) for f in folds]
+    for name in names[:3]:
+        alone = {m: X[m] if m == name else np.full((48, 1), np.nan) for m in names}
+        logs, truth = [], []
+        for part, (_, test) in zip(parts, folds, strict=True):
+            rows = {m: value[test] for m, value in alone.items()}
+            both = [part.unimodal_predict_proba(X[test])[name], part.predict_proba(rows)]
+            logs.append(np.log(np.stack(both, axis=1)))
+            truth.append(y[test])
+        expected = fit_opinion_pool(np.concatenate(logs), np.concatenate(truth), alpha=3 / 48)
+        found = fitted.fusion_weights_.loc[name]
+        np.testing.assert_allclose(found[[name, FUSED]], expected.weights, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="fusion weights of at most 12 modalities; got 16"):
+        fitted.export(tmp_path / "p")

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, 
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from sk_mmbalance import FedAvgClassifier, MultimodalClassifier, balancing
+from sk_mmbalance import FedAvgClassifier, MultimodalClassifier, MultimodalRegressor, balancing
 from sk_mmbalance.base import ClassTarget
 from sk_mmbalance.exceptions import DivergenceError
 from sk_mmbalance.modalities import check_modalities
@@ -320,3 +320,44 @@ def test_batch_normalisation_of_a_single_row_is_refused_in_words():
     clf.partial_fit(X[:2], y[:2], classes=[0, 1, 2])
     with pytest.raises(ValueError, match="`X` has one row"):
         clf.partial_fit(X[:1], y[:1])
+
+
+def test_parts_of_what_was_saved_are_loaded_by_themselves(tmp_path):
+    X, y = blobs()
+    trained = MultimodalClassifier(**FAST).fit(X, y).net_
+    files = {f"f_{part}": tmp_path / part for part in ("params", "optimizer")}
+    trained.save_params(**files)
+
+    def same(net):
+        states = [other.optimizer_.state_dict()["state"][0]["exp_avg"] for other in (net, trained)]
+        weights = [other.network.state_dict() for other in (net, trained)]
+        return (
+            all(torch.equal(value, weights[1][key]) for key, value in weights[0].items()),
+            torch.equal(*states),
+        )
+
+    for part, expected in (("params", (True, False)), ("optimizer", (False, True))):
+        net = MultimodalClassifier(**{**FAST, "max_epochs": 1}).fit(X, y).net_
+        assert same(net) == (False, False)
+        net.load_params(**{f"f_{part}": tmp_path / part})
+        assert same(net) == expected
+
+
+@pytest.mark.parametrize("f_history", ["history.json", None])
+def test_a_checkpoint_brings_its_history_if_it_has_one(f_history, tmp_path):
+    X, y = blobs()
+    checkpoint = Checkpoint(
+        dirname=str(tmp_path), monitor="train_loss_best", f_history=f_history, event_name=None
+    )
+    clf = MultimodalClassifier(**FAST, callbacks=[("checkpoint", checkpoint)]).fit(X, y)
+    net = MultimodalClassifier(**{**FAST, "max_epochs": 1}).fit(X, y).net_
+    net.load_params(checkpoint=dict(clf.net_.callbacks_)["checkpoint"])
+    assert len(net.history) == (3 if f_history else 1)
+    theirs = clf.net_.network.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in net.network.state_dict().items())
+
+
+def test_a_net_of_numbers_knows_no_classes():
+    X, y = blobs()
+    assert MultimodalClassifier(**FAST).fit(X, y).net_.classes_.tolist() == [0, 1, 2]
+    assert not hasattr(MultimodalRegressor(**FAST).fit(X, 1.0 * y).net_, "classes_")
