@@ -108,10 +108,9 @@ class Processes:
 
     def finished(self, process: Process) -> None:
         """The process has done its task and may take another."""
-        if process in self._busy:
-            self._busy.remove(process)
-            process.task = None
-            self._free.append(process)
+        self._busy.remove(process)
+        process.task = None
+        self._free.append(process)
 
     def stop(self, process: Process) -> None:
         """End a process at once, with all that it has started."""

@@ -134,7 +134,7 @@ class Schedule:
         elif kind == "gone":
             processes.stop(process)
             self._fail(name, f"its process died ({processes.last_words()})")
-        elif kind == "done":
+        else:  # done
             standing.used += process.seconds
             processes.finished(process)
             self._see_whether_done(name)

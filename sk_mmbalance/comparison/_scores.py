@@ -17,6 +17,14 @@ _DEFAULTS = {
     NUMBERS: ("r2", "neg_mean_absolute_error"),
 }
 
+#: What the tables of results have besides scores.
+_COLUMNS = frozenset(
+    {
+        *("model", "kind", "status", "folds", "fold", "whole", "n_train", "n_test", "chosen"),
+        *("difference", "low", "high", "std_error", "error", "fit_seconds", "predict_seconds"),
+    }
+)
+
 
 def read_scoring(scoring: Any, kind: str) -> dict[str, Any]:
     """Scorers by name; the first decides."""
@@ -27,6 +35,7 @@ def read_scoring(scoring: Any, kind: str) -> dict[str, Any]:
     elif isinstance(scoring, Mapping):
         if not scoring or not all(callable(one) for one in scoring.values()):
             raise ValueError("`scoring` must map names to callables scorer(estimator, X, y).")
+        _refuse_columns_of_tables(list(scoring))
         return dict(scoring)
     else:
         names = list(scoring)
@@ -36,6 +45,16 @@ def read_scoring(scoring: Any, kind: str) -> dict[str, Any]:
             f"{scoring!r}."
         )
     return {name: _own_or_known(name) for name in names}
+
+
+def _refuse_columns_of_tables(names: Sequence[Any]) -> None:
+    taken = _COLUMNS | {f"{name}_std" for name in names}
+    wrong = [name for name in names if not isinstance(name, str) or name in taken]
+    if wrong:
+        raise ValueError(
+            f"`scoring` has the name {wrong[0]!r}, which is no word or the name of another column "
+            "of the tables of results. Choose another."
+        )
 
 
 def _own_or_known(name: str) -> Any:

@@ -7,7 +7,7 @@ import sys
 import time
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
 class Share(ClassifierMixin, BaseEstimator):
@@ -33,6 +33,31 @@ class Share(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.tile(self.share_, (len(X), 1))
+
+
+class Unheard(RegressorMixin, BaseEstimator):
+    """Foretells the mean; may break, die, or refuse to be sent anywhere."""
+
+    def __init__(self, error=None, dies=False, stays=False):
+        self.error = error
+        self.dies = dies
+        self.stays = stays
+
+    def __getstate__(self):
+        if self.stays:
+            raise ValueError("it stays at home")
+        return super().__getstate__()
+
+    def fit(self, X, y):
+        if self.dies:
+            os._exit(3)
+        if self.error:
+            raise RuntimeError(self.error)
+        self.mean_ = np.mean(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
 
 
 #: Holds a lock on a file for as long as it lives: a process that is dead but was not waited for by

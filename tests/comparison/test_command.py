@@ -242,3 +242,27 @@ def test_npz_files_hold_target_and_groups_beside_the_modalities(tmp_path):
     (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-40])
     with pytest.raises(DamagedFileError):
         read_data_file(tmp_path / "d.npz", "y")
+
+
+def test_a_nameless_column_that_numbers_nothing_is_a_column(table, tmp_path):
+    table.set_axis(np.arange(80) ** 2).to_csv(tmp_path / "data.csv")
+    found = read_data_file(tmp_path / "data.csv", "state", "person")
+    columns = [column for value in found.X.values() for column in value.columns]
+    assert "Unnamed: 0" in columns
+    assert not any("numbers the rows" in note for note in found.notes)
+
+
+def test_what_does_not_fit_a_file_is_told(table, tmp_path):
+    table.to_csv(tmp_path / "data.csv", index=False)
+    (tmp_path / "list.json").write_text('["acc"]')
+    with pytest.raises(ValueError, match="`modalities` must be a JSON object"):
+        read_data_file(tmp_path / "data.csv", "state", None, [str(tmp_path / "list.json")])
+    file = tmp_path / "a.npz"
+    beside = {"y": np.arange(4) % 2, "few": np.arange(3)}
+    np.savez(file, face=np.ones((4, 2)), modalities=np.array(["face"]), **beside)
+    with pytest.raises(ValueError, match=r"`target` must be one array of .*; got \['y', 'few'\]"):
+        read_data_file(file, ["y", "few"])
+    with pytest.raises(ValueError, match=r"`modalities` names \['voice'\]; there are \['face'"):
+        read_data_file(file, "y", None, ["voice"])
+    with pytest.raises(ValueError, match=r"`target` has 3 values in .* have 4 rows"):
+        read_data_file(file, "few", None, ["face"])

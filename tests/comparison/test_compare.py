@@ -11,11 +11,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupKFold, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from sk_mmbalance import (
@@ -28,7 +28,7 @@ from sk_mmbalance import (
 )
 from sk_mmbalance.__main__ import main
 from sk_mmbalance.comparison import ComparisonDisplay, read_duration
-from tests.comparison._models import Endless, GroupsSeen, Share
+from tests.comparison._models import Endless, GroupsSeen, Share, Unheard
 
 BASELINES = {"best single modality", "late fusion", "concatenation", "boosted trees", "stacking"}
 
@@ -310,6 +310,156 @@ def test_a_loss_that_decides_is_least_where_it_is_best():
     assert min(line.get_xdata()[0] for line in axes.lines if len(line.get_xdata())) > 0
 
 
+def _other(found, file, path, change):
+    """A file of results in which `change(name, fold, found)` has been at everything found."""
+    names = dict(zip(found.scores["fit_seconds"], found.scores["model"], strict=True))
+    first, *lines = [json.loads(line) for line in file.read_text().splitlines()]
+    marks = {
+        line["model"]: names[line["found"]["fit_seconds"]]
+        for line in lines
+        if "scores" in line["found"]
+    }
+    for line in lines:
+        change(marks[line["model"]], line["fold"], line["found"])
+    path.write_text("".join(json.dumps(line) + "\n" for line in [first, *lines]))
+    return path
+
+
+@pytest.mark.parametrize(("spread", "said"), [(0.001, "."), (0.05, "but the interval includes 0.")])
+def test_verdict_tells_by_how_much_a_model_beats_the_best_baseline(
+    found, file, tmp_path, spread, said
+):
+    best = found.scores.query("model == @found.baseline").set_index("fold")["accuracy"]
+
+    def better(name, fold, found):
+        if name == "fused" and "scores" in found:
+            found["scores"]["accuracy"] = best[fold] + 0.1 + spread * (fold - 1)
+            found["fit_seconds"] = 150.0 + fold
+
+    path = _other(found, file, tmp_path / "results.jsonl", better)
+    other = _compared(path, time_limit=1e-3)
+    assert other.best == "fused"
+    sentence = f"fused beats the best baseline, {found.baseline}, by 0.100 in accuracy ("
+    assert other.verdict.startswith(sentence)
+    low, high = other.table.loc["fused", ["low", "high"]]
+    assert f"95 % interval {low:+.3f} to {high:+.3f}){said if low > 0 else ':'}" in other.verdict
+    assert (low > 0) == (said == ".")
+    assert said in other.verdict
+    assert "It is the best of 3 models on these folds" in other.verdict
+    other.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert '<tr class="best"><th scope="row">fused' in page
+    assert ">151.0</td>" in page  # seconds of a fit
+
+
+def test_histories_are_drawn_by_the_best_figure_that_they_have(found, file, tmp_path):
+    modalities = [f"a modality of a long name, number {k}" for k in range(8)]
+    accuracies = {f"{name}__valid_accuracy": [0.5, 0.6] for name in modalities}
+    known = {
+        "fused": {**accuracies, "valid_accuracy": [0.5, 0.7]},
+        found.baseline: {"strong__train_loss": [2.0, 1.0], "train_loss": [None, None]},
+        "guess": {"loss": [1.0]},
+    }
+
+    def with_history(name, fold, found):
+        if "scores" not in found:
+            found["history"] = known.get(name)
+
+    path = _other(found, file, tmp_path / "results.jsonl", with_history)
+    other = _compared(path, time_limit=1e-3)
+    other.details[found.baseline]["history"]["train_loss"] = [np.nan, np.nan]
+    other.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "fused: valid accuracy" in page
+    assert f"{found.baseline}: train loss" in page
+    assert "guess: " not in page
+    assert page.count("all together") == 1
+    assert page.count('class="c5"') >= 2  # every modality has a colour and a name
+    assert "nan" not in page
+
+
+def test_without_a_baseline_that_finished_there_is_nothing_to_beat(found, file, tmp_path):
+    path = _only(found, file, tmp_path / "results.jsonl", dict.fromkeys(BASELINES, 2))
+    other = _compared(path, time_limit=1e-3)
+    assert other.baseline is None
+    assert other.best == "fused"
+    assert "No baseline finished, so whether anything beats one is not known" in other.verdict
+    axes = other.plot().ax_
+    assert not [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert ComparisonDisplay(other).plot(ax=axes).ax_ is axes
+    other.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    found.to_html(tmp_path / "with.html")
+    marks = [text.count('class="mark"') for text in (page, (tmp_path / "with.html").read_text())]
+    assert marks[0] == marks[1] - 1
+
+
+FORMS = {
+    "sparse": lambda value: sparse.csr_matrix(value),
+    "polars": lambda value: pytest.importorskip("polars").DataFrame(value),
+    "arrays": lambda value: [row[: 1 + k % 2, None] for k, row in enumerate(value)],
+    "columns": lambda value: value,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_of_results_is_of_the_values_that_it_was_made_of(form, tmp_path):
+    y = np.arange(24) % 2
+    value = np.random.default_rng(0).normal(size=(24, 2))
+    arguments = {"models": {"a": Share()}, "cv": 2, "verbose": 0, "time_limit": 1e-3}
+    arguments |= {"results": tmp_path / "results.jsonl", "random_state": np.int64(3)}
+
+    def compared(value, target=y):
+        target = {"sparse": sparse.csr_matrix, "columns": np.atleast_2d}.get(form, np.array)(target)
+        X = Modalities(a=FORMS[form](value), b=np.ones((24, 1)))
+        return compare(X, target.T if target.ndim == 2 else target, **arguments)
+
+    first, second = compared(value), compared(value.copy())
+    assert first.table["status"].eq("no time left").all()
+    assert first.setting["kind"] == "classes"
+    assert json.loads(json.dumps(second.to_dict()))["setting"]["random_state"] == 3
+    changed = value.copy()
+    changed[7, 0] += 1e-9
+    with pytest.raises(ValueError, match="is of another comparison"):
+        compared(changed)
+    with pytest.raises(ValueError, match="is of another comparison"):
+        compared(value, 1 - y)
+
+
+def _gap(model, X, y):
+    return float(np.abs(model.predict(X) - y).mean())
+
+
+def _alpha(model, X, y):
+    return float(model.best_estimator_[-1].alpha)
+
+
+def test_one_modality_of_numbers_is_compared_by_ones_own_scores(tmp_path):
+    rng = np.random.default_rng(0)
+    X = Modalities(a=rng.normal(size=(60, 2)))
+    y = X["a"][:, 0] + 0.1 * rng.normal(size=60)
+    train, test = np.arange(40), np.arange(40, 60)
+    search = GridSearchCV(Unheard(error="not today"), {"stays": [False]}, cv=2)
+    models = {"mean": Unheard(), "searched": search, "dead": Unheard(dies=True)}
+    scoring = {"gap": _gap, "alpha": _alpha}
+    arguments = {"scoring": scoring, "time_limit": "30m", "verbose": 0}
+    found = compare(X, y, models=models, cv=[(train, test)], **arguments)
+    table = found.table
+    assert set(table.index) == BASELINES - {"stacking"} | set(models)  # nothing to stack
+    assert found.setting["kind"] == "numbers"
+    mean = np.full(20, y[train].mean())
+    assert table.loc["mean", "gap"] == pytest.approx(np.abs(mean - y[test]).mean())
+    assert table.loc["concatenation", "alpha"] in (1, 10, 100)
+    assert np.isnan(table.loc["mean", "alpha"])  # it is no search
+    assert table.loc["searched", ["status", "error"]].tolist() == [
+        "failed",
+        "RuntimeError: not today",
+    ]
+    assert all(details == {} for details in found.details.values())
+    found.to_html(tmp_path / "report.html")
+    assert "time limit 30 min" in (tmp_path / "report.html").read_text()
+
+
 def _is_free(file):
     """Whether nobody holds a lock on a file, nor will in two seconds (a killed one may linger)."""
     fcntl = pytest.importorskip("fcntl")
@@ -347,6 +497,8 @@ def test_killed_and_called_again_it_goes_on(tmp_path):
     assert 0 < known.sum() < len(known)  # some were read, the others made again
     third = compare(X, y, models={"a": Share()}, **arguments)
     pd.testing.assert_frame_equal(third.scores, second.scores)
+    third.to_html(tmp_path / "report.html")
+    assert "lower is better" not in (tmp_path / "report.html").read_text()  # there is no loss
     assert third.setting["seconds"] < 2
     with pytest.raises(ValueError, match="is of another comparison"):
         compare(X, y[::-1], models={"a": Share()}, **arguments)
@@ -389,7 +541,7 @@ def test_durations(given, seconds):
     assert read_duration(given) == seconds
 
 
-@pytest.mark.parametrize("given", ["", "soon", "-5", 0, "0s", "1.2.3s", float("nan")])
+@pytest.mark.parametrize("given", ["", "soon", "-5", 0, "0s", "1.2.3s", float("nan"), [90], True])
 def test_what_is_no_duration(given):
     with pytest.raises(ValueError, match="`time_limit` must be"):
         read_duration(given)
@@ -450,14 +602,20 @@ class Foreign:
         ({"y": np.zeros((120, 2), int)}, ValueError, "no label that varies"),
         ({"y": np.zeros((120, 2, 2))}, ValueError, "`y` must hold a value"),
         ({"task": "labels"}, ValueError, "which are no labels"),
+        ({"scoring": {}}, ValueError, "`scoring` must map names to callables"),
+        ({"scoring": {"error": len}}, ValueError, "`scoring` has the name 'error', which is"),
+        ({"scoring": {"a": len, "a_std": len}}, ValueError, "`scoring` has the name 'a_std'"),
+        ({"scoring": {1: len}}, ValueError, "`scoring` has the name 1, which is no word"),
+        ({"models": ["OGM"], "X": Modalities(a=np.eye(120))}, ValueError, "'OGM', which is none"),
+        ({"models": {"a": Unheard(stays=True)}, "y": np.arange(120.0)}, ValueError, "at home"),
         ({"random_state": -1}, ValueError, "from 0 to 4294967294"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_runs(change, error, message):
     X, y, _ = rows()
-    arguments = {"models": {"a": Share()}, "y": y, "verbose": 0, **change}
+    arguments = {"X": X, "models": {"a": Share()}, "y": y, "verbose": 0, **change}
     with pytest.raises(error, match=message):
-        compare(X, **arguments)
+        compare(**arguments)
 
 
 def test_rows_without_any_modality_are_refused():
@@ -535,11 +693,14 @@ def test_several_labels_have_baselines_scores_and_calibration_of_their_own():
     forest = RandomForestClassifier(5, min_samples_leaf=5, random_state=0)
     own = make_pipeline(ModalityConcatenator(), forest)
     train, test = np.arange(80), np.arange(80, 160)
-    found = compare(X, y, models={"own": own}, cv=[(train, test)], verbose=0)
+    models = {"own": own, "dead": Share(dies=True)}
+    found = compare(X, y, models=models, cv=[(train, test)], verbose=0)
+    assert "its process died" in found.table.loc["dead", "error"]
+    table = found.table.drop("dead")
     assert found.setting["kind"] == "labels"
     assert found.setting["scoring"] == ["accuracy", "f1_macro", "neg_log_loss"]
-    assert found.table["status"].eq("done").all(), found.table["error"].tolist()
-    assert found.table["accuracy"].idxmin() == "best single modality"  # it lacks a label
+    assert table["status"].eq("done").all(), table["error"].tolist()
+    assert table["accuracy"].idxmin() == "best single modality"  # it lacks a label
     assert sum(b[0] for b in found.details["own"]["calibration"]) == y[test].size
     assert found.details["stacking"]["worth"]["table"].keys() == {"face", "voice"}
     said = own.fit(X[train], y[train]).predict_proba(X[test])
