@@ -78,3 +78,17 @@ def test_bad_labels_and_weights_are_refused(y, weight, said):
 def test_rows_of_other_shapes_than_agreed_are_refused():
     with pytest.raises(ValueError, match="modality 'a'"):
         TASK.read({"a": np.ones((2, 4)), "b": np.ones((2, 3))}, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (({}, (0, 1)), "`shapes` must name at least one modality"),
+        (({"a": (5,)}, (0, 1), "float16"), "`dtype` must be 'float32' or 'float64'; got 'float16'"),
+        (({"a": (5,)}, (1, 0)), r"`classes` must be two or more labels, sorted; got \[1, 0\]"),
+        (({"a": (5,)}, (0,)), "`classes` must be two or more labels"),
+    ],
+)
+def test_a_problem_that_is_none_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        Task(*given)

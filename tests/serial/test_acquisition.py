@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sk_mmbalance import Modalities, SerialFusionClassifier
@@ -198,6 +199,55 @@ def test_sensor_may_fail_on_some_rows_with_mask(three_classes, stages):
     report = chain.decision_report({"weak": X["weak"], "strong": Sensor(broken)})
     np.testing.assert_array_equal(report.stage, np.arange(len(y)) % 2)
     assert not report.acquired["strong"][::2].any()
+
+
+@pytest.mark.parametrize("form", ["arrays", "sparse"])
+def test_a_modality_that_rows_are_asked_for_at_different_stages_is_put_together(
+    three_classes, form
+):
+    X, y = three_classes.X, three_classes.y
+    lacking = np.arange(len(y)) % 3 == 0
+    extra = np.where(lacking[:, None], np.nan, X["extra"])
+    strong = csr_matrix(X["strong"]) if form == "sparse" else X["strong"]
+    staged = [("a", None, "weak", 1), ("b", None, ["extra", "strong"], 1), ("c", None, "strong", 1)]
+    chain = SerialFusionClassifier(staged, thresholds="always", missing="mask")
+    chain.fit(Modalities(weak=X["weak"], extra=X["extra"], strong=strong), y)
+    sensor = Sensor(strong)
+    report = chain.decision_report({"weak": X["weak"], "extra": extra, "strong": sensor})
+    assert [rows.tolist() for rows in sensor.asked] == [
+        np.flatnonzero(~lacking).tolist(),
+        np.flatnonzero(lacking).tolist(),  # what the second stage had no use for
+    ]
+    assert (report.stage == 2).all()
+    alone = SerialFusionClassifier([("c", None, "strong", 1)])
+    alone.fit(Modalities(strong=strong), y)
+    expected = alone.predict_proba(Modalities(strong=strong))
+    np.testing.assert_allclose(report.proba, expected)
+
+
+def test_what_earlier_stages_did_not_acquire_is_missing_to_later_ones(three_classes):
+    X, y = three_classes.X, three_classes.y
+    X = Modalities({**dict(X.items()), "more": X["extra"][:, :2] + X["strong"][:, :2]})
+    lacking = np.arange(len(y)) % 3 == 0
+    trees = HistGradientBoostingClassifier(max_iter=3)
+    staged = [
+        ("a", trees, "weak", 1),
+        ("b", trees, ["extra", "strong"], 1),
+        ("c", trees, "more", 1),
+    ]
+    made = {"accumulate": True, "thresholds": "always", "missing": "mask"}
+    chain = SerialFusionClassifier(staged, **made).fit(X, y)
+
+    def without(names, rows):
+        gone = {n: np.where(rows[:, None], np.nan, X[n]) for n in names}
+        return Modalities({**dict(X.items()), **gone})
+
+    some = chain.predict_proba(without(["extra"], lacking))
+    np.testing.assert_array_equal(some, chain.predict_proba(without(["extra", "strong"], lacking)))
+    assert (some != chain.predict_proba(X)).any()
+    none = chain.predict_proba({name: X[name] for name in ("extra", "strong", "more")})
+    every = np.ones(len(y), dtype=bool)
+    np.testing.assert_array_equal(none, chain.predict_proba(without(["weak"], every)))
 
 
 # -- bad input -----------------------------------------------------------------------------------

@@ -330,6 +330,40 @@ def test_reject_label_of_text_among_text(two_classes, stages):
     assert set(labels) == {"no", "yes", "ask someone"}
 
 
+def test_thresholds_of_a_single_stage_are_its_cut(two_classes):
+    data = two_classes
+    strict = SerialFusionClassifier(thresholds=[(0.9, 0.9)]).fit(data.X["strong"], data.y)
+    proba = strict.predict_proba(data.X["strong"])[:, 1]
+    np.testing.assert_array_equal(strict.predict(data.X["strong"]), (proba > 0.9) * 1)
+    with pytest.raises(ValueError, match="`thresholds` must"):
+        SerialFusionClassifier(thresholds=[0.5, 0.5, 0.5]).fit(data.X["strong"], data.y)
+
+
+def test_rates_of_two_classes_are_predicted_counted_and_bounded(two_classes, three_classes, stages):
+    chain = SerialFusionClassifier(stages, thresholds="never").fit(two_classes.X, two_classes.y)
+    # of a single stage that decides, the model of independent stages is the count itself
+    assert chain.predicted_far_ == pytest.approx(chain.empirical_far_)
+    assert chain.predicted_frr_ == pytest.approx(chain.empirical_frr_)
+    single = SerialFusionClassifier().fit(two_classes.X["strong"], two_classes.y)
+    several = SerialFusionClassifier(stages).fit(three_classes.X, three_classes.y)
+    for without, names in (
+        (several, ("empirical_far_", "predicted_frr_", "far_bound_")),
+        (SerialFusionClassifier(), ("empirical_frr_", "predicted_far_")),
+    ):
+        for name in names:
+            with pytest.raises(AttributeError, match=f"{name}.*after a fit on two classes"):
+                getattr(without, name)
+    assert np.isnan(single.far_bound_)  # nothing was held out
+
+
+def test_reject_label_of_another_kind_leaves_the_labels_as_they_are(two_classes, stages):
+    data = two_classes
+    chain = SerialFusionClassifier(stages, reject_below=0.99, reject_label=2.5)
+    labels = chain.fit(data.X, data.y).predict(data.X)
+    assert set(labels) == {0, 1, 2.5}
+    assert {type(label) for label in labels} == {int, float}
+
+
 # -- stages' estimators --------------------------------------------------------------------------
 
 
@@ -547,6 +581,20 @@ def test_mfeat_needs_at_most_half_the_cost_for_the_accuracy_of_all_modalities(
         ({"reject_below": 2.0}, ValueError, "`reject_below`"),
         ({"reject_label": 1}, ValueError, "`reject_label` must not be"),
         ({"cv": 1}, ValueError, "`cv` must be"),
+        ({"n_grid": True}, TypeError, "`n_grid` must be an integer >= 2; got True"),
+        ({"thresholds": [("low", "high")]}, ValueError, "`thresholds` must hold 1 pairs"),
+        ({"stages": [(1, None, "weak", 1)]}, TypeError, "`stages` names must be strings; got 1"),
+        ({"stages": [("a", "keep", "weak", 1)]}, ValueError, "a classifier, None or 'drop'; got"),
+        (
+            {"order": "search", "prefit": True, "accumulate": True},
+            ValueError,
+            "`order` must be 'given' with `prefit` and `accumulate`",
+        ),
+        (
+            {"stages": [("a", None, "weak", 5)], "thresholds": "budget", "budget": 2.0},
+            ValueError,
+            "cannot be met together: {'budget': 2.0}; the first stage alone",
+        ),
     ],
 )
 def test_bad_parameters_name_themselves_and_leave_nothing_fitted(
