@@ -217,3 +217,28 @@ def test_sides_are_told_apart_where_every_fold_has_a_single_row():
     assert ARMRegressor(cv=4).fit(X, y).weak_modalities_ == ["poor"]
     turned = {"good": X["poor"], "poor": X["good"]}
     assert ARMRegressor(cv=4).fit(turned, y).weak_modalities_ == ["good"]
+
+
+def test_what_needs_two_sides_is_refused_of_one(make_rows):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match="'serial' needs a weak and a strong side; `X` has one"):
+        ARMClassifier(predict_with="serial", solver="schur").fit(X["finger"], y)
+    one = ARMClassifier(solver="schur").fit(X["finger"], y)
+    for mode in ("weak", "serial"):
+        with pytest.raises(ValueError, match=f"'{mode}' needs a weak side, and a single modality"):
+            one.set_params(predict_with=mode).predict(X["finger"])
+
+
+def test_sides_are_named_by_words(make_rows):
+    X, y = make_rows()
+    with pytest.raises(TypeError, match="`weak` must be a modality name or several; got 3"):
+        ARMClassifier(weak=[3]).fit(X, y)
+
+
+def test_numbers_without_a_labelled_row_of_a_side_are_refused(make_rows):
+    X, _ = make_rows()
+    y, finger = X["finger"][:, 0].copy(), X["finger"].copy()
+    y[:20], finger[20:] = np.nan, np.nan
+    arm = ARMRegressor(weak="face", missing="mask", unlabeled_label=np.nan, solver="schur")
+    with pytest.raises(ValueError, match="No labelled row has the strong side"):
+        arm.fit(Modalities(face=X["face"], finger=finger), y)

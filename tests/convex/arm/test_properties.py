@@ -284,3 +284,54 @@ def test_fit_gives_no_warnings_on_plain_data(make_rows):
         warnings.simplefilter("error")
         ARMClassifier(weak="face").fit(X, y)
         ARMClassifier().fit({"face": X["face"]}, y)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("what", ["no intercepts", "one side", "no labels beside the weak side"])
+def test_every_solver_finds_the_same_model_of_less(make_rows, what, loss):
+    X, y = make_rows(n=80)
+    options = {"loss": loss, "strong_reg": 0.1, "weak_reg": 0.1, "weak": "face", "tol": 1e-9}
+    if what == "no intercepts":
+        options["fit_intercept"] = False
+    elif what == "one side":
+        X, options["weak"] = X.select(["finger"]), "auto"
+    else:
+        X = masked(X, face=slice(0, 60))
+        y = np.where(np.arange(80) < 60, y, -1)
+        options |= {"unlabeled_label": -1, "missing": "mask", "alpha": 0.0, "coupling": 0.5}
+    own = ARMClassifier(solver="schur" if loss == "squared" else "fista", **options).fit(X, y)
+    model = ARMClassifier(solver="clarabel", **options).fit(X, y)
+    assert_same_model(own, model, atol=1e-3)
+    assert np.abs(own.coef_strong_).max() > 0.01
+    if what == "no intercepts":
+        assert not own.intercept_strong_.any()
+        assert not model.intercept_weak_.any()
+
+
+def test_regression_without_intercepts_is_a_ridge_without_them(make_rows):
+    X, _ = make_rows()
+    y = X["finger"] @ np.arange(5.0) + 3
+    arm = ARMRegressor(
+        coupling=0.0, fit_intercept=False, weak="face", solver="schur", strong_reg=0.1, tol=1e-13
+    ).fit(X, y)
+    ridge = Ridge(alpha=0.1 * len(y), fit_intercept=False).fit(X["finger"], y)
+    np.testing.assert_allclose(arm.coef_strong_, ridge.coef_, rtol=1e-6)
+    assert arm.intercept_strong_ == 0
+
+
+def test_no_sparsity_is_a_ridge_on_either_side(make_rows):
+    X, _ = make_rows()
+    y = X["face"] @ np.arange(6.0) + X["finger"][:, 0]
+    options = {"coupling": 0.0, "weak": "face", "weak_reg_scale": "absolute", "tol": 1e-13}
+    for solver in ("schur", "clarabel"):
+        arm = ARMRegressor(l1_ratio=0.0, weak_reg=0.2, solver=solver, **options).fit(X, y)
+        ridge = Ridge(alpha=0.2 * len(y)).fit(X["face"], y)
+        np.testing.assert_allclose(arm.coef_weak_, ridge.coef_, atol=1e-5)
+
+
+def test_warm_start_with_other_columns_starts_anew(make_rows):
+    X, y = make_rows()
+    options = {"weak": "face", "solver": "schur", "tol": 1e-9}
+    arm = ARMClassifier(warm_start=True, **options).fit(X, y)
+    narrow = Modalities(face=X["face"], finger=X["finger"][:, :3])
+    assert_same_model(arm.fit(narrow, y), ARMClassifier(**options).fit(narrow, y), atol=0)
