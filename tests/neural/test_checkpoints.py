@@ -475,13 +475,17 @@ MARKED = {
 }
 
 
-@pytest.mark.parametrize("what", MARKED)
-def test_what_a_parameter_holds_is_part_of_whose_it_is(what, tmp_path):
+def test_what_a_parameter_holds_is_part_of_whose_it_is(tmp_path):
     fit = MultimodalClassifier(checkpoint_dir=tmp_path, early_stopping=False, **SMALL)
-    fit.set_params(max_epochs=2)
-    for k, trained in ((0, [1, 2]), (0, [2]), (1, [1, 2])):
-        callbacks = [("own", Holding(MARKED[what](k)))]
-        assert broken_off(clone(fit).set_params(callbacks=callbacks), 2) == trained
+
+    def holding(**others):
+        values = [make(others.get(what, 0)) for what, make in MARKED.items()]
+        return clone(fit).set_params(callbacks=[("own", Holding(values))])
+
+    broken_off(holding(), 2)
+    for what in MARKED:
+        assert broken_off(holding(**{what: 1}), 1) == [1], what
+    assert broken_off(holding(), 2) == [2]  # made anew, it is known again
 
 
 def test_what_killed_writers_left_goes_with_the_file(tmp_path):

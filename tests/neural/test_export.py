@@ -112,6 +112,7 @@ def test_onnx_predicts_the_same_or_names_what_is_missing(tmp_path):
     np.testing.assert_allclose(found, clf.predict_proba(X), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow  # another of the exports, each a second
 def test_a_modality_that_is_passed_through_is_not_scaled(tmp_path):
     X, y = blobs(n=60)
     scaler = ModalityTransformer({"face": StandardScaler()}, remainder="passthrough").fit(X)
