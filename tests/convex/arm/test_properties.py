@@ -289,9 +289,10 @@ def test_fit_gives_no_warnings_on_plain_data(make_rows):
 @pytest.mark.parametrize(
     ("what", "loss"),
     [
-        *(("no intercepts", loss) for loss in LOSSES),
-        *(("one side", loss) for loss in ("squared", "log_loss")),
-        *(("no labels beside the weak side", loss) for loss in ("squared", "log_loss")),
+        ("no intercepts", "squared"),
+        ("no intercepts", "log_loss"),
+        ("one side", "log_loss"),
+        ("no labels beside the weak side", "log_loss"),
     ],
 )
 def test_every_solver_finds_the_same_model_of_less(make_rows, what, loss):
