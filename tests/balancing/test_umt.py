@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import PredefinedSplit
 
-from sk_mmbalance import MultimodalClassifier
+from sk_mmbalance import Modalities, MultimodalClassifier, MultimodalRegressor
 from sk_mmbalance.balancing import UMT, _umt
 
 from .conftest import FAST, blobs, fit, same_weights, with_missing
@@ -114,3 +115,30 @@ def test_ctrl_c_in_a_teacher_leaves_the_estimator_as_it_was():
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y)
     assert not hasattr(clf, "net_")
+
+
+@pytest.mark.parametrize("value", [UMT(), UMT(feature_weight=0.0, logit_weight=1.0)])
+def test_a_modality_that_no_row_trained_on_has_has_no_teacher(value):
+    X, y = blobs(n=60)
+    held = np.arange(60) % 3 == 0
+    holes = Modalities(face=X["face"], voice=np.where(held[:, None], X["voice"], np.nan))
+    split = PredefinedSplit(np.where(held, 0, -1))
+    params = {"missing": "mask", "early_stopping": True, "validation_fraction": split}
+    clf = fit(value, holes, y, **params)
+    if value.feature_weight:
+        assert "voice__teacher_distance" not in clf.history_
+        assert np.isfinite(clf.history_["face__teacher_distance"]).all()
+    others = fit(None, holes, y, **params)
+    assert not same_weights(clf, others)  # the other modality's teacher is followed
+    trained = clf.net_.network.backbones["voice"], others.net_.network.backbones["voice"]
+    for p, q in zip(*(part.parameters() for part in trained), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_probabilities_are_compared_of_classes_alone():
+    X, y = blobs(n=60)
+    regressor = MultimodalRegressor(balancing=UMT(logit_weight=0.5), **FAST)
+    with pytest.raises(ValueError, match=r"UMT\(logit_weight=0.5\) needs one class a row, and `y`"):
+        regressor.fit(X, 1.0 * y)
+    regressor.set_params(balancing__logit_weight=0.0).fit(X, 1.0 * y)
+    assert np.isfinite(regressor.history_["face__teacher_distance"]).all()
