@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -140,10 +139,6 @@ def _for_values(name: str, value: Any, tables: str) -> Any:
     where = f"`X` modality {name!r}"
     if issparse(value):
         return MaxAbsScaler()
-    if isinstance(value, Mapping):
-        raise TypeError(
-            f"{where} must be an array or a table; got {type(value).__name__}, which holds several."
-        )
     if hasattr(value, "to_pandas") and not isinstance(value, pd.DataFrame):
         value = value.to_pandas()  # kinds are told from pandas' columns; nothing else is kept
     if isinstance(value, pd.DataFrame):

@@ -306,3 +306,24 @@ def test_modalities_that_are_used_alone_must_be_there(missing):
     spec = check_modalities(GOOD).spec
     with pytest.raises(MissingModalityError, match="lacks modality 'face' seen in fit; got"):
         check_modalities({"voice": VOICE}, spec=spec, missing=missing, only=["face"])
+
+
+def test_whole_numbers_of_128_bits_are_read():
+    pl = pytest.importorskip("polars")
+    table = pl.DataFrame({"n": pl.Series([1, 2, 3], dtype=pl.Int128), "x": [0.5, 1.5, 2.5]})
+    found = check_modalities({"a": table}).arrays["a"]
+    assert found.tolist() == [[1, 0.5], [2, 1.5], [3, 2.5]]
+
+
+def test_sparse_values_whose_sum_overflows_are_there():
+    large = sparse.csr_matrix([[1.7e308, 0], [1.7e308, 1.0]])
+    checked = check_modalities({"a": large}, missing="mask", accept_sparse=True)
+    assert checked.present.all()
+
+
+def test_nested_tensors_are_refused_by_name():
+    torch = pytest.importorskip("torch")
+    with pytest.warns(UserWarning, match="prototype"):
+        nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    with pytest.raises(TypeError, match="'a' is a nested torch tensor; pass a list of tensors"):
+        check_modalities({"a": nested})

@@ -61,3 +61,13 @@ def test_what_does_not_belong_together_is_named(table, tmp_path):
         Modalities.from_files({"face": file}, index="id")
     with pytest.raises(ValueError, match=r"`modalities` names \['ear'\], for which `files` has no"):
         Modalities.from_files({"table": table}, modalities={"ear": ["w"]})
+
+
+def test_columns_of_one_table_are_sorted_with_and_without_labels(table):
+    with pytest.raises(ValueError, match=r"`index` is 'id', which .* has no column of; it has"):
+        Modalities.from_files(table, {"a": ["w"]}, index="id")
+    plain = Modalities.from_files(table, {"a": ["w"], "b": ["row"]})
+    assert plain.index.tolist() == [0, 1, 2]
+    labelled = Modalities.from_files(table, {"a": ["w"]}, index="row")
+    assert labelled.index.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(np.asarray(labelled["a"]), np.asarray(plain["a"]))

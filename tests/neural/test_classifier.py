@@ -569,3 +569,17 @@ def test_weights_of_another_class_are_refused_and_columns_of_a_table_are_kept(tm
     np.testing.assert_array_equal(loaded.predict_proba(table), clf.predict_proba(table))
     with pytest.raises(ValueError, match="holds weights of MultimodalClassifier, not of"):
         MultimodalRegressor().load_weights(file)
+
+
+def test_rows_that_cannot_be_held_out_are_told():
+    X, _ = blobs(n=12)
+    with pytest.raises(ValueError, match="`validation_fraction` leaves no row to train on"):
+        fit(X[:2], [0, 1], early_stopping=True, validation_fraction=0.9)
+    with pytest.raises(ValueError, match=r"cannot hold out a row of 12: every class has one row"):
+        fit(X, np.arange(12), early_stopping=True, validation_fraction=0.1)
+
+
+def test_class_weights_that_leave_nothing_are_refused():
+    X, y = blobs()
+    with pytest.raises(ValueError, match="leave no row with a positive weight"):
+        fit(X, y, class_weight=dict.fromkeys(range(3), 0.0))

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -338,3 +339,28 @@ def test_columns_that_name_rows_or_groups_are_told_from_those_that_measure(
     if not told:
         assert "another value" not in said
         assert "belong to" not in said
+
+
+def test_an_array_of_words_is_prepared_as_a_table():
+    words = np.array([["a", "x"], ["b", "y"], ["a", "y"], [None, "x"]] * 5, dtype=object)
+    X = Modalities(words=words)
+    table = Modalities(words=pd.DataFrame(words))
+    found, expected = (make_preprocessor(one).fit_transform(one)["words"] for one in (X, table))
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert found.shape == (20, 5)  # two words in either column, and none in the first
+
+
+def test_a_column_of_texts_is_a_list_of_them():
+    texts = ["dog cat", "dog", "cat bird"]
+    column = np.array(texts, dtype=object)[:, None]
+    np.testing.assert_array_equal(
+        TextEncoder(2).fit_transform(column), TextEncoder(2).fit_transform(texts)
+    )
+    with pytest.raises(ValueError, match="ngram_range"):
+        TextEncoder(ngram_range=(2, 1)).fit(texts)
+
+
+def test_skrub_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skrub", None)  # as if it were not there
+    with pytest.raises(MissingDependencyError, match=r"needs skrub: pip install"):
+        make_preprocessor(Modalities(a=np.ones((3, 1))), tables="skrub")

@@ -453,3 +453,23 @@ def test_what_a_transformer_says_of_values_is_said_of_their_modality():
     prep.fit({"face": np.ones((6, 1))})
     with pytest.raises(TypeError, match="'face' cannot be transformed by StandardScaler"):
         prep.transform({"face": days})
+
+
+class Doubler(BaseEstimator):
+    """A transformer in two steps, which gives a list."""
+
+    def fit(self, X, y=None, factor=2.0):
+        self.factor_ = factor
+        return self
+
+    def transform(self, X):
+        return (self.factor_ * X).tolist()
+
+
+def test_a_transformer_in_two_steps_that_gives_lists(X):
+    found = ModalityTransformer({"face": Doubler()}).fit_transform(X)
+    np.testing.assert_array_equal(found["face"], 2 * X["face"])
+    with config_context(enable_metadata_routing=True):
+        prep = ModalityTransformer({"face": Doubler().set_fit_request(factor=True)})
+        np.testing.assert_array_equal(prep.fit(X, factor=3.0).transform(X)["face"], 3 * X["face"])
+        np.testing.assert_array_equal(prep.fit_transform(X, factor=4.0)["face"], 4 * X["face"])
