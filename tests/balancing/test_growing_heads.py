@@ -202,3 +202,18 @@ def test_copy_grows_on_its_own():
     assert heads.counts()["face"] == 1
     twin.load_state_dict(heads.state_dict())
     assert twin.counts()["face"] == 1
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("combine", ["mean", "sum"])
+def test_shares_of_the_modalities_add_up_to_the_fused_logits(embeddings, combine, missing):
+    heads = make(n_heads=2, combine=combine, weights={"face": 1.0, "voice": 3.0})
+    heads.add_head("face")
+    totals = {m: heads.total(m, u) for m, u in embeddings.items()}
+    present = None
+    if missing:
+        have = torch.tensor([True, False, True, False, True, True, True])
+        present = {"face": have, "voice": ~have | (torch.arange(7) > 3)}
+    shares = heads.shares(totals, present)
+    added = sum(shares[m] * z for m, z in totals.items())
+    torch.testing.assert_close(added, heads.fuse(totals, present))
