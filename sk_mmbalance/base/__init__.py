@@ -21,7 +21,13 @@ from ._target import (
     read_partly_known_numbers,
     read_target,
 )
-from ._weights import first_tags, read_weight_numbers, read_weights, weight_params
+from ._weights import (
+    first_tags,
+    read_weight_numbers,
+    read_weights,
+    weight_of_classes,
+    weight_params,
+)
 
 __all__ = [
     "CLASSES",
@@ -62,5 +68,6 @@ __all__ = [
     "refuse_unsquarable",
     "scorable",
     "warn_if_unscaled",
+    "weight_of_classes",
     "weight_params",
 ]

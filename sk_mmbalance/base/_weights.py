@@ -58,20 +58,39 @@ def read_weights(
             "`class_weight=None`, or wrap this classifier: "
             "sklearn.multioutput.MultiOutputClassifier."
         )
-    _refuse_bad_class_weight(class_weight)
     known = target.is_known(coded)
-    per_class = compute_class_weight(
+    per_class = weight_of_classes(
         class_weight,
-        classes=target.classes,
-        y=target.labels(coded[known]),
-        sample_weight=np.asarray(sample_weight)[known]
-        if class_weight == "balanced" and sample_weight is not None
-        else None,
+        target.classes,
+        target.labels(coded[known]),
+        None if sample_weight is None else np.asarray(sample_weight)[known],
     )
     weights[known] = weights[known] * per_class[coded[known]].astype(dtype)
     if not weights.any():
         raise ValueError("`class_weight` and `sample_weight` leave no row with a positive weight.")
     return weights
+
+
+def weight_of_classes(
+    class_weight: Any, classes: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """Weight of every class, of shape (n_classes,); those of rows count where it is "balanced".
+
+    Raises
+    ------
+    ValueError
+        If weights are no finite numbers of at least 0, or belong to other classes.
+    """
+    _refuse_bad_class_weight(class_weight)
+    balanced = isinstance(class_weight, str) and class_weight == "balanced"
+    try:
+        return compute_class_weight(
+            class_weight, classes=classes, y=y, sample_weight=sample_weight if balanced else None
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"`class_weight`={class_weight!r} does not fit the classes {classes.tolist()}: {error}."
+        ) from error
 
 
 def read_weight_numbers(sample_weight: Any) -> np.ndarray:

@@ -468,6 +468,6 @@ def _rate_of(rate: Any, parameter: str, number: int, client: str) -> float:
             f"{place} failed: {type(error).__name__}: {error}. It must take the number of a round "
             "and a client, and return a probability or a bool."
         ) from error
-    if not isinstance(found, Real | np.bool_) or not 0 <= found <= 1:
+    if not isinstance(found, Real | np.bool_) or not 0 <= float(found) <= 1:
         raise ValueError(f"{place} returned {found!r}. It must return a probability or a bool.")
     return float(found)

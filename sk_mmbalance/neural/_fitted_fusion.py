@@ -168,12 +168,7 @@ def fit_fusion(
     as_they_are = _log_proba(held_out, names, with_fused, None)
     # what stands in rows that lack a modality has no meaning
     known = np.column_stack([seen, *([np.ones(len(seen), dtype=bool)] if with_fused else [])])
-    if not (np.abs(as_they_are[known]) < _HUGE).all():  # of NaN neither
-        raise DivergenceError(
-            "The network gives NaN, infinite or huge values for rows held out, from which "
-            "`fusion_weights` are fitted. Scale the modalities (ModalityTransformer with "
-            "StandardScaler), or lower `lr`."
-        )
+    _refuse_huge(as_they_are[known])
 
     alone_logs: list[np.ndarray] = []
 
@@ -187,8 +182,10 @@ def fit_fusion(
                 alone_logs.extend([as_they_are.copy(), _fused_alone(held_out, names)])
             logs, fused = alone_logs
             logs[:, -1] = fused[pattern.index(True)]
-            return logs
-        return _log_proba(held_out, names, True, pattern)
+        else:
+            logs = _log_proba(held_out, names, True, pattern)
+        _refuse_huge(logs[seen[:, np.array(pattern)].all(axis=1), -1])
+        return logs
 
     uses, needs_all = _experts(len(names), with_fused)
     alone = np.eye(len(names), dtype=bool)
@@ -217,6 +214,16 @@ def fit_fusion(
                 as_they_are[rows][:, [k]], y[rows], sample_weight=part, alpha=_PENALTY / total
             ).weights[0]
     return FittedFusion(names, with_fused, learnt.learnt, learnt.default, own)
+
+
+def _refuse_huge(logs: np.ndarray) -> None:
+    """Raise if weights cannot be fitted from these log-probabilities."""
+    if not (np.abs(logs) < _HUGE).all():  # of NaN neither
+        raise DivergenceError(
+            "The network gives NaN, infinite or huge values for rows held out, from which "
+            "`fusion_weights` are fitted. Scale the modalities (ModalityTransformer with "
+            "StandardScaler), or lower `lr`."
+        )
 
 
 def _experts(n_modalities: int, with_fused: bool) -> tuple[np.ndarray, np.ndarray]:

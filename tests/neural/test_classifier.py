@@ -521,6 +521,8 @@ def test_bad_class_weight_is_named(weight):
     X, y = blobs()
     with pytest.raises(ValueError, match=r"`class_weight` must hold finite numbers.*class 0"):
         fit(X, y, class_weight={0: weight})
+    with pytest.raises(ValueError, match=r"`class_weight`=.* does not fit the classes"):
+        fit(X, y, class_weight={"ear": 1.0})
 
 
 def test_a_module_that_writes_into_its_input_leaves_the_callers_array_alone():

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 
 from ..._sklearn import Interval, StrOptions
-from ...base import ClassTarget, ModalityClassifier, TrainingRows
+from ...base import ClassTarget, ModalityClassifier, TrainingRows, weight_of_classes
 from ._assembly import Assembly
 from ._base import ARMBase
 from ._combination import DeferralRule, predicted_codes, tune_deferral
@@ -67,11 +66,8 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         pair_weights = given.weight_or_ones.astype(np.float64)
         weights = pair_weights.copy()
         if self.class_weight is not None:
-            per_class = compute_class_weight(
-                self.class_weight,
-                classes=classes,
-                y=classes[codes[labeled]],
-                sample_weight=weights[labeled] if self.class_weight == "balanced" else None,
+            per_class = weight_of_classes(
+                self.class_weight, classes, classes[codes[labeled]], weights[labeled]
             )
             weights[labeled] *= per_class[codes[labeled]]
         targets = code_targets(self.loss, codes, len(classes))

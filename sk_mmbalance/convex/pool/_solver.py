@@ -46,6 +46,9 @@ _SMALLEST = 1e-3
 #: Log-probabilities whose squares, summed over rows, would overflow.
 _HUGE = 1e100
 
+#: Log-probabilities beyond which an expert's are counted in larger units.
+_SURE = 2.0**20
+
 #: Halvings of a step after which what is left is rounding.
 _MOST_HALVINGS = 40
 
@@ -200,13 +203,17 @@ def fit_opinion_pool(
     if max_iter < 1:
         raise ValueError(f"`max_iter` must be at least 1; got {max_iter!r}.")
     n_experts, _, n_classes = problem.logs.shape
+    units = _units(problem.logs)
+    if (units > 1).any():
+        problem = replace(problem, logs=problem.logs / units[:, None, None])
     if class_penalty is None:
         size = int(np.prod(problem.weights_shape))
+        # Per class, the penalty is on the mean over classes.
+        price = np.full((n_experts, size // n_experts), alpha * n_experts / size)
         solution = _solve(
             problem,
             np.full(problem.weights_shape, 1.0 / n_experts),
-            # Per class, the penalty is on the mean over classes.
-            np.full(size, alpha * n_experts / size),
+            (price / units[:, None]).ravel(),
             tol,
             max_iter,
         )
@@ -218,9 +225,10 @@ def fit_opinion_pool(
                 f"`per_class`={per_class!r}."
             )
         shrunk = ShrunkProblem(problem)
-        price = shrunk.prices(alpha, class_penalty)
-        solution = _solve(shrunk, shrunk.start(), price, tol, max_iter)
+        price = shrunk.prices(alpha, class_penalty).reshape(n_experts, -1) / units[:, None]
+        solution = _solve(shrunk, shrunk.start(), price.ravel(), tol, max_iter)
         solution = replace(solution, weights=shrunk.weights(solution.weights))
+    solution = replace(solution, weights=(solution.weights.T / units).T)
     if solution.gap > tol:
         warnings.warn(
             f"The opinion pool's weights stopped at a relative duality gap of {solution.gap:.1e} "
@@ -230,6 +238,16 @@ def fit_opinion_pool(
             stacklevel=2,
         )
     return solution
+
+
+def _units(logs: np.ndarray) -> np.ndarray:
+    """Power of two in which each expert's log-probabilities are counted: 1 but for huge ones.
+
+    An expert that is sure beyond all measure wants a weight of next to nothing, and a step to it
+    from one of the size of 1 is lost in rounding.
+    """
+    largest = np.abs(logs).max(axis=(1, 2))
+    return np.where(largest > _SURE, np.exp2(np.ceil(np.log2(np.maximum(largest, 1.0)))), 1.0)
 
 
 def pooled_log_proba(log_proba: Any, weights: Any, *, present: Any = None) -> np.ndarray:

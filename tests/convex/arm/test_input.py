@@ -1,5 +1,7 @@
 """Wrong input is refused with a message that says what to do, and leaves no half-fitted model."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -174,6 +176,20 @@ def test_ridge_too_small_for_collinear_strong_columns_is_named(make_rows, loss):
     arm = ARMClassifier(weak="face", solver="auto", loss=loss, strong_reg=1e-300)
     with pytest.raises(ValueError, match=r"strong columns of `X` .* `strong_reg`=1e-300"):
         arm.fit(doubled, y)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"ear": 1.0}, "does not fit the classes ["),
+        ({0: -1.0, 1: 1.0}, "must hold finite numbers"),
+        ({0: np.nan, 1: 1.0}, "must hold finite numbers"),
+    ],
+)
+def test_class_weights_of_other_classes_and_of_no_numbers_are_named(make_rows, weights, said):
+    X, y = make_rows()
+    with pytest.raises(ValueError, match="`class_weight`.*" + re.escape(said)):
+        ARMClassifier(weak="face", class_weight=weights).fit(X, y)
 
 
 def test_coupling_beside_which_the_ridge_is_lost_is_named(make_rows):

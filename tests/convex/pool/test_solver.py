@@ -257,6 +257,21 @@ def test_weights_per_class_fit_at_least_as_well_for_the_same_penalty():
     assert own.objective <= shared.objective * (1 + 1e-6)
 
 
+@pytest.mark.parametrize(
+    "penalty", [{}, {"per_class": True}, {"per_class": True, "class_penalty": 1}]
+)
+@pytest.mark.parametrize("size", [1e7, 1e30])
+def test_expert_that_is_sure_beyond_measure_is_turned_down_as_far(size, penalty):
+    logs, y = experts(n_experts=2, skill=(2.0, 0.5))
+    sizes = np.array([size, 1.0])
+    # what a weight of the first costs is next to nothing, as a unit of it says so much
+    near = fit_opinion_pool(logs, y, alpha=1e-9, **penalty)
+    far = fit_opinion_pool(logs * sizes[:, None], y, alpha=1e-9, **penalty)
+    found = far.weights * (sizes[:, None] if far.weights.ndim == 2 else sizes)
+    np.testing.assert_allclose(found, near.weights, rtol=1e-3, atol=1e-3)
+    assert far.gap < 1e-6
+
+
 @pytest.mark.parametrize("alpha", [1e-3, 1e-6])
 def test_perfect_expert_keeps_a_finite_weight(alpha):
     y = np.arange(50) % 2
