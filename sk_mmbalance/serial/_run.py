@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,9 +96,12 @@ class _Run:
         rows, chain = self.active, self.chain
         n_ran = self.ran[rows].sum(axis=1)
         if not n_ran.all():
+            needed = [set(placed.required) for placed in chain.placed]
+            grows = len(needed) > 1 and all(a < b for a, b in pairwise(needed))
+            too = ", and by `accumulate` each needs those of the stages before it" if grows else ""
             raise MissingModalityError(
                 f"`X` has {int((n_ran == 0).sum())} row(s) that no stage can run: each stage lacks "
-                "a modality there. Drop these rows."
+                f"a modality there{too}. Drop these rows."
             )
         if chain.final == "mean":
             self.latest[rows] = self.total[rows] / n_ran[:, None]

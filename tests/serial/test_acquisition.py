@@ -159,6 +159,15 @@ def test_mask_hands_a_row_without_the_first_modality_on(three_classes, stages):
         chain.predict({"weak": weak, "strong": strong})
 
 
+def test_rows_that_no_stage_can_run_for_what_accumulates_are_told_so(three_classes, stages):
+    X, y = three_classes.X, three_classes.y
+    chain = SerialFusionClassifier(stages, accumulate=True, missing="mask").fit(X, y)
+    weak = X["weak"].copy()
+    weak[0] = np.nan  # the second stage needs it, too
+    with pytest.raises(MissingModalityError, match=r"1 row.* by `accumulate` each needs"):
+        chain.predict({"weak": weak, "strong": X["strong"]})
+
+
 def test_mask_trains_each_stage_on_the_rows_that_have_it(three_classes, stages):
     X, y = three_classes.X, three_classes.y
     spoilt = {"weak": X["weak"].copy(), "strong": X["strong"].copy()}
