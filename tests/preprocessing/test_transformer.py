@@ -473,3 +473,13 @@ def test_a_transformer_in_two_steps_that_gives_lists(X):
         prep = ModalityTransformer({"face": Doubler().set_fit_request(factor=True)})
         np.testing.assert_array_equal(prep.fit(X, factor=3.0).transform(X)["face"], 3 * X["face"])
         np.testing.assert_array_equal(prep.fit_transform(X, factor=4.0)["face"], 4 * X["face"])
+
+
+def test_numbers_beyond_float64_are_named_in_fit_and_after_it():
+    X = {"face": np.arange(6.0).reshape(3, 2), "voice": np.arange(3.0)[:, None]}
+    huge = X | {"voice": np.array([[1], [10**400], [2]], dtype=object)}
+    scale = ModalityTransformer({}, remainder=StandardScaler())
+    with pytest.raises(ValueError, match="`X` modality 'voice' has numbers beyond float64"):
+        scale.fit(huge)
+    with pytest.raises(ValueError, match="`X` modality 'voice' has numbers beyond float64"):
+        scale.fit(X).transform(huge)

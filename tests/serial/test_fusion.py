@@ -124,6 +124,13 @@ def test_default_stages_are_modalities_in_order_of_feature_count(two_classes):
 # -- thresholds --------------------------------------------------------------------------------
 
 
+def test_budget_of_a_whole_number_beyond_numpys_is_as_good_as_none(three_classes, three_stages):
+    X, y = three_classes.X, three_classes.y
+    chain = SerialFusionClassifier(three_stages, thresholds="budget", budget=10**30).fit(X, y)
+    free = SerialFusionClassifier(three_stages, thresholds="budget", budget=1e9).fit(X, y)
+    np.testing.assert_array_equal(chain.predict(X), free.predict(X))
+
+
 def test_budget_is_respected_on_the_tuning_scores(three_classes, three_stages):
     data = three_classes
     errors = []
