@@ -5,16 +5,19 @@ They may change with any release of scikit-learn: what has to change with them i
 
 from __future__ import annotations
 
+from numbers import Integral
+from typing import Any
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import _CVIterableWrapper as IterableOfSplits
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils._set_output import _safe_set_output as safe_set_output
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
@@ -42,3 +45,15 @@ __all__ = [
     "safe_set_output",
     "validate_parameter_constraints",
 ]
+
+
+class Interval(_Interval):
+    """A range of numbers as they are computed with: whole ones have 64 bits, and True is none."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether a value is in the range."""
+        if isinstance(val, bool) and issubclass(self.type, Integral):
+            return False
+        if isinstance(val, Integral) and not -(2**63) <= int(val) < 2**63:
+            return False
+        return bool(super().is_satisfied_by(val))

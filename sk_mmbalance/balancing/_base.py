@@ -276,7 +276,8 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         epoch = len(net.history) - 1
         stop = getattr(self, "stop_epoch", None)
         inside = getattr(self, "start_epoch", 0) <= epoch and (stop is None or epoch < stop)
-        return inside and (self._takes_parts or epoch < net.whole_rows_until)
+        # a whole number of numpy's compares to a bool that no tensor takes
+        return bool(inside) and (self._takes_parts or epoch < net.whole_rows_until)
 
 
 def switched_on(number: Any) -> bool:

@@ -114,7 +114,7 @@ class GrowingHeads(nn.Module):
         seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
         like = self._output(name).weight
         head = _xavier(self.dims[name], self.width, torch.Generator().manual_seed(seed))
-        head.requires_grad_(self.train_new or index < self.n_heads_init[name])
+        head.requires_grad_(bool(self.train_new) or index < self.n_heads_init[name])
         return head.to(device=like.device, dtype=like.dtype)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:

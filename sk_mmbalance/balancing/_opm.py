@@ -110,7 +110,8 @@ class OPM(Balancing):
     def check_side(self, fusion: Any, unimodal_weight: Any) -> None:
         """Refuse to enlarge embeddings that are not added up."""
         super().check_side(fusion, unimodal_weight)
-        if self.rescale and not (isinstance(fusion, str) and fusion in RESCALED):
+        rescale = isinstance(self.rescale, bool | np.bool_) and self.rescale  # or named later on
+        if rescale and not (isinstance(fusion, str) and fusion in RESCALED):
             raise ValueError(
                 f"`balancing` OPM(rescale=True) needs `fusion` to be one of {sorted(RESCALED)}; "
                 f"got {fusion!r}. Set rescale=False for others."

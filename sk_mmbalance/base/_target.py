@@ -11,7 +11,7 @@ for every class or label, a standardised number for every column.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
@@ -488,7 +488,9 @@ def _finite_numbers(y: Any) -> np.ndarray:
 
 def _is_nothing(marker: Any) -> bool:
     """Whether what marks rows without label is itself no value: NaN, NaT or NA."""
-    return bool(is_unknown(np.array([marker], dtype=object))[0])
+    single = np.empty(1, dtype=object)
+    single[0] = marker  # which may be a sequence
+    return not isinstance(marker, Sequence | np.ndarray) and bool(is_unknown(single)[0])
 
 
 def _mark_rows(marker: Any) -> str:

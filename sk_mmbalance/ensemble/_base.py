@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn import routing_enabled
 from ..base import (
     CLASSES,
+    FLAG,
     LABELS,
     NUMBER,
     TEXT,
@@ -56,6 +57,7 @@ class ExpertsEstimator(NamedEstimators, ModalityEstimator):
         "objective": TEXT,
         "rule": TEXT,
         "smoothing": NUMBER,
+        "temperature": FLAG,
         "tol": NUMBER,
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base import LABELS, FoldChoice, TrainingRows
+from ..base import LABELS, FoldChoice, TrainingRows, is_word
 from ..experts import Admission, NamedExpert, OutOfFold, auto_classifiers, classes_of
 from ._base import ExpertsClassifier
 from ._opinion_pool_base import OpinionPool
@@ -287,10 +287,12 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_choice("objective", ("log_loss", "balanced_log_loss"))
-        if not isinstance(self.per_class, bool | np.bool_) and self.per_class != "auto":
+        if not isinstance(self.per_class, bool | np.bool_) and not is_word(
+            self.per_class, ("auto",)
+        ):
             raise ValueError(f"`per_class` must be True, False or 'auto'; got {self.per_class!r}.")
         for name in ("alpha", "tol"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+            if not 0 < float(getattr(self, name)) < np.inf:
                 raise ValueError(
                     f"`{name}` must be a finite number above 0; got {getattr(self, name)!r}."
                 )

@@ -133,7 +133,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
             for f in fields(self._method_class)
             if hasattr(self, f.name)
         }
-        given["hidden_layer_sizes"] = tuple(self.hidden_layer_sizes)
+        given["hidden_layer_sizes"] = networks.layer_sizes(self.hidden_layer_sizes)
         for name in ("dropout_rate", "straggler_rate"):
             if callable(given[name]) and labels is not None:
                 given[name] = ByLabel(given[name], labels)

@@ -22,7 +22,14 @@ class SerialClassifier(ModalityClassifier):
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
     __metadata_request__fit = {"groups": True}
     _for_several = True
-    _parameter_kinds = {"final": TEXT, "limit": TEXT, "order": TEXT, "prefit": FLAG}
+    _parameter_kinds = {
+        "accumulate": FLAG,
+        "final": TEXT,
+        "limit": TEXT,
+        "order": TEXT,
+        "prefit": FLAG,
+        "use_dmdr": FLAG,
+    }
 
     def _fitted_serial(self) -> Any:
         """Return the fitted `SerialFusionClassifier` that decides."""

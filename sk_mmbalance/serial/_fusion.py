@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -495,7 +496,7 @@ class SerialFusionClassifier(SerialClassifier, BaseComposition):
             )
         if self.reject_below is not None:
             check_number("reject_below", self.reject_below, 0.0, 1.0)
-        if np.ndim(self.reject_label) > 0:
+        if np.ndim(self.reject_label) > 0 or self.reject_label is pd.NA:
             raise TypeError(f"`reject_label` must be one label or None; got {self.reject_label!r}.")
         if self.reject_label is not None and self.reject_label in classes.tolist():
             raise ValueError(

@@ -30,8 +30,8 @@ _OUR_WARNINGS = tuple(
     if isinstance(kind, type) and issubclass(kind, Warning)
 )
 #: scikit-learn's way of naming a parameter, which its own check suite demands of estimators.
-_NAMED = r"`{0}\b|The '{0}' parameter of "
-_ANY_NAME = re.compile(_NAMED.format(r"[A-Za-z_]\w*"))
+NAMED = r"`{0}\b|The '{0}' parameter of "
+ANY_NAME = re.compile(NAMED.format(r"[A-Za-z_]\w*"))
 
 
 class Finding(AssertionError):
@@ -106,11 +106,11 @@ def _look_at_error(error: Exception, case: Case) -> None:
     words = f"{type(error).__name__}: {error}"
     if not isinstance(error, ValueError | TypeError):
         raise Finding("foreign", words, case) from error
-    if not _ANY_NAME.search(str(error)):
+    if not ANY_NAME.search(str(error)):
         raise Finding("foreign", words, case) from error
     if case.must_take:
         raise Finding("sound, but refused", words, case) from error
-    if case.faults and not any(re.search(_NAMED.format(n), str(error)) for n in case.faults):
+    if case.faults and not any(re.search(NAMED.format(n), str(error)) for n in case.faults):
         raise Finding("foreign", f"names none of {sorted(case.faults)}: {words}", case) from error
 
 

@@ -81,7 +81,8 @@ class ARMBase(ARMPrediction):
 
     def _check_own(self, checked: CheckedModalities) -> tuple[float, float]:
         """Check costs and the data's scales; return the costs."""
-        costs = DEFAULT_COSTS if self.costs is None else tuple(self.costs)
+        costs = DEFAULT_COSTS if self.costs is None else self.costs
+        costs = () if isinstance(costs, np.ndarray) and not costs.ndim else tuple(costs)
         if len(costs) != 2 or not all(
             isinstance(c, Real) and 0 <= float(c) < np.inf for c in costs
         ):

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import rankdata
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from tqdm.auto import tqdm
 
-from ..._sklearn import Interval, fit_context
+from ..._sklearn import Interval, StrOptions, fit_context
 from ...modalities import Modalities
 from ._assembly import Assembly, LinearSide
 from ._base import LARGEST_STRENGTH, ARMBase
@@ -127,7 +127,7 @@ class ARMClassifierCV(ARMClassifierBase):
         "strong_regs": ["array-like"],
         "weak_regs": ["array-like", None],
         "unlabeled_label": "no_validation",
-        "scoring": [str, callable, None],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "n_jobs": [Integral, None],
     }
 

@@ -198,7 +198,7 @@ def fit_opinion_pool(
     """
     problem = read_pool(log_proba, y, sample_weight, present, balanced, per_class)
     for name, value in (("alpha", alpha), ("tol", tol)):
-        if not (np.isfinite(value) and value > 0):
+        if not 0 < float(value) < np.inf:
             raise ValueError(f"`{name}` must be a finite number above 0; got {value!r}.")
     if max_iter < 1:
         raise ValueError(f"`max_iter` must be at least 1; got {max_iter!r}.")
