@@ -187,6 +187,8 @@ def spoil_parameter(data: st.DataObject, model: Any, case: Case) -> Any:
         )
         params[name] = value
         case.spoilt(name)
+        if name == "modalities":  # rows of a table that is one modality may be there in part
+            case.spoilt("X")
     for params_of in (case.params, case.plain_params):
         for name, value in params.items():
             lost = name == "estimator" and "modalities" in case.params

@@ -122,6 +122,8 @@ def _look_at_warning(warning: warnings.WarningMessage, case: Case) -> None:
     ours = ours or any(words in str(warning.message) for words in case.may_warn)
     # what failed, a search has said of each
     ours = ours or "test scores are non-finite" in str(warning.message)
+    # an expert's own words, handed on with its name and fold
+    ours = ours or re.match(r"\('.*', (fold|all rows)", str(warning.message)) is not None
     # scikit-learn's own splitters, in its own searches
     ours = ours or "less than n_splits" in str(warning.message)
     # said where names came with `fit` only, as scikit-learn's own estimators do
