@@ -4,11 +4,13 @@ The methods are those of ``accuracy.py pool``, and beside them stacking (logisti
 out-of-fold probabilities of the learners on the concatenation), LightGBM where it is installed, the
 pool with ``per_class=False``, and the pool told that shuffled rows are meant. Outer folds are those
 of each set's protocol; hydraulic_ts, whose rows are in order of time, also in three blocks
-(``hydraulic_ts:blocks``). "peers": AutoGluon on the same folds, in as many seconds as the pool took
-there on average, where `make peers` has installed it. It resumes where it was stopped.
+(``hydraulic_ts:blocks``). "networks": whether networks among its experts make the pool better, on
+the same folds of the first seed. "peers": AutoGluon on the same folds, in as many seconds as the
+pool took there on average, where `make peers` has installed it. It resumes where it was stopped.
 
     python benchmarks/pool_record.py pool --seeds 3 --jobs 2     # hours
     python benchmarks/pool_record.py pool --datasets wesad_wrist --seeds 1
+    python benchmarks/pool_record.py networks                    # an hour
     python benchmarks/pool_record.py peers                       # as long as the pool, one seed
     python benchmarks/pool_record.py --show                      # nothing is measured
 """
@@ -20,6 +22,7 @@ import importlib.util
 import pandas as pd
 from _peers import AutoGluon, interpreter
 from _pool_tables import beside_baselines, counts
+from _pool_with_networks import PoolWithNetworks
 from _protocols import read, run, write
 from _questions import Question, answer
 from _record_tables import POOL
@@ -91,13 +94,30 @@ def peers(names, seeds, folder):
 
     there = [name for name in names if name in limits]
     table = run("pool_peers", timed, there, seeds, n_splits=FOLDS, folder=folder)
-    # beside it the pool on the same folds and seeds, so that one file has what is compared
+    return beside_the_pool(table, "pool_peers", folder)
+
+
+def with_networks(names, seeds, folder):
+    """Measure the pool with networks among its experts."""
+    made = {
+        f"{POOL} and a joint network": lambda seed: PoolWithNetworks(random_state=seed),
+        f"{POOL} and two networks": lambda seed: PoolWithNetworks(
+            ("joint network", "LFM"), random_state=seed
+        ),
+    }
+    table = run("pool_networks", made, names, seeds, n_splits=FOLDS, folder=folder)
+    return beside_the_pool(table, "pool_networks", folder)
+
+
+def beside_the_pool(table, name, folder):
+    """Write a table with the record's pool of the same folds and seeds: one file has all."""
+    record = read("pool_record", folder)
     table = table[table["method"] != POOL]
     kept = record[(record["method"] == POOL) & record["metric"].isin(set(table["metric"]))]
     keys = ["dataset", "seed", "fold"]
     kept = kept.merge(table[keys].drop_duplicates(), on=keys)
     whole = pd.concat([table, kept[table.columns]], ignore_index=True)
-    write(whole, "pool_peers", folder)
+    write(whole, name, folder)
     return whole
 
 
@@ -109,6 +129,14 @@ QUESTIONS = {
         seeds=3,
         options={"n_splits": FOLDS, "once": DETERMINISTIC},
         derived={"pool_record_differences": beside_baselines, "pool_record_counts": counts},
+        show=("balanced_accuracy", "log_loss", "cpu_seconds"),
+        against=(POOL,),
+    ),
+    "networks": Question(
+        table="pool_networks",
+        datasets=SETS,
+        seeds=1,
+        measure=with_networks,
         show=("balanced_accuracy", "log_loss", "cpu_seconds"),
         against=(POOL,),
     ),
