@@ -6,6 +6,7 @@ question    asks for the time of
 training    joint training, against a PyTorch loop by hand
 balancing   negative learning and data remixing, against loops by hand
 boosting    alternating training with heads, against a loop by hand
+methods     every balancing value, against its own control and the passes of both
 prediction  probabilities, against the bare network and a softmax
 arm         the ARM objective, against cvxpy and scikit-learn's linear models
 pool        the opinion pool's weights, against cvxpy
@@ -30,7 +31,7 @@ from pathlib import Path
 
 import torch
 from _protocols import RESULTS
-from _speed import arm, balancing, boosting, opinion_pool, prediction, training
+from _speed import arm, balancing, boosting, methods, opinion_pool, prediction, training
 from _speed.timing import Asked, keep
 from threadpoolctl import threadpool_limits
 
@@ -39,6 +40,7 @@ QUESTIONS = {
     "training": (training.measure, "training_speed"),
     "balancing": (balancing.measure, "balancing_speed"),
     "boosting": (boosting.measure, "boosting_speed"),
+    "methods": (methods.measure, "methods_speed"),
     "prediction": (prediction.measure, "prediction_speed"),
     "arm": (arm.measure, "arm_speed"),
     "pool": (opinion_pool.measure, "opinion_pool_speed"),
