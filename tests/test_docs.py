@@ -231,13 +231,16 @@ def test_needs_of_a_value_are_read_off_its_class():
     assert which_method.needs(balancing.MMCosine) == "classes or labels; fusion “concat”"
 
 
-def test_outcomes_name_sets_that_are_two_points_apart_and_times_are_ratios():
-    rows = [("A", "mfeat", 0.021), ("A", "day_one", -0.03), ("A", "other", 0.019)]
+def test_outcomes_name_sets_that_are_surely_a_point_apart_and_times_are_ratios():
+    each = {"mfeat": (0.02, 0.022), "day_one": (-0.03, -0.03), "x": (0.009, 0.009), "y": (0.1, 0.0)}
+    rows = [("A", name, value) for name, values in each.items() for value in values]
     apart = pd.DataFrame(rows, columns=["method", "dataset", "value"]).assign(metric="accuracy")
     assert which_method.outcomes(apart) == {"A": ("mfeat +2.1", "day_\u200bone −3.0")}
     taken = [("A", "x", 8.0), ("A", "y", 3.0), (which_method.PLAIN, "x", 2.0)]
     taken += [(which_method.PLAIN, "y", 3.0)]
-    seconds = pd.DataFrame(taken, columns=["method", "dataset", "value"]).assign(metric="seconds")
+    seconds = pd.DataFrame(taken, columns=["method", "dataset", "value"])
+    seconds["method"] += f" / {which_method.OPTIMISER}"
+    seconds = seconds.assign(metric="cpu_seconds")
     assert which_method.times(seconds)["A"] == pytest.approx(2.0)
 
 

@@ -2,7 +2,7 @@
 
 What a method acts on, what it costs and which rows it wants held out is stated here, once; what it
 asks of the estimator is read off its class; how it did beside its control, and the time it took,
-are computed from the pilot's data files.
+are computed from the data files of ``benchmarks/zoo.py``.
 
 ``python docs/_ext/which_method.py`` prints the tables.
 """
@@ -22,10 +22,10 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from _columns import read_columns
 
-#: From how many points on the pilot's one fold and seed is named at all.
-NAMED = 0.02
-#: What a fit's time is divided by.
-PLAIN = "joint, a loss per modality"
+#: From how far on a difference to the control is named, if it is twice its standard error too.
+NAMED = 0.01
+#: What a fit's time is divided by, and the optimiser of both.
+PLAIN, OPTIMISER = "joint, a loss per modality", "AdamW"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Method:
 
 FAMILIES: dict[str, dict[str, Method]] = {
     "On gradients and steps": {
-        "OGM": Method("the step of the encoder that is surer, batch by batch", "no further pass"),
+        "OGM": Method(
+            "the step of the encoder that is surer, batch by batch",
+            "no further pass; a random number for every weight of the encoders, none without noise",
+        ),
         "AGM": Method(
             "the step of the modality whose part of the fused logits leads",
             "no further pass; fusions that are no sum are asked for all coalitions",
@@ -148,11 +151,15 @@ def needs(value: type[Balancing], held_out: str = "") -> str:
 
 
 def outcomes(differences: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Of each method, on which sets it was ahead of its control and on which behind, in points."""
+    """Of each method, on which sets it was ahead of its control and on which behind, in points.
+
+    Over both optimisers and all seeds. Within two standard errors it is neither.
+    """
     rows = differences[differences["metric"] == "accuracy"]
-    mean = rows.groupby(["method", "dataset"])["value"].mean()
+    pairs = rows.groupby(["method", "dataset"])["value"]
+    mean, error = pairs.mean(), pairs.sem(ddof=1)
     found = {}
-    for method, each in mean.groupby("method"):
+    for method, each in mean.where(mean.abs() > 2 * error, 0).groupby("method"):
         sets = each.droplevel("method").sort_values(ascending=False)
         ahead, behind = sets[sets >= NAMED], sets[sets <= -NAMED][::-1]
         found[str(method)] = (_told(ahead), _told(behind))
@@ -167,8 +174,10 @@ def _told(sets: pd.Series) -> str:
 
 def times(measured: pd.DataFrame) -> dict[str, float]:
     """Time of a fit of each method divided by that of the plain network, geometric mean of sets."""
-    seconds = measured[measured["metric"] == "seconds"]
-    wide = seconds.pivot_table(index="method", columns="dataset", values="value")
+    ending = f" / {OPTIMISER}"
+    rows = measured[(measured["metric"] == "cpu_seconds") & measured["method"].str.endswith(ending)]
+    rows = rows.assign(method=rows["method"].str.removesuffix(ending))
+    wide = rows.pivot_table(index="method", columns="dataset", values="value")
     return dict(np.exp(np.log(wide / wide.loc[PLAIN]).mean(axis=1)))
 
 
@@ -189,8 +198,8 @@ def counted(file: Path) -> dict[str, float]:
 def page(results: Path) -> str:
     """The tables, a section a family."""
     passes = counted(results / "zoo_passes.csv.xz")
-    apart = outcomes(read_columns(results / "zoo_pilot_differences.csv.xz"))
-    factor = times(read_columns(results / "zoo_pilot.csv.xz"))
+    apart = outcomes(read_columns(results / "zoo_record_differences.csv.xz"))
+    factor = times(read_columns(results / "zoo_record.csv.xz"))
     heads = ["method", "acts on", "costs", "time", "needs", "ahead", "behind"]
     parts = []
     for family, methods in FAMILIES.items():
