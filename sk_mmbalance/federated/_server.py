@@ -463,11 +463,14 @@ def _rate_of(rate: Any, parameter: str, number: int, client: str) -> float:
     place = f"`{parameter}`, called with round {number} and a client,"
     try:
         found = rate(number, client)
-    except Exception as error:
-        raise ValueError(
-            f"{place} failed: {type(error).__name__}: {error}. It must take the number of a round "
-            "and a client, and return a probability or a bool."
+    except TypeError as error:  # most likely it takes something else
+        raise TypeError(
+            f"{place} failed: {error}. It must take the number of a round and a client, and return "
+            "a probability or a bool."
         ) from error
+    except Exception as error:  # what somebody's own code raises is theirs
+        error.add_note(f"({place.rstrip(',')})")
+        raise
     if not isinstance(found, Real | np.bool_) or not 0 <= float(found) <= 1:
         raise ValueError(f"{place} returned {found!r}. It must return a probability or a bool.")
     return float(found)
