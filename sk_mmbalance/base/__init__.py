@@ -22,6 +22,7 @@ from ._target import (
     read_target,
 )
 from ._weights import (
+    first_step,
     first_tags,
     read_weight_numbers,
     read_weights,
@@ -53,6 +54,7 @@ __all__ = [
     "check_word",
     "cut",
     "cut_folds",
+    "first_step",
     "first_tags",
     "hold_out",
     "is_word",

@@ -147,11 +147,15 @@ def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     return {}
 
 
-def first_tags(estimator: Any) -> Any:
-    """Tags of what meets the data first: of a pipeline, its first step. None if there are none."""
+def first_step(estimator: Any) -> Any:
+    """What meets the data first: of a pipeline, its first step. None if there is none."""
     while isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-        if not steps:
-            return None
-        estimator = steps[0]
-    return get_tags(estimator) if hasattr(estimator, "__sklearn_tags__") else None
+        estimator = steps[0] if steps else None
+    return estimator
+
+
+def first_tags(estimator: Any) -> Any:
+    """Tags of what meets the data first. None if there are none."""
+    first = first_step(estimator)
+    return get_tags(first) if hasattr(first, "__sklearn_tags__") else None

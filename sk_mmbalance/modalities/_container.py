@@ -106,6 +106,12 @@ class Modalities:
         if repeated:
             raise ValueError(f"`modalities` and keywords both give {repeated}; give each once.")
         given.update(named)
+        for name, value in given.items():
+            if isinstance(value, Modalities):
+                raise TypeError(
+                    f"`X` modality {name!r} must be one array or table; got Modalities of "
+                    f"{list(value.names)}. Name each of them beside the others."
+                )
         self._set({name: as_value(name, given[name]) for name in check_names(given)})
         refuse_unaligned_frames(self._values)
 

@@ -225,6 +225,16 @@ def _columns(table: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((column.name, column) for column in _frame(table).iter_columns())
 
 
+def refuse_dates(where: str, value: Any) -> None:
+    """Refuse dates and durations in a table or an array, by the column's name."""
+    if is_table(value):
+        for label, column in _columns(value):
+            if column.dtype.is_temporal():
+                refuse_kind(where, "dates", column.dtype, label)
+    elif getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
+        refuse_kind(where, "dates", value.dtype)
+
+
 def _read_column(where: str, label: Any, column: Any) -> Numbers:
     """Read one column as ``(n,)`` numbers, ``(n, d)`` vectors or ``(n, time, ...)`` sequences."""
     dtype = column.dtype

@@ -13,14 +13,26 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from ..base import first_tags
-from ..modalities import in_row_order
+from ..base import first_step, first_tags
+from ..modalities import in_row_order, refuse_dates
+
+#: Where scikit-learn keeps transformers of numbers, which would take dates for nanoseconds.
+_OF_NUMBERS = (
+    "sklearn.decomposition",
+    "sklearn.kernel_approximation",
+    "sklearn.preprocessing._data",
+    "sklearn.preprocessing._discretization",
+    "sklearn.preprocessing._polynomial",
+    "sklearn.random_projection",
+)
 
 
 def as_input(transformer: Any, value: Any, name: str) -> Any:
     """Bring a modality into the form that a transformer takes."""
     value = in_row_order(value)
     tags = first_tags(transformer)
+    if type(first_step(transformer)).__module__.startswith(_OF_NUMBERS):
+        refuse_dates(f"`X` modality {name!r}", value)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
     if isinstance(value, pd.DataFrame) and not value.columns.is_unique:

@@ -360,3 +360,9 @@ def test_pickles_of_tensors_are_alike_and_bring_them_back(dtype):
     (again,) = pickle.loads(pickle.dumps([made(given)]))
     assert torch.equal(again["a"], given)
     assert again["a"].dtype == given.dtype
+
+
+def test_modalities_inside_a_modality_are_refused_by_name():
+    inner = Modalities(left=np.zeros((3, 1)), right=np.zeros((3, 1)))
+    with pytest.raises(TypeError, match=r"`X` modality 'eyes' must be one array .*'left', 'right'"):
+        Modalities(eyes=inner, ear=np.zeros((3, 1)))

@@ -483,3 +483,23 @@ def test_numbers_beyond_float64_are_named_in_fit_and_after_it():
         scale.fit(huge)
     with pytest.raises(ValueError, match="`X` modality 'voice' has numbers beyond float64"):
         scale.fit(X).transform(huge)
+
+
+@pytest.mark.parametrize("unit", ["m8[us]", "M8[us]"])
+@pytest.mark.parametrize("form", ["array", "pandas", "polars"])
+def test_dates_and_durations_are_no_numbers_to_a_scaler(unit, form):
+    times = np.arange(4).astype(unit)[:, None]
+    X = {"face": np.arange(8.0).reshape(4, 2), "voice": np.arange(4.0)[:, None]}
+    if form != "array":
+        times = pd.DataFrame(times, columns=["when"])
+    if form == "polars":
+        times = pytest.importorskip("polars").from_pandas(times)
+    scale = ModalityTransformer({}, remainder=make_pipeline(StandardScaler(), PCA(1)))
+    named = "`X` modality 'voice'" if form == "array" else "`X` modality 'voice' .* 'when'"
+    with pytest.raises(TypeError, match=named):
+        scale.fit(X | {"voice": times})
+    with pytest.raises(TypeError, match=named):
+        scale.fit(X).transform(X | {"voice": times})
+    # who knows what to do with them gets them
+    kept = ModalityTransformer({"voice": FunctionTransformer()}, remainder="passthrough")
+    assert kept.fit_transform(X | {"voice": times})["voice"].shape == (4, 1)
