@@ -70,3 +70,18 @@ def test_a_search_in_one_stack_is_as_fast_as_the_guide_says():
     assert 8 < gain[search.SKORCH, search.STACKED] < 11
     assert 7 < gain[search.OURS, search.HALVED] < 10
     assert 13 < gain[search.SKORCH, search.HALVED] < 18
+
+
+def test_with_wide_encoders_a_method_takes_what_its_passes_say():
+    took = measured("methods_speed", ["case", "method", "beyond", "seconds", "seconds_of_control"])
+    took = took.set_index(["case", "method"])[["beyond", "seconds", "seconds_of_control"]]
+    took = took.astype(float)
+    beyond = took["beyond"].unstack("case")
+    over = beyond[beyond > 1.15]
+    more = over["wide encoders"].dropna().round(1).to_dict()
+    assert more == {"MCR": 1.2, "MIDAS": 1.2, "OGM": 1.9, "SustainedBoosting": 1.5}
+    assert len(over["small encoders"].dropna()) == len(more) + 8
+    assert round(beyond.loc["SustainedBoosting", "small encoders"]) == 3
+    plain = took.loc[("wide encoders", "DGL"), "seconds_of_control"]
+    beside = took.loc["wide encoders"].loc[["Greedy", "PMR"], "seconds"] / plain
+    assert beside.between(2, 4).all()
