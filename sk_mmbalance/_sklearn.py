@@ -1,6 +1,7 @@
 """The only importer of scikit-learn's private names.
 
-They may change with any release of scikit-learn: what has to change with them is here.
+They may change with any release of scikit-learn: what has to change with them is here. Two of its
+constraints on parameters are stricter in this package.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "ArrayLike",
     "BaseComposition",
     "BaseSearchCV",
     "HasMethods",
@@ -57,3 +59,18 @@ class Interval(_Interval):
         if isinstance(val, Integral) and not -(2**63) <= int(val) < 2**63:
             return False
         return bool(super().is_satisfied_by(val))
+
+
+class ArrayLike(HasMethods):
+    """What holds several values; scikit-learn's own takes an array without a dimension for one."""
+
+    def __init__(self) -> None:
+        super().__init__("__len__")
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether a value is one."""
+        several = bool(super().is_satisfied_by(val)) and not isinstance(val, str | bytes)
+        return several and getattr(val, "ndim", 1) > 0
+
+    def __str__(self) -> str:
+        return "an array-like"

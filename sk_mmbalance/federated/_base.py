@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .. import networks
-from .._sklearn import Interval, StrOptions, fit_context
+from .._sklearn import ArrayLike, Interval, StrOptions, fit_context
 from ..base import ClassTarget, TrainingRows, read_held_rows, warn_if_unscaled
 from ..modalities import InputSpec
 from ..neural import OPTIMIZERS, ClassifierPredictions, checked_folder, insert_shared
@@ -83,7 +83,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         "modalities": [dict, None],
         "missing": [StrOptions({"error", "mask"})],
         "backbones": [str, dict, type, nn.Module],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [ArrayLike()],
         "feature_dim": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
@@ -133,7 +133,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
             for f in fields(self._method_class)
             if hasattr(self, f.name)
         }
-        given["hidden_layer_sizes"] = networks.layer_sizes(self.hidden_layer_sizes)
+        given["hidden_layer_sizes"] = tuple(self.hidden_layer_sizes)
         for name in ("dropout_rate", "straggler_rate"):
             if callable(given[name]) and labels is not None:
                 given[name] = ByLabel(given[name], labels)

@@ -20,7 +20,14 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 from tqdm.auto import tqdm
 
-from .._sklearn import Interval, StrOptions, check_method_params, fit_context, routing_enabled
+from .._sklearn import (
+    ArrayLike,
+    Interval,
+    StrOptions,
+    check_method_params,
+    fit_context,
+    routing_enabled,
+)
 from ..base import scorable
 from ._handed_over import HandedOver
 from ._plan import Together
@@ -72,7 +79,7 @@ class _VectorizedSearch:
 
     _own_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_models": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "halving": ["array-like", None],
+        "halving": [ArrayLike(), None],
         "stack": ["boolean", StrOptions({"auto"})],
     }
     #: parameters that scikit-learn's search is given as they are
@@ -171,10 +178,7 @@ def _check_splits(cv: Any, splits: list[Any], n_rows: int) -> None:
 
 
 def _check_halving(halving: Any) -> None:
-    try:
-        given = [] if halving is None else list(halving)
-    except TypeError:  # an array of no dimension is array-like, too
-        given = [halving]
+    given = [] if halving is None else list(halving)
     if (
         not all(isinstance(n, Integral) and int(n) >= 1 for n in given)
         or sorted(set(given)) != given

@@ -6,13 +6,7 @@ on it.
 
 from ._aligned import FEWEST, Aligned, each, masks_of, over, side_by_side, stacked_of
 from ._allocation import AllocationGuard
-from ._backbones import (
-    BACKBONES,
-    layer_sizes,
-    make_backbones,
-    not_ours,
-    refuse_batch_statistics,
-)
+from ._backbones import BACKBONES, make_backbones, not_ours, refuse_batch_statistics
 from ._devices import choose_device, choose_dtype
 from ._draws import Draws, Dropout, aside, has_dropout, learning, may_draw
 from ._encoding import empty_encodings, learn_encodings
@@ -95,7 +89,6 @@ __all__ = [
     "has_dropout",
     "has_plain_state",
     "joint_loss",
-    "layer_sizes",
     "learn_encodings",
     "learning",
     "load_state",

@@ -282,16 +282,6 @@ def refuse_batch_statistics(network: nn.Module) -> None:
             )
 
 
-def layer_sizes(given: Any) -> tuple[int, ...]:
-    """Sizes of hidden layers as a tuple; an array may have no dimension."""
-    try:
-        return tuple(given)
-    except TypeError:
-        raise ValueError(
-            f"`hidden_layer_sizes` must be a sequence of integers; got {given!r}."
-        ) from None
-
-
 def _check_widths(widths: Any) -> None:
     for width in widths:
         if not isinstance(width, Integral) or width < 1:

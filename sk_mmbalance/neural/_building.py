@@ -19,7 +19,6 @@ from ..networks import (
     LateFusion,
     MultimodalModule,
     aside,
-    layer_sizes,
     make_backbones,
     make_fusion,
     not_ours,
@@ -141,7 +140,7 @@ class NetBuilding:
             shapes,
             dtype,
             embedding_dim=self.embedding_dim,
-            hidden_layer_sizes=layer_sizes(self.hidden_layer_sizes),
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             dropout=self.dropout,
         )
         dims = {name: size for name, (_, size) in built.items()}

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from .._sklearn import ArrayLike, HasMethods, Interval, StrOptions, fit_context
 from ..balancing import Balancing
 from ..base import CLASSES, Target, TrainingRows, warn_if_unscaled
 from ..modalities import InputSpec
@@ -94,7 +94,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "modalities": [dict, None],
         "backbones": [str, dict, type, nn.Module],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [ArrayLike()],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "encoding": [StrOptions({"normal_scores"}), dict, None],

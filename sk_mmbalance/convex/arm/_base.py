@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..._sklearn import Interval, StrOptions
+from ..._sklearn import ArrayLike, Interval, StrOptions
 from ...base import refuse_unsquarable, warn_if_unscaled
 from ...exceptions import ScaleWarning
 from ...modalities import CheckedModalities
@@ -37,15 +37,15 @@ class ARMBase(ARMPrediction):
     """
 
     _parameter_constraints: dict = {
-        "weak": [str, "array-like"],
-        "strong": [str, "array-like"],
+        "weak": [str, ArrayLike()],
+        "strong": [str, ArrayLike()],
         "modalities": [dict, Mapping, None],
         "missing": [StrOptions({"error", "mask"})],
         "penalty": [StrOptions({"l21", "trace", "l1"})],
         "weak_reg_scale": [StrOptions({"max", "absolute"})],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "fit_intercept": ["boolean"],
-        "costs": ["array-like", None],
+        "costs": [ArrayLike(), None],
         "kappa": [Interval(Real, 0, None, closed="left")],
         "solver": [str],
         "solver_options": [dict, None],
@@ -81,8 +81,7 @@ class ARMBase(ARMPrediction):
 
     def _check_own(self, checked: CheckedModalities) -> tuple[float, float]:
         """Check costs and the data's scales; return the costs."""
-        costs = DEFAULT_COSTS if self.costs is None else self.costs
-        costs = () if isinstance(costs, np.ndarray) and not costs.ndim else tuple(costs)
+        costs = DEFAULT_COSTS if self.costs is None else tuple(self.costs)
         if len(costs) != 2 or not all(
             isinstance(c, Real) and 0 <= float(c) < np.inf for c in costs
         ):

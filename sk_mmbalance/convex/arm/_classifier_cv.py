@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import check_scoring, get_scorer_names
 from tqdm.auto import tqdm
 
-from ..._sklearn import Interval, StrOptions, fit_context
+from ..._sklearn import ArrayLike, Interval, StrOptions, fit_context
 from ...modalities import Modalities
 from ._assembly import Assembly, LinearSide
 from ._base import LARGEST_STRENGTH, ARMBase
@@ -122,10 +122,10 @@ class ARMClassifierCV(ARMClassifierBase):
     _parameter_constraints: dict = {
         **ARMBase._parameter_constraints,
         **ARMClassifierBase._classifier_constraints,
-        "alphas": ["array-like"],
-        "couplings": ["array-like", None],
-        "strong_regs": ["array-like"],
-        "weak_regs": ["array-like", None],
+        "alphas": [ArrayLike()],
+        "couplings": [ArrayLike(), None],
+        "strong_regs": [ArrayLike()],
+        "weak_regs": [ArrayLike(), None],
         "unlabeled_label": "no_validation",
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "n_jobs": [Integral, None],

@@ -12,8 +12,7 @@ from ...modalities import CheckedModalities
 
 def named_side(value: Any, parameter: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """Modality names given for one side, checked and sorted."""
-    single = isinstance(value, str) or (isinstance(value, np.ndarray) and not value.ndim)
-    names = (value,) if single else tuple(value)
+    names = (value,) if isinstance(value, str) else tuple(value)
     if not names:
         raise ValueError(
             f"`{parameter}` must name at least one modality of {list(known)}; got none."
