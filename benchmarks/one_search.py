@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 from _protocols import COLUMNS, RESULTS, load, read, write
+from _values import VALUES
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
-from sk_mmbalance import ModalityTransformer, MultimodalClassifier, balancing
+from sk_mmbalance import ModalityTransformer, MultimodalClassifier
 
-NAMES = [name for name in sorted(balancing.__all__, key=str.lower) if name != "Balancing"]
 #: From the names of `GridSearchCV` to those of the table.
 METRICS = {"test_accuracy": "accuracy", "test_neg_log_loss": "log_loss"}
 
@@ -31,7 +31,7 @@ def search() -> pd.DataFrame:
     protocol = load("mfeat")
     net = MultimodalClassifier(max_epochs=20, dtype="float32", random_state=0)
     pipe = make_pipeline(ModalityTransformer({}, remainder=protocol.scaler), net)
-    values = [None, *(getattr(balancing, name)() for name in NAMES)]
+    values = [None, *VALUES.values()]
     found = GridSearchCV(
         pipe,
         {"multimodalclassifier__balancing": values},
@@ -41,7 +41,7 @@ def search() -> pd.DataFrame:
         error_score="raise",
     ).fit(protocol.X, protocol.y)
     rows = []
-    for k, name in enumerate(["no method", *NAMES]):
+    for k, name in enumerate(["no method", *VALUES]):
         for theirs, metric in METRICS.items():
             for what in ("mean", "std"):
                 value = found.cv_results_[f"{what}_{theirs}"][k]

@@ -34,10 +34,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from _chosen import Chosen
 from _protocols import COLUMNS, read, without, write
 from _questions import Question, answer
+from _values import VALUES, counted_passes
 from _zoo_tables import FEWER, beside_controls, starved, verdicts
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -51,16 +51,10 @@ from sk_mmbalance import (
     MultimodalClassifier,
     OpinionPoolClassifier,
     UnimodalClassifier,
-    balancing,
 )
 
 #: Without mfeat, whose modalities are all good: it costs most, and differences on it are least.
 DATASETS = ["avdigits", "avdigits_weakimage", "occupancy", "leaves100", "dermatology"]
-VALUES = {
-    name: getattr(balancing, name)()
-    for name in sorted(balancing.__all__, key=str.lower)
-    if name != "Balancing"
-}
 #: Three values of what each method has as its strength, its default among them.
 STRENGTHS: dict[str, tuple[str, tuple[Any, Any, Any]]] = {
     "AGM": ("alpha", (0.5, 1.0, 2.0)),
@@ -257,26 +251,14 @@ def count_passes(datasets: Any, seeds: Any, folder: Path) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 256)
     X = Modalities({m: rng.normal(size=(256, 4)) + y[:, None] for m in ("a", "b")})
-    seen = plain = 0
-
-    def count(module: Any, args: Any, output: Any) -> None:
-        nonlocal seen
-        if type(module).__name__ == "MLPBackbone":
-            seen += len(args[0])
-
-    rows = []
-    hook = torch.nn.modules.module.register_module_forward_hook(count)
-    try:
-        for name, value in {"": None, **VALUES}.items():
-            seen = 0
-            shared = settings("") | {"early_stopping": False, "random_state": 0}
+    shared = settings("") | {"early_stopping": False, "random_state": 0}
+    seen = {}
+    for name, value in {"": None, **VALUES}.items():
+        with counted_passes() as passes:
             MultimodalClassifier(balancing=value, **shared).fit(X, y)
-            if name:
-                rows.append((MADE_UP, name, 0, 0, "passes", seen / plain))
-            else:
-                plain = seen
-    finally:
-        hook.remove()
+        seen[name] = passes.there
+    plain = seen.pop("")
+    rows = [(MADE_UP, name, 0, 0, "passes", there / plain) for name, there in seen.items()]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     write(frame, "zoo_passes", folder)
     return frame

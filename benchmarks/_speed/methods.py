@@ -10,56 +10,29 @@ encoders are what costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
-from torch.nn.modules import module as hooks
+from _values import VALUES, Passes, counted_passes
 
-from sk_mmbalance import MultimodalClassifier, balancing
+from sk_mmbalance import MultimodalClassifier
 
 from .timing import Asked, as_by_hand, device_name
 
-VALUES = {
-    name: getattr(balancing, name)()
-    for name in sorted(balancing.__all__, key=str.lower)
-    if name != "Balancing"
-}
 #: Rows, columns of a modality, layers of an encoder, rows of a batch, epochs.
 CASES = {
     "small encoders": (2000, 64, (64, 64), 128, 10),
     "wide encoders": (2000, 256, (512, 512), 128, 10),
 }
 N_CLASSES = 10
-ENCODER = "MLPBackbone"
 #: Parts of a pass.
 THERE, BACK = 1 / 3, 2 / 3
 
 
-@contextmanager
-def counted_passes(rows: int) -> Iterator[list[float]]:
-    """Passes of `rows` rows through both encoders, added up in the list's one number."""
-    passes = [0.0]
-
-    def forward(layer: Any, args: Any, output: Any) -> None:
-        if type(layer).__name__ == ENCODER:
-            passes[0] += THERE * len(output) / (2 * rows)
-
-    def backward(layer: Any, given: Any, taken: Any) -> None:
-        if type(layer).__name__ == ENCODER:
-            passes[0] += BACK * len(taken[0]) / (2 * rows)
-
-    handles = [
-        hooks.register_module_forward_hook(forward),
-        hooks.register_module_full_backward_hook(backward),
-    ]
-    try:
-        yield passes
-    finally:
-        for handle in handles:
-            handle.remove()
+def _passes(counted: Passes, rows: int) -> float:
+    """Passes of `rows` rows through both encoders."""
+    return (THERE * counted.there + BACK * counted.back) / (2 * rows)
 
 
 def _fit(X: dict[str, Any], y: Any, shared: dict[str, Any], params: dict[str, Any]) -> None:
@@ -81,25 +54,26 @@ def measure(asked: Asked) -> list[dict]:
         fit = partial(_fit, X, y, shared)
         for name, value in VALUES.items():
             method, control = {"balancing": value}, value.control()
-            with counted_passes(n * n_epochs) as own:
+            with counted_passes() as own:
                 fit(method)
-            with counted_passes(n * n_epochs) as plain:
+            with counted_passes() as plain:
                 fit(control)
             median = asked.medians(
                 {"method": partial(fit, method), "control": partial(fit, control)}
             )
-            ratio, passes = median["method"] / median["control"], own[0] / plain[0]
+            ratio = median["method"] / median["control"]
+            ours, theirs = (_passes(counted, n * n_epochs) for counted in (own, plain))
             found.append(
                 {
                     "device": device_name(asked.device),
                     "case": case,
                     "method": name,
-                    "passes": round(own[0], 3),
-                    "passes_of_control": round(plain[0], 3),
+                    "passes": round(ours, 3),
+                    "passes_of_control": round(theirs, 3),
                     "seconds": round(median["method"] / n_epochs, 4),
                     "seconds_of_control": round(median["control"] / n_epochs, 4),
                     "ratio": round(ratio, 3),
-                    "beyond": round(ratio / passes, 3),
+                    "beyond": round(ratio / (ours / theirs), 3),
                 }
             )
     return found
