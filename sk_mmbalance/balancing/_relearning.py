@@ -257,7 +257,7 @@ def _draws(X: dict[str, Any]) -> Tensor:
     """A number in [0, 1) for each row, as if drawn, that depends on what it holds alone."""
     total: Any = 0
     for name in sorted(X["inputs"]):
-        x = X["inputs"][name].to_dense().flatten(1).double()
+        x = X["inputs"][name].to_dense().flatten(1).double().nan_to_num(0)  # of padding
         if "present" in X:
             x = torch.where(X["present"][name][:, None], x, 0)
         generator = torch.Generator().manual_seed(x.shape[1])

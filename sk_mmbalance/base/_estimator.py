@@ -48,6 +48,9 @@ class ModalityEstimator(PlainState):
     #: Whether sparse modalities are accepted and made dense as a whole when they are read.
     _makes_dense = False
 
+    #: Whether it can tell padding from the steps of sequences of unequal length.
+    _uses_lengths: ClassVar[bool] = False
+
     #: Whether it is there for several modalities, and a flat table without blocks is a slip.
     _for_several: ClassVar[bool] = False
 
@@ -82,6 +85,7 @@ class ModalityEstimator(PlainState):
             accept_sparse=accept_sparse or self._makes_dense,
             keep_all_missing=keep_all_missing,
             only=only,
+            accept_lengths=self._uses_lengths,
         )
         return checked.dense() if self._makes_dense else checked
 

@@ -48,6 +48,7 @@ def read_held_rows(
         modalities=modalities,
         missing=missing,
         accept_sparse=True,
+        accept_lengths=bool(spec.sequences),
     ).dense()
     coded = target.encode(y, checked.n_samples)
     weight = read_weights(sample_weight, checked, target, coded, class_weight)
@@ -57,5 +58,10 @@ def read_held_rows(
 def read_own_modalities(X: Any, *, modalities: Any = None) -> CheckedModalities:
     """Read what one of several places has, dense; it may lack modalities that others have."""
     return check_modalities(
-        X, modalities=modalities, missing="mask", accept_sparse=True, keep_absent=True
+        X,
+        modalities=modalities,
+        missing="mask",
+        accept_sparse=True,
+        keep_absent=True,
+        accept_lengths=True,
     ).dense()

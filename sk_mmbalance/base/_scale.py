@@ -25,6 +25,12 @@ SMALL = 1e-3
 #: A million squares of it can still be added up in float64.
 LARGEST = 1e150
 
+#: What brings features to about 1, for rows of a table and for sequences of unequal length.
+_REMEDY = {
+    False: "ModalityTransformer({{}}, remainder=StandardScaler())",
+    True: "ModalityTransformer({{{name!r}: StepTransformer(StandardScaler())}})",
+}
+
 #: Rows that are looked at, evenly spread: the size of a feature needs no more.
 _ROWS = 1000
 
@@ -67,7 +73,11 @@ def warn_if_unscaled(
             continue
         present = np.flatnonzero(checked.present_in(name))
         rows = present[:: max(1, len(present) // _ROWS)]
-        values = np.asarray(checked.flat(name)[rows], dtype=np.float64)
+        if name in checked.lengths:  # each step is a row
+            values = checked.arrays[name][rows][checked.padding_mask(name)[rows]]
+            values = values.reshape(len(values), -1).astype(np.float64)
+        else:
+            values = np.asarray(checked.flat(name)[rows], dtype=np.float64)
         if not values.size:
             continue
         with np.errstate(over="ignore", invalid="ignore"):  # such a size is infinite, and said so
@@ -85,8 +95,8 @@ def warn_if_unscaled(
         else:
             continue
         warnings.warn(
-            f"`X` is not scaled: {what} ({measure}), and {who} want features of about 1. "
-            "Put ModalityTransformer({}, remainder=StandardScaler()) before the estimator.",
+            f"`X` is not scaled: {what} ({measure}), and {who} want features of about 1. Put "
+            f"{_REMEDY[name in checked.lengths].format(name=name)} before the estimator.",
             ScaleWarning,
             stacklevel=stacklevel,
         )

@@ -78,6 +78,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
     _method_class: ClassVar[type[Method]] = Method
     _makes_dense = True
     _for_several = True
+    _uses_lengths = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "modalities": [dict, None],
@@ -188,7 +189,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
         target: Any = given.target
         ids = read_clients(clients, given.n_given)
         warn_if_unscaled(given.checked)
-        networks.warn_if_ambiguous(self.backbones, given.checked.spec.shapes)
+        networks.warn_if_ambiguous(self.backbones, given.checked.spec)
         device = networks.choose_device(self.device)
         task = self._task(given, target, device)
         holdout = self._read_eval_set(eval_set, given, task)
@@ -251,7 +252,7 @@ class BaseFederatedClassifier(ClassifierPredictions):
             task, spec, kept = self.server_.task, self._input_spec, self._memories
         else:
             warn_if_unscaled(given.checked)
-            networks.warn_if_ambiguous(self.backbones, given.checked.spec.shapes)
+            networks.warn_if_ambiguous(self.backbones, given.checked.spec)
             task, spec, kept = self._task(given, target, device), given.checked.spec, {}
         shares = shares_of(given, ids, task)
         now = {str(label): label for label in shares}
@@ -270,8 +271,8 @@ class BaseFederatedClassifier(ClassifierPredictions):
 
     def _task(self, given: TrainingRows, target: ClassTarget, device: torch.device) -> Task:
         dtype = networks.choose_dtype(self.dtype, given.checked, device)
-        classes = tuple(target.classes.tolist())
-        return Task(given.checked.spec.shapes, classes, str(dtype).removeprefix("torch."))
+        spec, classes = given.checked.spec, tuple(target.classes.tolist())
+        return Task(spec.shapes, classes, str(dtype).removeprefix("torch."), spec.sequences)
 
     def _read_eval_set(
         self, eval_set: Any, given: TrainingRows, task: Task

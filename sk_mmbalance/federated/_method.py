@@ -73,6 +73,7 @@ class Method:
             self.backbones,
             task.shapes,
             task.torch_dtype,
+            task.sequences,
             embedding_dim=self.feature_dim,
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             dropout=self.dropout,

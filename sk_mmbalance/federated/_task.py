@@ -27,11 +27,14 @@ class Task:
         All class labels, sorted.
     dtype : {"float32", "float64"}, default="float32"
         Precision of the network.
+    sequences : tuple of str, default=()
+        Modalities of sequences of unequal length; the number of steps in their shape is any.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     classes: tuple[Any, ...]
     dtype: str = "float32"
+    sequences: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shapes:
@@ -44,6 +47,12 @@ class Task:
             )
         shapes = {name: tuple(int(n) for n in self.shapes[name]) for name in sorted(self.shapes)}
         object.__setattr__(self, "shapes", shapes)
+        unknown = sorted(set(self.sequences) - set(shapes), key=str)
+        if unknown:
+            raise ValueError(
+                f"`sequences` names {unknown}, which are no modalities of `shapes`: {list(shapes)}."
+            )
+        object.__setattr__(self, "sequences", tuple(sorted(self.sequences)))
 
     @property
     def names(self) -> list[str]:
@@ -64,7 +73,8 @@ class Task:
     def spec(self) -> InputSpec:
         """What input is held to."""
         shapes = dict(self.shapes)
-        return InputSpec(shapes, sum(int(np.prod(shape)) for shape in shapes.values()))
+        n_values = sum(int(np.prod(shape)) for shape in shapes.values())
+        return InputSpec(shapes, n_values, sequences=self.sequences)
 
     def to_json(self) -> str:
         """Write the task as text (for labels that JSON has: numbers, strings)."""
@@ -73,6 +83,7 @@ class Task:
                 "shapes": {name: list(shape) for name, shape in self.shapes.items()},
                 "classes": np.asarray(self.classes).tolist(),
                 "dtype": self.dtype,
+                "sequences": list(self.sequences),
             }
         )
 
@@ -81,7 +92,8 @@ class Task:
         """Read what `to_json` wrote."""
         about = json.loads(text)
         shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
-        return cls(shapes, tuple(about["classes"]), about["dtype"])
+        sequences = tuple(about.get("sequences", ()))
+        return cls(shapes, tuple(about["classes"]), about["dtype"], sequences)
 
     def read(
         self,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..base import check_word, is_word
 from ._coalitions import MOST_EXACT, CoalitionScores, all_coalitions
-from ._evaluation import Evaluation, Options
+from ._evaluation import MOST_DRAWS, Evaluation, Options
 from ._resamples import interval, spread
 from ._row_contributions import RowContributions, row_contributions
 from ._setting import Setting
@@ -214,10 +214,11 @@ def modality_contributions(
     check_word("level", level, ("dataset", "row"))
     check_word("scale", scale, ("plain", "size"))
     if not is_word(n_orders, ("auto",)) and not (
-        isinstance(n_orders, Integral) and n_orders >= 4 and n_orders % 2 == 0
+        isinstance(n_orders, Integral) and 4 <= n_orders <= MOST_DRAWS and n_orders % 2 == 0
     ):
         raise ValueError(
-            f"`n_orders` must be 'auto' or an even integer of at least 4; got {n_orders!r}."
+            "`n_orders` must be 'auto' or an even integer of at least 4, and at most "
+            f"{MOST_DRAWS}; got {n_orders!r}."
         )
     if level == "row":
         if n_orders != "auto":

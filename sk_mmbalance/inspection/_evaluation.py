@@ -27,6 +27,10 @@ from ._removal import REMOVALS, Removal
 from ._resamples import Resamples
 from ._scoring import RowValue, classes_of, kind_of, read_scoring, squared_errors
 
+#: Draws of any kind: their error shrinks with the root of their number, and each is a prediction
+#: of all rows. More of them would fill the memory before anything else is heard of it.
+MOST_DRAWS = 100_000
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -58,8 +62,12 @@ class Options:
         check_word("removal", self.removal, REMOVALS)
         for name, least in (("n_repeats", 1), ("n_bootstrap", 0)):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}; got {value!r}.")
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not whole or not least <= value <= MOST_DRAWS:
+                raise ValueError(
+                    f"`{name}` must be an integer of at least {least}, and at most {MOST_DRAWS}; "
+                    f"got {value!r}."
+                )
         if not (isinstance(self.confidence, Real) and 0 < self.confidence < 1):
             raise ValueError(f"`confidence` must lie between 0 and 1; got {self.confidence!r}.")
         number = isinstance(self.empty, Real) and np.isfinite(float(self.empty))

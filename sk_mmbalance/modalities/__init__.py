@@ -8,6 +8,8 @@ from ._forms import Forms as Forms
 from ._forms import read_forms as read_forms
 from ._missing import missing_rows
 from ._raw import name_modalities as name_modalities
+from ._sequences import padded_lengths as padded_lengths
+from ._sequences import read_items as read_items
 from ._spec import InputSpec
 from ._table_files import file_kind as file_kind
 from ._table_files import read_table_file as read_table_file

@@ -152,7 +152,8 @@ def _with_lengths(numbers: Numbers, known: bool) -> Numbers:
         found = padded_lengths(array) if np.isnan(array).any() else None
         if found is not None and (known or (found[found > 0] < array.shape[1]).any()):
             lengths = found
-            array = array.copy()  # it may be the user's own
+            longest = max(1, int(lengths.max(initial=0)))  # more padding says nothing
+            array = array[:, :longest].copy()  # it may be the user's own
             array[(np.arange(array.shape[1]) >= lengths[:, None]) & (lengths > 0)[:, None]] = 0
         elif known and found is None:
             lengths = np.full(len(array), array.shape[1])
@@ -164,8 +165,9 @@ def _refuse_lengths(name: str, lengths: np.ndarray, estimator: Any) -> None:
     who = "what reads it" if estimator is None else type(estimator).__name__
     raise ValueError(
         f"`X` modality {name!r} has sequences of unequal length ({there.min()} to {there.max()} "
-        f"steps), and {who} would take padding for data. Cut them to one length, or make a "
-        "vector of each (means, extremes, a spectrum)."
+        f"steps), and {who} would take padding for data. Cut them to one length, make a vector of "
+        "each (means, extremes, a spectrum), or use a network (MultimodalClassifier), which heeds "
+        "lengths."
     )
 
 
@@ -212,7 +214,8 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
         raise ValueError(
             f"`X` modality {name!r} contains NaN in part of {partly} row(s), always at the end: "
             "these look like sequences padded to one length, and padding would be taken for data. "
-            "Cut them to one length, or make a vector of each (means, extremes, a spectrum)."
+            "Cut them to one length, make a vector of each (means, extremes, a spectrum), or use a "
+            "network (MultimodalClassifier), which heeds lengths."
         )
     if partly:
         raise ValueError(

@@ -119,13 +119,18 @@ def says_nothing_of_its_rows(value: Any, numbers: Numbers) -> bool:
     return column is not None and column.dtype == object
 
 
-def stack_vectors(where: str, value: Any) -> tuple[Any, tuple[str | int, ...] | None]:
+def stack_vectors(where: str, value: Any, *, sequences: bool = False) -> Numbers:
     """Stack a column of vectors of one length; whatever else there is stays as it came.
 
-    Returns the value, and the names of its columns if it has some.
+    Lengths are given where it holds sequences of unequal length, or ones that had unequal lengths
+    in `fit` (`sequences`), whatever they have here.
     """
     column = value if isinstance(value, np.ndarray) else object_column(value)
     if column is None or not holds_arrays(column):
-        return value, labels_of(value)
+        return Numbers(value, labels_of(value))
     read = read_table(where, value) if is_table(value) else read_rows(where, column)
-    return (value, labels_of(value)) if read.lengths is not None else (read.array, read.names)
+    if read.lengths is not None:
+        return Numbers(value, labels_of(value), read.lengths)
+    if sequences:
+        return Numbers(value, labels_of(value), np.full(len(read.array), read.array.shape[1]))
+    return read

@@ -41,15 +41,19 @@ def name_modalities(
     """
     forms = read_forms(X, estimator=estimator, spec=spec, modalities=modalities, accept_sparse=True)
     labels: dict[str, tuple[str | int, ...] | None] = dict(forms.feature_names)
-    values = {}
+    values, shapes, sequences = {}, {}, []
     for name, value in forms.values.items():
-        values[name], found = stack_vectors(the_modality(name), value)
-        labels[name] = labels.get(name) or found
+        known = spec is not None and name in spec.sequences
+        read = stack_vectors(the_modality(name), value, sequences=known)
+        values[name] = read.array
+        labels[name] = labels.get(name) or read.names
+        shapes[name] = () if read.lengths is not None else tuple(read.array.shape[1:])
+        if read.lengths is not None:
+            sequences.append(name)
     container = Modalities(values)
     named = {n: f for n, f in labels.items() if f and not is_table(values[n])}
     container = container.with_feature_names({n: [str(x) for x in f] for n, f in named.items()})
-    shapes = {name: tuple(value.shape[1:]) for name, value in values.items()}
     if spec is None:
-        return container, new_spec(forms, shapes, labels)
+        return container, new_spec(forms, shapes, labels, tuple(sorted(sequences)))
     compare_with_fit(shapes, labels, spec)
     return container, spec

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -20,6 +20,7 @@ from torch import nn
 
 from ._draws import Dropout
 from ._image_shapes import as_image, has_channels_last
+from ._unequal_steps import UnequalSteps, real_steps
 
 
 class MLPBackbone(nn.Sequential):
@@ -137,6 +138,9 @@ class CNNBackbone(nn.Module):
 class SequenceBackbone(nn.Module):
     """Two temporal convolutions and a mean over time, for sequences ``(time, features)``.
 
+    Of sequences that are padded to one length the padding changes nothing: it is zero before each
+    convolution, as what lies beyond the end of a sequence is, and has no part in the mean.
+
     Parameters
     ----------
     input_shape : tuple of two int
@@ -159,13 +163,22 @@ class SequenceBackbone(nn.Module):
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.project = nn.Sequential(nn.Linear(64, embedding_dim), nn.ReLU())
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Embed a batch of sequences."""
-        return self.project(self.dropout(self.convolve(x.transpose(1, 2)).mean(dim=2)))
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Embed a batch of sequences, of which `lengths` says how many steps each has."""
+        steps = x.transpose(1, 2)
+        if lengths is None:
+            return self.project(self.dropout(self.convolve(steps).mean(dim=2)))
+        padding = ~real_steps(x, lengths)[:, None]
+        for layer in self.convolve:
+            steps = layer(steps).masked_fill(padding, 0)
+        mean = steps.sum(dim=2) / lengths.clamp(min=1)[:, None]
+        return self.project(self.dropout(mean))
 
 
 class GRUBackbone(nn.Module):
     """A gated recurrent unit read at its last step, for sequences ``(time, features)``.
+
+    Of a sequence that is padded it is the last step before the padding.
 
     Parameters
     ----------
@@ -179,9 +192,13 @@ class GRUBackbone(nn.Module):
         super().__init__()
         self.recur = nn.GRU(input_shape[1], embedding_dim, batch_first=True)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Embed a batch of sequences."""
-        return self.recur(x)[1][-1]
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Embed a batch of sequences, of which `lengths` says how many steps each has."""
+        if lengths is None:
+            return self.recur(x)[1][-1]
+        read = self.recur(x)[0]
+        last = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, read.shape[2])
+        return read.gather(1, last)[:, 0]
 
 
 BACKBONES: dict[str, type[nn.Module]] = {
@@ -239,11 +256,16 @@ def make_backbone(name: str, choice: Any, input_shape: tuple[int, ...], **sizes:
 
 
 def make_backbones(
-    choices: Any, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype, **sizes: Any
+    choices: Any,
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: torch.dtype,
+    sequences: Collection[str] = (),
+    **sizes: Any,
 ) -> dict[str, tuple[nn.Module, int]]:
     """Build the backbone of every modality, with the size of the embedding it gives.
 
     Those of the user's modules are read off a dry run on two rows of zeros, so that any will do.
+    The `sequences` are modalities of unequal numbers of steps (see `UnequalSteps`).
     """
     _check_widths(sizes.get("hidden_layer_sizes", ()))
     if isinstance(choices, Mapping):
@@ -257,6 +279,8 @@ def make_backbones(
     built = {}
     for name in sorted(shapes):
         module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
+        if name in sequences:
+            module = UnequalSteps(name, module)
         ours = isinstance(choices.get(name, "auto"), str)
         size = (
             sizes["embedding_dim"] if ours else _embedding_size(name, module, shapes[name], dtype)

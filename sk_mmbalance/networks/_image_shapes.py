@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import ShapeWarning
+from ..modalities import InputSpec
 
 #: Numbers of channels that pictures have: grey, colour, colour with transparency.
 _PICTURES = (1, 3, 4)
@@ -30,24 +31,22 @@ def has_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] not in _PICTURES and shape[2] in _PICTURES
 
 
-def warn_if_ambiguous(
-    backbones: Any, shapes: Mapping[str, tuple[int, ...]], stacklevel: int = 4
-) -> None:
+def warn_if_ambiguous(backbones: Any, spec: InputSpec, stacklevel: int = 4) -> None:
     """Say how the shape of a sample is read where the user leaves it open and it may be another.
 
     Parameters
     ----------
     backbones : str, dict, type or Module
         The estimator's parameter.
-    shapes : mapping of str to tuple of int
-        Shape of one sample, by modality.
+    spec : InputSpec
+        What `fit` saw. Rows of unequal length are no images.
     stacklevel : int, default=4
         Where the warning points: by default the line that called `fit`, from `fit` itself, which
         has a wrapper.
     """
-    for name, shape in shapes.items():
+    for name, shape in spec.shapes.items():
         choice = backbones.get(name, "auto") if isinstance(backbones, Mapping) else backbones
-        if not isinstance(choice, str) or len(shape) not in (2, 3):
+        if not isinstance(choice, str) or len(shape) not in (2, 3) or name in spec.sequences:
             continue
         square = shape[0] == shape[1] >= _SMALLEST_PICTURE
         if choice == "auto" and len(shape) == 2 and square:

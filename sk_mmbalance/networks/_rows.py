@@ -191,6 +191,10 @@ def to_rows(
     resident = not (sparse or checked.on_disk) and n_bytes <= _room_on(device)
     home = device if resident else torch.device("cpu")
     inputs = {name: _tensor(checked.arrays[name], dtype, home) for name in checked.names}
+    for name in checked.lengths:  # see `UnequalSteps`
+        padding = torch.from_numpy(~checked.padding_mask(name)).to(home)
+        padding = padding.view(*padding.shape, *[1] * (inputs[name].ndim - 2))
+        inputs[name] = inputs[name].masked_fill(padding, torch.nan)
     for name in encodings or ():
         x, encoding = inputs[name], encodings[name]  # type: ignore[index]
         inputs[name] = encode(encoding, x) if resident else EncodedInput(x, encoding)

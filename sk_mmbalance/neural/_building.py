@@ -14,7 +14,7 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 
 from ..balancing import Balancing, DataRemixing
-from ..modalities import CheckedModalities
+from ..modalities import CheckedModalities, InputSpec
 from ..networks import (
     LateFusion,
     MultimodalModule,
@@ -129,16 +129,15 @@ class NetBuilding:
 
     # -- modules and nets ------------------------------------------------------------------
 
-    def _make_module(
-        self, shapes: dict[str, tuple[int, ...]], n_outputs: int, dtype: torch.dtype
-    ) -> MultimodalModule:
+    def _make_module(self, spec: InputSpec, n_outputs: int, dtype: torch.dtype) -> MultimodalModule:
         methods = self._methods()
         for method in methods:
-            method.check_network(sorted(shapes), self.compile)
+            method.check_network(sorted(spec.shapes), self.compile)
         built = make_backbones(
             self.backbones,
-            shapes,
+            spec.shapes,
             dtype,
+            spec.sequences,
             embedding_dim=self.embedding_dim,
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             dropout=self.dropout,

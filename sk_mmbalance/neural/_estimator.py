@@ -128,6 +128,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
     #: Groups keep folds inside apart: with metadata routing, nobody has to ask for them.
     __metadata_request__fit = {"groups": True}
     _for_several = True
+    _uses_lengths = True
 
     #: of a preset, its method, and the names under which it has the method's parameters
     _preset_of: ClassVar[type[Balancing] | None] = None
@@ -314,7 +315,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
     def _warn_of(self, rows: TrainingRows, encoded: list[str], stacklevel: int = 5) -> None:
         """Warn of what a new network may take amiss."""
         warn_if_unscaled(rows.checked, leave_out=encoded, stacklevel=stacklevel)
-        warn_if_ambiguous(self.backbones, rows.checked.spec.shapes, stacklevel=stacklevel)
+        warn_if_ambiguous(self.backbones, rows.checked.spec, stacklevel=stacklevel)
 
     def _check_parameters(self, continued: bool) -> None:
         """Refuse, before any row is read, what goes with nothing else or cannot change now."""
@@ -422,8 +423,8 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
                 net = copy.deepcopy(self.net_)
                 self._continue_net(net, plan, valid is not None)
             else:
-                shapes, target = rows.checked.spec.shapes, rows.target
-                module = self._make_module(shapes, target.n_outputs, dtype)
+                target = rows.target
+                module = self._make_module(rows.checked.spec, target.n_outputs, dtype)
                 module.encodings = learn_encodings(encoded, rows.checked, rows.weight, dtype)
                 criterion = self._criterion(target, self._scale(rows))
                 net = self._make_net(module, device, plan, valid is not None, criterion)

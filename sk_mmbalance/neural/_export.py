@@ -139,7 +139,10 @@ def export(estimator: Any, file: str | os.PathLike, scaler: Any = None) -> None:
     if estimator.missing == "mask":
         given.append({name: torch.ones(3, dtype=torch.bool) for name in spec.names})
     rows = torch.export.Dim("rows")
-    shapes = tuple({name: {0: rows} for name in part} for part in given)
+    inputs: dict[str, Any] = {name: {0: rows} for name in spec.names}
+    for number, name in enumerate(spec.sequences):
+        inputs[name][1] = torch.export.Dim(f"steps_{number}")
+    shapes = (inputs, *({name: {0: rows} for name in part} for part in given[1:]))
     with torch.no_grad():
         program = torch.export.export(module, tuple(given), dynamic_shapes=shapes)
     stream = io.BytesIO()

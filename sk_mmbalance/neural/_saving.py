@@ -119,7 +119,7 @@ def _rebuild(
     # weights are drawn, and overwritten
     with learning(), Draws(0).of_everything(), AllocationGuard(n_bytes) as guard:
         try:
-            module = estimator._make_module(spec.shapes, target.n_outputs, dtype)
+            module = estimator._make_module(spec, target.n_outputs, dtype)
             sizes = {name: spec.shapes[name][0] for name in about.get("encoded", ())}
             module.encodings = empty_encodings(sizes).to(dtype)
         except MemoryError as error:

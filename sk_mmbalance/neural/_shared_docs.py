@@ -10,7 +10,8 @@ backbones : str, type, torch.nn.Module or dict of these by modality, default="au
     "auto" takes "mlp" for vectors, "sequence" (temporal convolutions) for ``(time, features)``
     and "cnn" for ``(channels, height, width)``; "gru" is there too. A class is built with those
     of ``input_shape, embedding_dim, hidden_layer_sizes, dropout`` that it takes; an instance
-    is copied with its weights.
+    is copied with its weights. Sequences of unequal length need "sequence", "gru" or a module
+    whose ``forward`` has a parameter ``lengths``.
 hidden_layer_sizes : sequence of int, default=(64,)
     Hidden layers of the "mlp" backbones.
 dropout : float, default=0.0

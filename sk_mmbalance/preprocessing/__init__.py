@@ -8,6 +8,7 @@ from ._concatenator import ModalityConcatenator
 from ._date_encoder import DateEncoder
 from ._make_preprocessor import make_preprocessor
 from ._selector import ModalitySelector
+from ._step_transformer import StepTransformer
 from ._text_encoder import TextEncoder
 from ._transformer import ModalityTransformer
 
@@ -16,6 +17,7 @@ __all__ = [
     "ModalityConcatenator",
     "ModalitySelector",
     "ModalityTransformer",
+    "StepTransformer",
     "TextEncoder",
     "make_preprocessor",
 ]

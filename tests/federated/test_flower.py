@@ -523,6 +523,43 @@ def test_clients_that_disagree_on_a_shape_are_named(tmp_path):
         deployed(make("FedAvg"), tmp_path, load_data=load_data)
 
 
+WARNED = pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
+
+
+def walks():
+    """Rows of four clients; sequences of unequal length at some, of one length at others."""
+    X, y, clients = toy()
+    lengths = np.where(clients < 2, 3 + clients, np.arange(len(y)) % 5 + 1)
+    rng = np.random.default_rng(0)
+    walk = [rng.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+    return Modalities(face=X["face"], walk=walk), y, clients
+
+
+def load_walks(context):
+    X, y, clients = walks()
+    own = clients == context.node_config["partition-id"]
+    return X[own], y[own]
+
+
+@pytest.mark.parametrize("given", ["found out", "by task"])
+def test_sequences_of_unequal_length_may_be_longer_at_one_client(given, tmp_path):
+    X, y, clients = walks()
+    model = make("FedAvg", n_rounds=2)
+    wanted = clone(model).fit(X, y, clients=clients)
+    options = {"task": lambda context: wanted.server_.task} if given == "by task" else {}
+    got = deployed(model, tmp_path, load_data=load_walks, **options)
+    assert got.server_.task == wanted.server_.task
+    assert same_bits(got, wanted)
+    np.testing.assert_array_equal(got.predict(X), wanted.predict(X))
+
+
+@WARNED
+def test_sequences_that_a_task_does_not_have_are_told_of(tmp_path):
+    task = Task({"face": (3,), "walk": (5, 2)}, ("a", "b", "c"))
+    with pytest.raises(RuntimeError, match=r"unequal length in \['walk'\], and `task` none there"):
+        deployed(make("FedAvg"), tmp_path, load_data=load_walks, task=lambda context: task)
+
+
 def test_labels_of_different_types_are_shown(tmp_path):
     def load_data(context):
         X, y = load_part(context)
@@ -546,9 +583,6 @@ def test_unreadable_introduction_is_survived_if_enough_others_are_there(tmp_path
     grid = Stammering(client_app(make("FedAvg"), load_part), nodes())
     got = deployed(make("FedAvg", clients_per_round=1.0), tmp_path, grid, min_nodes=3)
     assert got.clients_.tolist() == [0, 1, 3]
-
-
-WARNED = pytest.mark.filterwarnings("ignore::sk_mmbalance.exceptions.NoUpdateWarning")
 
 
 @WARNED
@@ -580,6 +614,7 @@ LIES_AT_THE_DOOR = {
     "classes": {"classes": ["a", "z"]},
     "types": {"classes": [[1], None]},
     "dtype": {"dtype": "float128"},
+    "sequences": {"sequences": ["smell"]},
     "none": {"shapes": {"face": [-1]}},
     "client": {"client": float("nan")},
     "no text": None,

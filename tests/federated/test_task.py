@@ -87,8 +87,17 @@ def test_rows_of_other_shapes_than_agreed_are_refused():
         (({"a": (5,)}, (0, 1), "float16"), "`dtype` must be 'float32' or 'float64'; got 'float16'"),
         (({"a": (5,)}, (1, 0)), r"`classes` must be two or more labels, sorted; got \[1, 0\]"),
         (({"a": (5,)}, (0,)), "`classes` must be two or more labels"),
+        (({"a": (5, 2)}, (0, 1), "float32", ("b",)), r"`sequences` names \['b'\], which are no"),
     ],
 )
 def test_a_problem_that_is_none_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         Task(*given)
+
+
+def test_sequences_of_a_task_may_have_any_length():
+    task = Task.from_json(Task({"walk": (4, 2)}, (0, 1), sequences=("walk",)).to_json())
+    assert task.sequences == ("walk",)
+    rows = task.read({"walk": [np.ones((9, 2)), np.ones((1, 2))]}, [0, 1])
+    assert rows.inputs["walk"].isnan().sum() == 16
+    assert Task.from_json('{"shapes": {"a": [2]}, "classes": [0, 1], "dtype": "float32"}').spec

@@ -455,6 +455,8 @@ def test_several_outputs_and_labels_are_scored(table):
         ({"scale": [1]}, ValueError, "`scale` must be"),
         ({"n_orders": np.array([4, 6])}, ValueError, "`n_orders` must be"),
         ({"n_repeats": 0}, ValueError, "`n_repeats` must be an integer of at least 1"),
+        ({"n_repeats": 10**30}, ValueError, "`n_repeats` must be .* at most 100000; got 1000"),
+        ({"n_orders": 10**30}, ValueError, "`n_orders` must be .* at most 100000; got 1000"),
         ({"n_bootstrap": -1}, ValueError, "`n_bootstrap` must be an integer of at least 0"),
         ({"n_bootstrap": 2.5}, ValueError, "`n_bootstrap` must be an integer"),
         ({"confidence": 95}, ValueError, "`confidence` must lie between 0 and 1"),

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sk_mmbalance import LateFusionClassifier, Modalities, MultimodalClassifier
+from sk_mmbalance import LateFusionClassifier, Modalities, OpinionPoolClassifier
 from sk_mmbalance.modalities import check_modalities, name_modalities
 
 LENGTHS = [3, 1, 4, 2]
@@ -59,7 +59,7 @@ def test_sequences_of_one_length_have_no_padding():
 
 @pytest.mark.parametrize("value", UNEQUAL.values(), ids=UNEQUAL.keys())
 def test_unequal_lengths_are_refused_where_padding_would_be_taken_for_data(value):
-    for model in (LateFusionClassifier(), MultimodalClassifier(missing="mask", max_epochs=1)):
+    for model in (LateFusionClassifier(), OpinionPoolClassifier(missing="mask")):
         words = r"'walk' has sequences of unequal length \(1 to 4 steps\), and "
         with pytest.raises(ValueError, match=words + type(model).__name__):
             model.fit({"walk": value, "b": np.ones(4)}, [0, 1, 0, 1])

@@ -34,7 +34,7 @@ def untrained_net(X, y, **params):
     clf = MultimodalClassifier(**{**FAST, **params})
     checked = check_modalities(X)
     torch.manual_seed(0)
-    module = clf._make_module(checked.spec.shapes, len(np.unique(y)), torch.float64)
+    module = clf._make_module(checked.spec, len(np.unique(y)), torch.float64)
     plan = TrainingPlan(7, 3, clf.batch_size)
     criterion = criterion_settings(ClassTarget(np.unique(y)))
     return clf._make_net(module, CPU, plan, False, criterion)
@@ -72,7 +72,7 @@ def test_lean_loop_equals_stock_skorch(optimizer):
     lean = untrained_net(X, y, optimizer=optimizer, unimodal_weight=0.0)
     torch.manual_seed(0)
     clf = MultimodalClassifier(**FAST, optimizer=optimizer, unimodal_weight=0.0)
-    module = clf._make_module(check_modalities(X).spec.shapes, 3, torch.float64)
+    module = clf._make_module(check_modalities(X).spec, 3, torch.float64)
     kept = {key: value for key, value in lean.get_params().items() if key.startswith("optimizer")}
     plain = PlainSkorch(
         module,

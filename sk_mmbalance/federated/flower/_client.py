@@ -162,6 +162,7 @@ def _introduction(estimator: Any, data: Any) -> dict[str, Any]:
     )
     return {
         "shapes": {name: list(shape) for name, shape in checked.spec.shapes.items()},
+        "sequences": list(checked.spec.sequences),
         "classes": np.unique(np.asarray(data[1])).tolist(),
         "dtype": str(dtype).removeprefix("torch."),
     }

@@ -168,10 +168,15 @@ class Roll:
         """What all clients' data have in common."""
         if self._task is not None:
             return self._task
+        # where one client has sequences of unequal length, a length of another's is any, too
+        unequal = {name for about in self._about.values() for name in about["sequences"]}
         shapes: dict[str, list[int]] = {}
         for client, about in self._about.items():
             for name, shape in about["shapes"].items():
-                if shapes.setdefault(name, shape) != shape:
+                known = shapes.setdefault(name, shape)
+                if name in unequal and known[1:] == shape[1:]:
+                    shapes[name] = max(known, shape)
+                elif known != shape:
                     raise ValueError(
                         f"Clients disagree on the shape of modality {name!r}: client {client!r} "
                         f"has {tuple(shape)}, another {tuple(shapes[name])}. Give `task` to say "
@@ -189,7 +194,8 @@ class Roll:
         # as numpy joins arrays: the wider type
         wide = any(about["dtype"] == "float64" for about in self._about.values())
         sizes = {name: tuple(shape) for name, shape in shapes.items()}
-        return Task(sizes, tuple(classes), "float64" if wide else "float32")
+        dtype = "float64" if wide else "float32"
+        return Task(sizes, tuple(classes), dtype, tuple(sorted(unequal)))
 
     def find(self, grid: Grid) -> dict[str, int]:
         """Node of every client that is there now; nodes that are new introduce themselves."""
@@ -250,9 +256,18 @@ def _read_introduction(reply: Message) -> dict[str, Any]:
         raise TypeError("class labels are neither numbers nor strings")
     if any(n < 1 for shape in shapes.values() for n in shape):
         raise ValueError(f"shapes {shapes}")
+    sequences = [str(name) for name in about["sequences"]]
+    if not set(sequences) <= set(shapes):
+        raise ValueError(f"sequences {sequences} of modalities {list(shapes)}")
     if about["dtype"] not in ("float32", "float64"):
         raise ValueError(f"precision {about['dtype']!r}")
-    return {"client": client, "shapes": shapes, "classes": classes, "dtype": about["dtype"]}
+    return {
+        "client": client,
+        "shapes": shapes,
+        "sequences": sequences,
+        "classes": classes,
+        "dtype": about["dtype"],
+    }
 
 
 def _why_unfit(about: dict[str, Any], task: Task) -> str | None:
@@ -260,8 +275,12 @@ def _why_unfit(about: dict[str, Any], task: Task) -> str | None:
     for name, shape in about["shapes"].items():
         if name not in task.names:
             return f"has modality {name!r}, expected some of {task.names}"
-        if tuple(shape) != tuple(task.shapes[name]):
+        free = 1 if name in task.sequences else 0  # the number of steps
+        if tuple(shape)[free:] != tuple(task.shapes[name])[free:]:
             return f"modality {name!r} has shape {tuple(shape)}, not {tuple(task.shapes[name])}"
+    unequal = [name for name in about["sequences"] if name not in task.sequences]
+    if unequal:
+        return f"has sequences of unequal length in {unequal}, and `task` none there"
     unknown = [label for label in about["classes"] if label not in task.classes]
     return f"has labels {unknown[:3]}, which `task` has not" if unknown else None
 

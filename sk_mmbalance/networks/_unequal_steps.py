@@ -1,0 +1,52 @@
+"""Sequences of unequal length in a network: NaN says where one has ended."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import Tensor, nn
+
+
+class UnequalSteps(nn.Module):
+    """A backbone that is told how many steps each sequence has.
+
+    In tensors of rows sequences are filled up with NaN. That way a length goes wherever its row
+    goes: into batches, onto a GPU, through a balancing method that puts rows together anew, into
+    an exported program.
+
+    Parameters
+    ----------
+    name : str
+        The modality, for messages.
+    backbone : Module
+        Its ``forward`` takes sequences ``(batch, time, ...)`` filled up with zeros, and their
+        ``lengths``, integers of shape ``(batch,)``.
+
+    Raises
+    ------
+    ValueError
+        If it takes no `lengths`: it would take padding for data.
+    """
+
+    def __init__(self, name: str, backbone: nn.Module):
+        super().__init__()
+        if "lengths" not in inspect.signature(backbone.forward).parameters:
+            raise ValueError(
+                f"`backbones` gives {type(backbone).__name__} to modality {name!r}, which has "
+                "sequences of unequal length, and it would take padding for data. Use 'sequence' "
+                "or 'gru', give `forward` of your module a parameter `lengths` (integers of shape "
+                "(batch,)), or cut the sequences to one length."
+            )
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed a batch of sequences that NaN fills up."""
+        there = ~x.flatten(2)[:, :, 0].isnan()
+        mask = there.view(*there.shape, *[1] * (x.ndim - 2))
+        return self.backbone(torch.where(mask, x, x.new_zeros(())), lengths=there.sum(dim=1))
+
+
+def real_steps(x: Tensor, lengths: Tensor) -> Tensor:
+    """Boolean tensor (batch, time): steps of sequences `x` that are no padding."""
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]
