@@ -145,6 +145,7 @@ GUIDE = {
     "modalities.Modalities": "data_contract",
     "preprocessing.make_preprocessor": "from_your_csv",
     "preprocessing.DateEncoder": "from_your_csv",
+    "preprocessing.StepTransformer": "data_contract",
     "preprocessing.TextEncoder": "from_your_csv",
     "ensemble.LateFusionRegressor": "targets",
     "ensemble.OpinionPoolRegressor": "targets",
