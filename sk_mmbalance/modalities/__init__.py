@@ -14,7 +14,7 @@ from ._spec import InputSpec
 from ._table_files import file_kind as file_kind
 from ._table_files import read_table_file as read_table_file
 from ._tables import as_pandas as as_pandas
-from ._tables import refuse_dates as refuse_dates
+from ._tables import refuse_what_only_looks_like_numbers as refuse_what_only_looks_like_numbers
 from ._tensors import is_tensor as is_tensor
 from ._tensors import tensor_to_array as tensor_to_array
 from ._values import in_row_order as in_row_order

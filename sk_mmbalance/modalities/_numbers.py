@@ -72,7 +72,10 @@ def objects_to_floats(where: str, array: np.ndarray, column: Any = None) -> np.n
     values[missing] = np.nan
     try:
         values[~missing] = flat[~missing].astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError as error:
+        which = "" if column is None else f" in column {column!r}"
+        raise ValueError(f"{where} has numbers beyond float64{which} ({error}).") from error
+    except (TypeError, ValueError) as error:
         what = "got dtype" if column is None else f"column {column!r} holds"
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(

@@ -225,14 +225,19 @@ def _columns(table: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((column.name, column) for column in _frame(table).iter_columns())
 
 
-def refuse_dates(where: str, value: Any) -> None:
-    """Refuse dates and durations in a table or an array, by the column's name."""
+def refuse_what_only_looks_like_numbers(where: str, value: Any) -> None:
+    """Refuse dates, durations and text in a table or an array, by the column's name.
+
+    Numpy would make nanoseconds of the ones, and numbers of digits in the other.
+    """
     if is_table(value):
         for label, column in _columns(value):
-            if column.dtype.is_temporal():
-                refuse_kind(where, "dates", column.dtype, label)
-    elif getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
-        refuse_kind(where, "dates", value.dtype)
+            if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+                _read_column(where, label, column)
+    elif isinstance(value, np.ndarray):
+        refuse_no_number(where, value)
+        if value.dtype == object and not holds_arrays(value):
+            objects_to_floats(where, value)
 
 
 def _read_column(where: str, label: Any, column: Any) -> Numbers:

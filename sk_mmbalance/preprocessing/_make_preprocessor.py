@@ -28,6 +28,7 @@ from ._column_kinds import (
 )
 from ._column_notes import column_notes
 from ._date_encoder import DateEncoder
+from ._step_transformer import StepTransformer
 from ._text_encoder import TextEncoder
 from ._transformer import ModalityTransformer
 
@@ -59,7 +60,7 @@ def make_preprocessor(
     several of these           a `ColumnTransformer` of them, by the names of the columns
     images, sequences          `StandardScaler` of every value of a row, in its shape
     a sparse matrix            `MaxAbsScaler`
-    unequal sequences          nothing ("passthrough")
+    unequal sequences          their steps are standardised (`StepTransformer`)
     =========================  ====================================================================
 
     Strings are categories if there are at most 40 kinds of them, each twice or more often on the
@@ -144,12 +145,14 @@ def _for_values(name: str, value: Any, tables: str) -> Any:
     if isinstance(value, pd.DataFrame):
         return _for_table(where, value, tables)
     array = tensor_to_array(where, value) if is_tensor(value) else np.asarray(value)
+    if array.dtype.kind == "V":
+        raise TypeError(f"{where} has records ({array.dtype}). Pass a DataFrame of their fields.")
     if array.ndim > 2:
         return StandardScaler()
     if array.dtype.kind in "biuf":
         return _numbers()
     if array.dtype == object and any(np.ndim(item) > 0 for item in array.reshape(-1)[:100]):
-        return "passthrough"  # sequences of unequal length
+        return StepTransformer(StandardScaler())  # sequences of unequal length
     if array.ndim == 1:
         kind = kind_of_column(where, 0, pd.Series(array, dtype=_series_dtype(array)))
         return "drop" if kind == NOTHING else _for_kind(kind)

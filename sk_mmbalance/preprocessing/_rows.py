@@ -14,9 +14,9 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from ..base import first_step, first_tags
-from ..modalities import in_row_order, refuse_dates
+from ..modalities import in_row_order, refuse_what_only_looks_like_numbers
 
-#: Where scikit-learn keeps transformers of numbers, which would take dates for nanoseconds.
+#: Where scikit-learn keeps transformers of numbers.
 _OF_NUMBERS = (
     "sklearn.decomposition",
     "sklearn.kernel_approximation",
@@ -32,7 +32,7 @@ def as_input(transformer: Any, value: Any, name: str) -> Any:
     value = in_row_order(value)
     tags = first_tags(transformer)
     if type(first_step(transformer)).__module__.startswith(_OF_NUMBERS):
-        refuse_dates(f"`X` modality {name!r}", value)
+        refuse_what_only_looks_like_numbers(f"`X` modality {name!r}", value)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
     if isinstance(value, pd.DataFrame) and not value.columns.is_unique:

@@ -105,7 +105,7 @@ def test_row_labels_survive_where_tables_are_asked_for():
         (["a", "b", "a", "b"], "OneHotEncoder"),
         (["a dog", "a cat", "no dog", "two"], "TextEncoder"),
         (np.array(["2024-01-01"] * 4, "M8[D]"), DATES),
-        ([np.zeros((2, 1)), np.zeros((3, 1))] * 2, "passthrough"),
+        ([np.zeros((2, 1)), np.zeros((3, 1))] * 2, "StepTransformer"),
         (pd.DataFrame({"a": ["x", "y"] * 2}), "OneHotEncoder"),
         (pl.DataFrame({"a": ["x", "y"] * 2}), "OneHotEncoder"),
         (pd.DataFrame({"a": [1, 2, None, 4], "b": 1.5}), NUMBERS),
@@ -128,7 +128,7 @@ def test_one_kind_gets_one_transformer_that_runs(value, steps):
         assert (chosen if isinstance(chosen, str) else type(chosen).__name__) == steps
     result = prepare.fit_transform(X)
     assert ("it" in result) == (steps != "drop")
-    if steps not in ("drop", "passthrough"):
+    if steps not in ("drop", "passthrough", "StepTransformer"):
         assert result["it"].dtype.kind == "f"
 
 
@@ -364,3 +364,9 @@ def test_skrub_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "skrub", None)  # as if it were not there
     with pytest.raises(MissingDependencyError, match=r"needs skrub: pip install"):
         make_preprocessor(Modalities(a=np.ones((3, 1))), tables="skrub")
+
+
+def test_records_are_refused_by_name():
+    records = np.zeros(3, dtype=[("a", "f8"), ("b", "i4")])
+    with pytest.raises(TypeError, match=r"`X` modality 'ear' has records .* Pass a DataFrame"):
+        make_preprocessor({"ear": records, "eye": np.zeros((3, 2))})

@@ -1,4 +1,3 @@
-import datetime
 import pickle
 
 import numpy as np
@@ -446,13 +445,13 @@ def test_column_names_that_repeat_are_refused_before_a_transformer_meets_them():
 
 
 def test_what_a_transformer_says_of_values_is_said_of_their_modality():
-    days = np.array([[datetime.date(2024, 1, 1)]] * 6, dtype=object)
-    prep = ModalityTransformer({"face": StandardScaler()})
-    with pytest.raises(TypeError, match="`X` modality 'face' cannot be fitted by StandardScaler"):
-        prep.fit({"face": days})
+    words = np.array([["cat"]] * 6, dtype=object)
+    prep = ModalityTransformer({"face": SimpleImputer()})
+    with pytest.raises(ValueError, match="`X` modality 'face' cannot be fitted by SimpleImputer"):
+        prep.fit({"face": words})
     prep.fit({"face": np.ones((6, 1))})
-    with pytest.raises(TypeError, match="'face' cannot be transformed by StandardScaler"):
-        prep.transform({"face": days})
+    with pytest.raises(ValueError, match="'face' cannot be transformed by SimpleImputer"):
+        prep.transform({"face": words})
 
 
 class Doubler(BaseEstimator):
@@ -503,3 +502,22 @@ def test_dates_and_durations_are_no_numbers_to_a_scaler(unit, form):
     # who knows what to do with them gets them
     kept = ModalityTransformer({"voice": FunctionTransformer()}, remainder="passthrough")
     assert kept.fit_transform(X | {"voice": times})["voice"].shape == (4, 1)
+
+
+@pytest.mark.parametrize("form", ["array", "objects", "pandas", "polars"])
+def test_digits_in_text_are_no_numbers_to_a_scaler(form):
+    digits = np.array([["7"], ["1"], ["2"], ["3"]])
+    X = {"face": np.arange(8.0).reshape(4, 2), "voice": np.arange(4.0)[:, None]}
+    if form == "objects":
+        digits = np.array([["7"], [1], [2], [3]], dtype=object)
+    elif form != "array":
+        digits = pd.DataFrame(digits, columns=["when"])
+    if form == "polars":
+        digits = pytest.importorskip("polars").from_pandas(digits)
+    scale = ModalityTransformer({}, remainder=StandardScaler())
+    words = {"array": "got dtype <U1", "objects": "column 0 holds text"}
+    words = "`X` modality 'voice' must be numeric; " + words.get(form, "column 'when' holds text")
+    with pytest.raises(ValueError, match=words):
+        scale.fit(X | {"voice": digits})
+    with pytest.raises(ValueError, match=words):
+        scale.fit(X).transform(X | {"voice": digits})
