@@ -43,11 +43,16 @@ def refuse_kind(where: str, holds: str, dtype: Any, column: Any = None) -> NoRet
 
 
 def refuse_no_number(where: str, array: np.ndarray, column: Any = None) -> None:
-    """Refuse an array of dates, text or records."""
+    """Refuse an array of dates, text, records or complex numbers."""
     if array.dtype.kind in "mM":
         refuse_kind(where, "dates", array.dtype, column)
     if array.dtype.kind in "SUT":  # T: numpy's strings of any length
         refuse_kind(where, "text", array.dtype, column)
+    if array.dtype.kind == "c":
+        what = "got" if column is None else f"column {column!r} holds"
+        raise ValueError(
+            f"{where} must be real; {what} complex numbers. Take parts or absolute values."
+        )
     if array.dtype.kind == "V":
         raise TypeError(
             f"{where} must be numeric; got records ({array.dtype}). Pass a DataFrame of their "

@@ -257,8 +257,6 @@ def _read_column(where: str, label: Any, column: Any) -> Numbers:
     if isinstance(dtype, nw.Int128 | nw.UInt128):  # numpy has none
         column = column.cast(nw.Float64)
     values = np.asarray(column.to_numpy())
-    if values.dtype.kind == "c":
-        raise ValueError(f"{where} must be real; column {label!r} holds complex numbers.")
     refuse_no_number(where, values, label)
     if holds_arrays(values):
         return read_rows(f"{where}, column {label!r},", values)
