@@ -36,12 +36,15 @@ def _whole_groups(
             "`groups` has one group only, which cannot be on both sides of the validation "
             "split. Set `early_stopping=False`, or pass more groups."
         )
-    n_parts = min(max(2, round(1 / fraction)), n_groups)
-    splitter = StratifiedGroupKFold(n_splits=n_parts, shuffle=True, random_state=seed)
-    n_classes = len(np.unique(codes))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than parts
-        parts = list(splitter.split(codes, codes, groups))
+    counts = np.unique(codes, return_counts=True)[1]
+    n_classes, most = len(counts), int(counts.max())
+    n_parts = min(max(2, round(1 / fraction)), n_groups, max(2, most))
+    parts = []
+    if most > 1:  # else each part has all rows of some class
+        splitter = StratifiedGroupKFold(n_splits=n_parts, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than parts
+            parts = list(splitter.split(codes, codes, groups))
     whole = [part for part in parts if len(np.unique(codes[part[0]])) == n_classes]
     if not whole:
         raise ValueError(

@@ -83,7 +83,9 @@ def _read(where: str, value: Any) -> Numbers:
     if isinstance(value, LazyRows):
         value = value.read()
     if is_tensor(value):
-        return Numbers(tensor_to_array(where, value))
+        array = tensor_to_array(where, value)
+        refuse_no_number(where, array)
+        return Numbers(array)
     if isinstance(value, pd.api.extensions.ExtensionArray | pd.Index):
         value = pd.DataFrame({0: value})
     if not isinstance(value, np.memmap):

@@ -230,7 +230,7 @@ BAD = {
         TypeError,
         "'a' must be numeric; got dtype object",
     ),
-    "complex": ({"a": FACE + 1j}, ValueError, "'a' cannot be used: Complex data not supported"),
+    "complex": ({"a": FACE + 1j}, ValueError, "'a' must be real; got complex numbers"),
     "list of arrays": ([FACE, VOICE], TypeError, r"`X` is a list of 2 arrays; give each.*a name"),
     "tuple of arrays": ((FACE, VOICE), TypeError, "`X` is a tuple of 2 arrays"),
     "name no string": ({0: FACE}, TypeError, "names must be strings; got 0"),

@@ -483,6 +483,18 @@ def test_groups_that_hold_whole_classes_cannot_be_held_out():
         MultimodalClassifier(**FAST, early_stopping=True).fit(X, y, groups=y)
 
 
+@pytest.mark.parametrize("n_classes", [3, 24])
+def test_groups_are_held_out_where_every_class_is_rare(n_classes):
+    codes, groups = np.arange(24) % n_classes, np.arange(24) // 2
+    if n_classes == 24:
+        with pytest.raises(ValueError, match="`groups` cannot be held out for validation"):
+            hold_out(codes, groups, 0.1, 0)
+    else:
+        train, valid = hold_out(codes, groups, 0.1, 0)
+        assert not set(groups[train]) & set(groups[valid])
+        assert set(codes[train]) == {0, 1, 2}
+
+
 @pytest.mark.parametrize("n", [5, 400])
 def test_groups_of_another_length_are_refused(n):
     X, y = blobs(n=200)
