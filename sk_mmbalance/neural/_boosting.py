@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..balancing import SustainedBoosting
 from ..base import PublishedFormMixin
-from ..networks import ModalityRows, MultimodalOutput
+from ..networks import ModalityRows, MultimodalOutput, proba
 from ._classifier import BaseMultimodalClassifier
 from ._net import MultimodalNet
 
@@ -103,7 +102,7 @@ class SustainedBoostingClassifier(
         for stage in range(1, max(self.n_heads_.values()) + 1):
             output = _staged_output(self.net_, rows, stage)
             scores = output.logits if fitted is None else fitted.scores(output, rows.present)
-            yield F.softmax(scores, dim=1).numpy()
+            yield proba(self._target, scores).numpy()
 
 
 def _staged_output(net: MultimodalNet, rows: ModalityRows, n_heads: int) -> MultimodalOutput:
