@@ -24,6 +24,8 @@ def read_held_rows(
 ) -> TrainingRows:
     """Read rows that are held to shapes and a target read before; sparse ones are made dense.
 
+    They are for networks: sequences may have unequal lengths where those read before had.
+
     Parameters
     ----------
     X, y, sample_weight : object
@@ -48,7 +50,7 @@ def read_held_rows(
         modalities=modalities,
         missing=missing,
         accept_sparse=True,
-        accept_lengths=bool(spec.sequences),
+        accept_lengths=True,
     ).dense()
     coded = target.encode(y, checked.n_samples)
     weight = read_weights(sample_weight, checked, target, coded, class_weight)

@@ -25,12 +25,6 @@ SMALL = 1e-3
 #: A million squares of it can still be added up in float64.
 LARGEST = 1e150
 
-#: What brings features to about 1, for rows of a table and for sequences of unequal length.
-_REMEDY = {
-    False: "ModalityTransformer({{}}, remainder=StandardScaler())",
-    True: "ModalityTransformer({{{name!r}: StepTransformer(StandardScaler())}})",
-}
-
 #: Rows that are looked at, evenly spread: the size of a feature needs no more.
 _ROWS = 1000
 
@@ -68,6 +62,7 @@ def warn_if_unscaled(
         Whether there was something to warn of.
     """
     warned = False
+    by_step = ", ".join(f"{name!r}: StepTransformer(StandardScaler())" for name in checked.lengths)
     for name in checked.names:
         if name in leave_out or issparse(checked.arrays[name]):
             continue
@@ -96,7 +91,7 @@ def warn_if_unscaled(
             continue
         warnings.warn(
             f"`X` is not scaled: {what} ({measure}), and {who} want features of about 1. Put "
-            f"{_REMEDY[name in checked.lengths].format(name=name)} before the estimator.",
+            f"ModalityTransformer({{{by_step}}}, remainder=StandardScaler()) before the estimator.",
             ScaleWarning,
             stacklevel=stacklevel,
         )

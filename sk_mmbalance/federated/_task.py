@@ -47,10 +47,11 @@ class Task:
             )
         shapes = {name: tuple(int(n) for n in self.shapes[name]) for name in sorted(self.shapes)}
         object.__setattr__(self, "shapes", shapes)
-        unknown = sorted(set(self.sequences) - set(shapes), key=str)
-        if unknown:
+        steps = [name for name, shape in shapes.items() if len(shape) > 1]
+        if isinstance(self.sequences, str) or not set(self.sequences) <= set(steps):
             raise ValueError(
-                f"`sequences` names {unknown}, which are no modalities of `shapes`: {list(shapes)}."
+                "`sequences` must be a tuple of modalities of shape (time, features), some of "
+                f"{steps}; got {self.sequences!r}."
             )
         object.__setattr__(self, "sequences", tuple(sorted(self.sequences)))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, issparse, vstack
 
+from ..modalities import is_filled_up
 from ._input import GivenInput, take_rows
 
 REMOVALS = ("permute", "marginal", "mean", "zero", "native")
@@ -195,6 +196,9 @@ def _refuse_words(value: Any, name: str, method: str) -> None:
     if isinstance(value, pd.DataFrame):
         words = [c for c, t in value.dtypes.items() if not pd.api.types.is_numeric_dtype(t)]
         what = f"columns {words}"
+    elif isinstance(value, np.ndarray) and is_filled_up(value):
+        words = [name]
+        what = "sequences of unequal length"
     else:
         words = [] if value.dtype.kind in "biuf" else [value.dtype]
         what = f"dtype {value.dtype}"

@@ -13,8 +13,8 @@ from ._checked import CheckedModalities
 from ._forms import read_forms
 from ._missing import missing_values
 from ._numeric import read_numbers, says_nothing_of_its_rows
-from ._sequences import Numbers, padded_lengths
-from ._spec import InputSpec, compare_with_fit, new_spec
+from ._sequences import Numbers, n_with_gaps, padded_lengths
+from ._spec import ANY_LENGTH, InputSpec, compare_with_fit, new_spec
 
 
 def check_modalities(
@@ -91,7 +91,11 @@ def check_modalities(
             f"`X` lacks modality {', '.join(map(repr, needed))} seen in fit; got "
             f"{list(forms.values)}. Pass it, or fit with `missing='mask'`."
         )
-    read = {name: read_numbers(name, raw[name], estimator, accept_sparse) for name in sorted(raw)}
+    known = () if spec is None else spec.sequences
+    read = {
+        name: read_numbers(name, raw[name], estimator, accept_sparse, name in known)
+        for name in sorted(raw)
+    }
     arrays = {name: numbers.array for name, numbers in read.items()}
     if spec is not None:
         for name in arrays:
@@ -101,7 +105,6 @@ def check_modalities(
                 arrays[name] = read[name].array
     _refuse_unequal_lengths(arrays)
     n_samples = next(iter(arrays.values())).shape[0]
-    known = () if spec is None else spec.sequences
     lengths = {}
     for name, numbers in read.items():
         if accept_lengths:
@@ -148,16 +151,25 @@ def check_modalities(
 def _with_lengths(numbers: Numbers, known: bool) -> Numbers:
     """Lengths of sequences that NaN fills up, and of sequences that are all as long here."""
     array, lengths = numbers.array, numbers.lengths
-    if lengths is None and not issparse(array) and array.ndim >= 3:
-        found = padded_lengths(array) if np.isnan(array).any() else None
-        if found is not None and (known or (found[found > 0] < array.shape[1]).any()):
-            lengths = found
-            longest = max(1, int(lengths.max(initial=0)))  # more padding says nothing
-            array = array[:, :longest].copy()  # it may be the user's own
-            array[(np.arange(array.shape[1]) >= lengths[:, None]) & (lengths > 0)[:, None]] = 0
-        elif known and found is None:
-            lengths = np.full(len(array), array.shape[1])
+    if issparse(array) or array.ndim < 3:
+        return numbers
+    # NaN at the end of a row is no step in a list either
+    filled_up = array if lengths is None else np.where(_beyond(array, lengths), np.nan, array)
+    found = padded_lengths(filled_up) if np.isnan(filled_up).any() else None
+    if found is not None and (known or (found[found > 0] < array.shape[1]).any()):
+        lengths = found
+        longest = max(1, int(lengths.max(initial=0)))  # more padding says nothing
+        array = array[:, :longest].copy()  # it may be the user's own
+        array[(np.arange(longest) >= lengths[:, None]) & (lengths > 0)[:, None]] = 0
+    elif known and found is None:
+        lengths = np.full(len(array), array.shape[1])
     return Numbers(array, numbers.names, lengths)
+
+
+def _beyond(array: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Steps behind the end of their sequence, in a form that broadcasts over `array`."""
+    beyond = np.arange(array.shape[1]) >= lengths[:, None]
+    return beyond.reshape(*beyond.shape, *[1] * (array.ndim - 2))
 
 
 def _refuse_lengths(name: str, lengths: np.ndarray, estimator: Any) -> None:
@@ -176,7 +188,7 @@ def _refuse_new_lengths(lengths: dict[str, np.ndarray], spec: InputSpec) -> None
         if name not in spec.sequences:
             raise ValueError(
                 f"`X` modality {name!r} has sequences of unequal length, but all that fit saw had "
-                f"the shape {spec.shapes[name]}."
+                f"the shape {spec.shapes[name]}.{ANY_LENGTH}"
             )
 
 
@@ -218,10 +230,11 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
             "network (MultimodalClassifier), which heeds lengths."
         )
     if partly:
+        partly = partly if array.ndim < 3 else n_with_gaps(array)
         raise ValueError(
             f"`X` modality {name!r} contains NaN in part of {partly} row(s); a modality is present "
-            "as a whole or missing as a whole. Impute it (for example with ModalityTransformer "
-            "and SimpleImputer), or set the whole row of the modality to NaN."
+            f"as a whole or missing as a whole. Impute it (for example with {_imputer(array)} in "
+            "ModalityTransformer), or set the whole row of the modality to NaN."
         )
     if missing == "error":
         raise MissingModalityError(
@@ -230,6 +243,10 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
             + (_ONE_COLUMN if array.size == n_samples else "")
         )
     return ~absent
+
+
+def _imputer(array: np.ndarray) -> str:
+    return "SimpleImputer()" if array.ndim < 3 else "StepTransformer(SimpleImputer())"
 
 
 def _refuse_unequal_lengths(arrays: dict[str, Any]) -> None:

@@ -358,7 +358,16 @@ class Modalities:
                     f"`parts` must have the same modalities; got {list(names)} and "
                     f"{list(part.names)}."
                 )
-        stacked = {name: stack_rows([part[name] for part in parts]) for name in names}
+        stacked = {}
+        for name in names:
+            try:
+                stacked[name] = stack_rows([part[name] for part in parts])
+            except ValueError as error:
+                shapes = [tuple(part[name].shape) for part in parts]
+                raise ValueError(
+                    f"`parts` have modality {name!r} in shapes that cannot stand below each other, "
+                    f"{shapes}. Sequences of unequal length can, as lists of arrays."
+                ) from error
         return parts[0]._like(stacked)
 
     @classmethod

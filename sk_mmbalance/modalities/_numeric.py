@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils import check_array
 
 from ._names import the_modality
 from ._numbers import kept_dtype, objects_to_floats, refuse_no_number
-from ._sequences import Numbers, holds_arrays, read_rows
+from ._sequences import Numbers, holds_arrays, is_filled_up, read_rows
 from ._tables import is_sparse_table, is_table, labels_of, object_column, read_table
 from ._tensors import is_tensor, tensor_to_array
 from ._values import LazyRows, plain
@@ -19,7 +20,9 @@ from ._values import LazyRows, plain
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> Numbers:
+def read_numbers(
+    name: str, value: Any, estimator: Any, accept_sparse: bool, sequences: bool = False
+) -> Numbers:
     """Read a modality as a C-contiguous float array (or CSR matrix).
 
     Parameters
@@ -32,6 +35,8 @@ def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> 
         Named in error messages.
     accept_sparse : bool
         Whether a sparse matrix stays one.
+    sequences : bool, default=False
+        Whether these are known to be sequences of any length.
 
     Returns
     -------
@@ -62,6 +67,8 @@ def read_numbers(name: str, value: Any, estimator: Any, accept_sparse: bool) -> 
         raise kind(f"{where} cannot be used: {error}") from error
     if array.ndim == 1:
         array = array.reshape(-1, 1)
+    if sequences and array.ndim > 2 and array.shape[1] == 0:  # those of no step are missing
+        array = np.full((len(array), 1, *array.shape[2:]), np.nan, array.dtype)
     if not issparse(array) and array[:1].size == 0:
         raise ValueError(f"{where} has no values (shape {array.shape}).")
     return Numbers(array, read.names, read.lengths)
@@ -121,18 +128,41 @@ def says_nothing_of_its_rows(value: Any, numbers: Numbers) -> bool:
     return column is not None and column.dtype == object
 
 
-def stack_vectors(where: str, value: Any, *, sequences: bool = False) -> Numbers:
+@dataclass(frozen=True)
+class Stacked:
+    """A modality of any kind whose vectors are stacked.
+
+    Attributes
+    ----------
+    value : array-like of shape (n_samples, ...)
+        The modality; sequences of unequal length as they came.
+    shape : tuple of int
+        Shape of a sample; the first number of that of sequences is the longest there is.
+    names : tuple of str or int, or None
+        Names of its columns, if it has some.
+    unequal : bool
+        Whether these are sequences of unequal length, in a list or filled up with NaN.
+    """
+
+    value: Any
+    shape: tuple[int, ...]
+    names: tuple[str | int, ...] | None = None
+    unequal: bool = False
+
+
+def stack_vectors(where: str, value: Any, *, unequal: bool = False) -> Stacked:
     """Stack a column of vectors of one length; whatever else there is stays as it came.
 
-    Lengths are given where it holds sequences of unequal length, or ones that had unequal lengths
-    in `fit` (`sequences`), whatever they have here.
+    Sequences of which `fit` saw `unequal` ones stay, too, whatever lengths they have here.
     """
     column = value if isinstance(value, np.ndarray) else object_column(value)
-    if column is None or not holds_arrays(column):
-        return Numbers(value, labels_of(value))
-    read = read_table(where, value) if is_table(value) else read_rows(where, column)
-    if read.lengths is not None:
-        return Numbers(value, labels_of(value), read.lengths)
-    if sequences:
-        return Numbers(value, labels_of(value), np.full(len(read.array), read.array.shape[1]))
-    return read
+    if column is not None and holds_arrays(column):
+        read = read_table(where, value) if is_table(value) else read_rows(where, column)
+        if read.lengths is not None or unequal:
+            return Stacked(value, read.array.shape[1:], labels_of(value), True)
+        value, names = read.array, read.names
+    else:
+        names = labels_of(value)
+    array = tensor_to_array(where, value) if is_tensor(value) else value
+    unequal = unequal or (isinstance(array, np.ndarray) and is_filled_up(array))
+    return Stacked(value, tuple(value.shape[1:]), names, unequal)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ._container import Modalities
 from ._forms import read_forms
+from ._missing import missing_rows
 from ._names import the_modality
 from ._numeric import stack_vectors
 from ._spec import InputSpec, compare_with_fit, new_spec
@@ -17,8 +18,8 @@ def name_modalities(
 ) -> tuple[Modalities, InputSpec]:
     """Read any accepted form of input without asking for numbers.
 
-    Text, sparse matrices, NaN in part of a row: all pass, as they came; only a column of vectors
-    of one length is stacked. For transformers, whose task it is to
+    Text, sparse matrices, NaN in part of a row, sequences of unequal length: all pass, as they
+    came; only a column of vectors of one length is stacked. For transformers, whose task it is to
     make numbers of them; everything that learns from numbers uses `check_modalities`.
 
     Parameters
@@ -44,12 +45,14 @@ def name_modalities(
     values, shapes, sequences = {}, {}, []
     for name, value in forms.values.items():
         known = spec is not None and name in spec.sequences
-        read = stack_vectors(the_modality(name), value, sequences=known)
-        values[name] = read.array
+        read = stack_vectors(the_modality(name), value, unequal=known)
+        values[name] = read.value
         labels[name] = labels.get(name) or read.names
-        shapes[name] = () if read.lengths is not None else tuple(read.array.shape[1:])
-        if read.lengths is not None:
+        shapes[name] = read.shape
+        if read.unequal:
             sequences.append(name)
+            if known and spec is not None and missing_rows(value).all():  # nothing to tell one by
+                shapes[name] = spec.shapes[name]
     container = Modalities(values)
     named = {n: f for n, f in labels.items() if f and not is_table(values[n])}
     container = container.with_feature_names({n: [str(x) for x in f] for n, f in named.items()})

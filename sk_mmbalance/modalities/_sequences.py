@@ -64,7 +64,7 @@ def read_rows(where: str, rows: np.ndarray) -> Numbers:
     items = read_items(where, rows)
     lengths = np.array([0 if item is None else len(item) for item in items])
     there = [item for item in items if item is not None]
-    shape = (len(items), lengths.max(), *there[0].shape[1:])
+    shape = (len(items), max(1, lengths.max()), *there[0].shape[1:])
     array = np.zeros(shape, kept_dtype(*{item.dtype for item in there}))
     for into, item in zip(array, items, strict=True):
         if item is None or not len(item):  # a sequence of no step is a missing one
@@ -89,6 +89,25 @@ def padded_lengths(array: np.ndarray) -> np.ndarray | None:
     lengths = np.asarray((~gone).sum(axis=1))
     trailing = np.arange(array.shape[1]) >= lengths[:, None]
     return lengths if (trailing == gone).all() else None
+
+
+def n_with_gaps(array: np.ndarray) -> int:
+    """Number of sequences ``(n, time, features)`` with NaN before their end."""
+    flags = np.isnan(array).reshape(*array.shape[:2], -1)
+    there = ~flags.all(axis=2)
+    after = np.cumsum(there[:, ::-1], axis=1)[:, ::-1] > 0  # the step or a later one is there
+    return int((flags.any(axis=2) & after).any(axis=1).sum())
+
+
+def is_filled_up(array: np.ndarray) -> bool:
+    """Whether an array holds sequences of unequal length, which NaN fills up at the end."""
+    if array.ndim < 3 or array.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):  # one pass answers the usual case
+        if np.isfinite(np.sum(array)):
+            return False
+    lengths = padded_lengths(array)
+    return lengths is not None and bool(((lengths > 0) & (lengths < array.shape[1])).any())
 
 
 def _is_array(value: Any) -> bool:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 Labels = tuple[str | int, ...]
 
+#: What to do where sequences have other lengths than those that `fit` saw, all of one length.
+ANY_LENGTH = (
+    " A network that has seen one sequence end before the others takes any length: end one with a "
+    "step of NaN in fit."
+)
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -31,8 +37,8 @@ class InputSpec:
     feature_names : dict of str to tuple of str or int
         Names of the columns of those modalities that came with some.
     sequences : tuple of str
-        Modalities whose rows had unequal numbers of steps; the first number of their shape is the
-        longest that `fit` saw.
+        Modalities whose rows may have any number of steps: `fit` saw unequal ones, or NaN at the
+        end of some. The first number of their shape is the longest that it saw.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -92,9 +98,10 @@ def compare_with_fit(
         seen_shape = spec.shapes[name]
         free = 1 if name in spec.sequences and shape else 0  # the number of steps
         if shape[free:] != seen_shape[free:]:
+            steps = len(shape) > 1 and not free and shape[1:] == seen_shape[1:]
             raise ValueError(
                 f"`X` modality {name!r} has shape {shape} per sample, but {seen_shape} was "
-                "seen in fit."
+                f"seen in fit.{ANY_LENGTH if steps else ''}"
             )
         seen, names = spec.feature_names.get(name), labels[name]
         if not seen or not names or type(seen[0]) is not type(names[0]):

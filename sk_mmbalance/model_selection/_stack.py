@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import vmap
 from torch.nn.utils.rnn import pad_sequence
@@ -333,9 +334,22 @@ def _concatenated(parts: Sequence[ModalityRows]) -> ModalityRows:
     def joined(key: str) -> Any:
         if getattr(first, key) is None:
             return None
-        return tree_map(lambda *tensors: torch.cat(tensors), *[getattr(p, key) for p in parts])
+        return tree_map(_under_each_other, *[getattr(p, key) for p in parts])
 
     return replace(first, **{key: joined(key) for key in _OF_ROWS})
+
+
+def _under_each_other(*tensors: Tensor) -> Tensor:
+    """Rows of several tensors; sequences whose longest differ are filled up with NaN."""
+    if len({tensor.shape[1:] for tensor in tensors}) > 1:
+        longest = max(tensor.shape[1] for tensor in tensors)
+        tensors = tuple(_filled_up(tensor, longest) for tensor in tensors)
+    return torch.cat(tensors)
+
+
+def _filled_up(x: Tensor, longest: int) -> Tensor:
+    lacking = (0, 0) * (x.ndim - 2) + (0, longest - x.shape[1])
+    return F.pad(x, lacking, value=torch.nan)
 
 
 #: What `ModalityRows` have a value of for every row.

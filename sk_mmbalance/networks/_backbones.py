@@ -20,7 +20,7 @@ from torch import nn
 
 from ._draws import Dropout
 from ._image_shapes import as_image, has_channels_last
-from ._unequal_steps import UnequalSteps, real_steps
+from ._unequal_steps import UnequalSteps, needs_lengths, real_steps
 
 
 class MLPBackbone(nn.Sequential):
@@ -265,7 +265,8 @@ def make_backbones(
     """Build the backbone of every modality, with the size of the embedding it gives.
 
     Those of the user's modules are read off a dry run on two rows of zeros, so that any will do.
-    The `sequences` are modalities of unequal numbers of steps (see `UnequalSteps`).
+    The `sequences` are modalities of unequal numbers of steps (see `UnequalSteps`), and a module
+    that cannot do without their lengths is told them anyway.
     """
     _check_widths(sizes.get("hidden_layer_sizes", ()))
     if isinstance(choices, Mapping):
@@ -279,7 +280,7 @@ def make_backbones(
     built = {}
     for name in sorted(shapes):
         module = make_backbone(name, choices.get(name, "auto"), shapes[name], **sizes).to(dtype)
-        if name in sequences:
+        if name in sequences or needs_lengths(module):
             module = UnequalSteps(name, module)
         ours = isinstance(choices.get(name, "auto"), str)
         size = (

@@ -31,7 +31,7 @@ class UnequalSteps(nn.Module):
 
     def __init__(self, name: str, backbone: nn.Module):
         super().__init__()
-        if "lengths" not in inspect.signature(backbone.forward).parameters:
+        if _lengths_of(backbone) is None:
             raise ValueError(
                 f"`backbones` gives {type(backbone).__name__} to modality {name!r}, which has "
                 "sequences of unequal length, and it would take padding for data. Use 'sequence' "
@@ -45,6 +45,16 @@ class UnequalSteps(nn.Module):
         there = ~x.flatten(2)[:, :, 0].isnan()
         mask = there.view(*there.shape, *[1] * (x.ndim - 2))
         return self.backbone(torch.where(mask, x, x.new_zeros(())), lengths=there.sum(dim=1))
+
+
+def needs_lengths(backbone: nn.Module) -> bool:
+    """Whether a module's ``forward`` has a parameter `lengths` without a default."""
+    lengths = _lengths_of(backbone)
+    return lengths is not None and lengths.default is inspect.Parameter.empty
+
+
+def _lengths_of(backbone: nn.Module) -> inspect.Parameter | None:
+    return inspect.signature(backbone.forward).parameters.get("lengths")
 
 
 def real_steps(x: Tensor, lengths: Tensor) -> Tensor:

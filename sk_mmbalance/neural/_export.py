@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..base import NUMBERS
 from ..exceptions import MissingDependencyError
-from ..modalities import writing_whole
+from ..modalities import InputSpec, writing_whole
 from ..networks import ByModality, proba
 from ._fitted_fusion import FittedFusion
 
@@ -132,8 +132,10 @@ def export(estimator: Any, file: str | os.PathLike, scaler: Any = None) -> None:
     dtype = next(module.network.parameters()).dtype
     given: list[Any] = [
         {
-            name: torch.zeros((3, *shape), dtype=torch.float64 if scaler is not None else dtype)
-            for name, shape in spec.shapes.items()
+            name: torch.zeros(
+                (3, *_example(spec, name)), dtype=torch.float64 if scaler is not None else dtype
+            )
+            for name in spec.names
         }
     ]
     if estimator.missing == "mask":
@@ -141,9 +143,12 @@ def export(estimator: Any, file: str | os.PathLike, scaler: Any = None) -> None:
     rows = torch.export.Dim("rows")
     inputs: dict[str, Any] = {name: {0: rows} for name in spec.names}
     for number, name in enumerate(spec.sequences):
-        inputs[name][1] = torch.export.Dim(f"steps_{number}")
+        if not _is_unrolled(module.network.backbones[name]):
+            inputs[name][1] = torch.export.Dim(f"steps_{number}")
     shapes = (inputs, *({name: {0: rows} for name in part} for part in given[1:]))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # recurrent units of torch keep a list of their weights, and make it anew when traced
+        warnings.filterwarnings("ignore", "The tensor attributes? .*_flat_weights", UserWarning)
         program = torch.export.export(module, tuple(given), dynamic_shapes=shapes)
     stream = io.BytesIO()
     if to_onnx:
@@ -158,6 +163,17 @@ def export(estimator: Any, file: str | os.PathLike, scaler: Any = None) -> None:
         whole.write(stream.getvalue())
 
 
+def _example(spec: InputSpec, name: str) -> tuple[int, ...]:
+    """Shape of a row to trace with: torch takes a number of steps of 1 for one that stays."""
+    shape = spec.shapes[name]
+    return (max(2, shape[0]), *shape[1:]) if name in spec.sequences else shape
+
+
+def _is_unrolled(backbone: nn.Module) -> bool:
+    """Whether a program of it has a fixed number of steps."""
+    return any(isinstance(part, nn.RNNBase) for part in backbone.modules())
+
+
 def _scaling_of(scaler: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     """Mean and scale of each modality, from a fitted transformer or as they are given."""
     if scaler is None:
@@ -169,12 +185,15 @@ def _scaling_of(scaler: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
         for name, inner in getattr(scaler, "transformers_", {}).items():
             if isinstance(inner, str) and inner == "passthrough":
                 continue
+            by_step = hasattr(inner, "transformer_")  # a StepTransformer
+            inner = inner.transformer_ if by_step else inner
             if not hasattr(inner, "scale_") or not hasattr(inner, "mean_"):
                 raise TypeError(
-                    f"`scaler` must be a fitted ModalityTransformer of StandardScaler; it has "
-                    f"{inner!r} for modality {name!r}."
+                    "`scaler` must be a fitted ModalityTransformer of StandardScaler (in a "
+                    "StepTransformer, for sequences), or a dict of (mean, scale) by modality; it "
+                    f"has {inner!r} for modality {name!r}."
                 )
-            size = int(np.prod(shapes[name]))
+            size = int(np.prod(shapes[name][1:] if by_step else shapes[name]))
             mean = np.zeros(size) if inner.mean_ is None else inner.mean_
             found[name] = (mean, np.ones(size) if inner.scale_ is None else inner.scale_)
     unknown = sorted(set(found) - set(shapes))

@@ -7,6 +7,7 @@ mark.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import hashlib
 import re
@@ -86,7 +87,9 @@ def _digest(value: Any, above: tuple[int, ...]) -> bytes:
         return parts("partial", (value.func, value.args, value.keywords, vars(value)))
     if getattr(value, "__dict__", None):
         return parts("object", (type(value), vars(value)))
-    reduced = value.__reduce_ex__(2)  # raises TypeError where there is nothing to say
+    reduce = copyreg.dispatch_table.get(type(value))  # as pickle asks, in the same order
+    # raises TypeError where there is nothing to say
+    reduced: Any = value.__reduce_ex__(2) if reduce is None else reduce(value)
     if isinstance(reduced, str):  # what is known by its name, such as numpy's own functions
         return parts("named", (type(value), reduced))
     return parts("object", (type(value), *reduced[1:3]))

@@ -125,8 +125,13 @@ def make_preprocessor(
         raise MissingDependencyError(
             "`tables='skrub'` needs skrub: pip install 'sk_mmbalance[frames]'."
         )
-    container, _ = name_modalities(X, modalities=modalities)
-    chosen = {name: _for_values(name, value, tables) for name, value in container.items()}
+    container, spec = name_modalities(X, modalities=modalities)
+    chosen = {
+        name: StepTransformer(StandardScaler())
+        if name in spec.sequences
+        else _for_values(name, value, tables)
+        for name, value in container.items()
+    }
     if all(isinstance(one, str) and one == "drop" for one in chosen.values()):
         raise ValueError("`X` has no value in any modality; there is nothing to prepare.")
     if verbose:
@@ -151,8 +156,6 @@ def _for_values(name: str, value: Any, tables: str) -> Any:
         return StandardScaler()
     if array.dtype.kind in "biuf":
         return _numbers()
-    if array.dtype == object and any(np.ndim(item) > 0 for item in array.reshape(-1)[:100]):
-        return StepTransformer(StandardScaler())  # sequences of unequal length
     if array.ndim == 1:
         kind = kind_of_column(where, 0, pd.Series(array, dtype=_series_dtype(array)))
         return "drop" if kind == NOTHING else _for_kind(kind)

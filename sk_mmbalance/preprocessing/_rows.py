@@ -14,7 +14,13 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from ..base import first_step, first_tags
-from ..modalities import in_row_order, refuse_what_only_looks_like_numbers
+from ..modalities import (
+    holds_arrays,
+    in_row_order,
+    is_filled_up,
+    object_column,
+    refuse_what_only_looks_like_numbers,
+)
 
 #: Where scikit-learn keeps transformers of numbers.
 _OF_NUMBERS = (
@@ -31,10 +37,11 @@ def as_input(transformer: Any, value: Any, name: str) -> Any:
     """Bring a modality into the form that a transformer takes."""
     value = in_row_order(value)
     tags = first_tags(transformer)
-    if type(first_step(transformer)).__module__.startswith(_OF_NUMBERS):
-        refuse_what_only_looks_like_numbers(f"`X` modality {name!r}", value)
     if tags is None or tags.no_validation or len(value.shape) == 0:
         return value
+    if not tags.input_tags.three_d_array:
+        _refuse_sequences(transformer, value, name)
+    refuse_no_numbers_for(transformer, f"`X` modality {name!r}", value)
     if isinstance(value, pd.DataFrame) and not value.columns.is_unique:
         twice = value.columns[value.columns.duplicated()][0]
         raise ValueError(
@@ -48,6 +55,25 @@ def as_input(transformer: Any, value: Any, name: str) -> Any:
     if len(value.shape) > 2 and not tags.input_tags.three_d_array:
         return value.reshape(value.shape[0], int(np.prod(value.shape[1:])))
     return value
+
+
+def refuse_no_numbers_for(transformer: Any, where: str, value: Any) -> None:
+    """Refuse dates and text that a transformer of numbers would make numbers of."""
+    if type(first_step(transformer)).__module__.startswith(_OF_NUMBERS):
+        refuse_what_only_looks_like_numbers(where, value)
+
+
+def _refuse_sequences(transformer: Any, value: Any, name: str) -> None:
+    """Refuse sequences of unequal length for a transformer of rows."""
+    column = value if isinstance(value, np.ndarray) else object_column(value)
+    if column is None or not (holds_arrays(column) or is_filled_up(column)):
+        return
+    kind = type(transformer).__name__
+    raise ValueError(
+        f"`X` modality {name!r} has sequences of unequal length, and {kind} would take padding for "
+        f"data. Use StepTransformer({kind}()), which takes every step for a row, or make a vector "
+        "of each sequence (a FunctionTransformer can)."
+    )
 
 
 def _as_texts(value: Any, name: str) -> Any:

@@ -11,7 +11,16 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..base import weight_params
-from ..modalities import name_modalities, padded_lengths, read_items
+from ..modalities import (
+    holds_arrays,
+    is_table,
+    is_tensor,
+    name_modalities,
+    object_column,
+    read_items,
+    tensor_to_array,
+)
+from ._rows import refuse_no_numbers_for
 
 
 class StepTransformer(  # type: ignore[call-arg]
@@ -42,9 +51,9 @@ class StepTransformer(  # type: ignore[call-arg]
 
     Notes
     -----
-    A sequence that is missing (None, or NaN throughout) stays missing. NaN in part of a step is
-    handed to the inner transformer, an imputer usually; steps of NaN at the end of a row are the
-    end of its sequence. A weight of a sequence is the weight of each of its steps.
+    A sequence that is missing (None, or NaN throughout) stays missing. Steps of NaN at the end of a
+    row are no steps: there its sequence has ended. Any other NaN is handed to the inner
+    transformer, an imputer usually. A weight of a sequence is the weight of each of its steps.
 
     Examples
     --------
@@ -92,6 +101,7 @@ class StepTransformer(  # type: ignore[call-arg]
             )
         sequences = _read(X)
         steps = sequences.steps()
+        refuse_no_numbers_for(self.transformer, "`X`", steps)
         weights = {}
         if sample_weight is not None:
             of_steps = np.repeat(np.asarray(sample_weight), sequences.lengths)
@@ -121,7 +131,10 @@ class StepTransformer(  # type: ignore[call-arg]
         """
         check_is_fitted(self, "transformer_")
         sequences = _read(X)
+        if not any(sequences.lengths):
+            return np.full(len(sequences.items), None, dtype=object)
         steps = sequences.steps()
+        refuse_no_numbers_for(self.transformer, "`X`", steps)
         if steps.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"`X` has steps of {steps.shape[1]} values; in fit they had {self.n_features_in_}."
@@ -134,6 +147,21 @@ class StepTransformer(  # type: ignore[call-arg]
                 "each is needed."
             )
         return sequences.with_steps(changed)
+
+    def set_output(self, *, transform: Any = None) -> StepTransformer:
+        """Do nothing: sequences are no table, and come out as arrays.
+
+        Parameters
+        ----------
+        transform : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : StepTransformer
+            The same transformer.
+        """
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -186,23 +214,28 @@ def _shape(item: np.ndarray, part: np.ndarray) -> tuple[int, ...]:
 
 def _read(X: Any) -> _Sequences:
     value: Any = name_modalities({"X": X})[0]["X"]
-    if value.dtype == object and (value.ndim == 1 or value.shape[1:] == (1,)):
+    if is_table(value):
+        column = object_column(value)
+        value = np.empty(value.shape) if column is None else column
+    value = tensor_to_array("`X`", value) if is_tensor(value) else np.asarray(value)
+    if holds_arrays(value):
         items = read_items("`X`", value)
-        if any(item is not None and item.ndim < 2 for item in items):
-            raise ValueError(
-                "`X` must hold sequences of shape (time, features); got vectors. Give them to the "
-                "transformer itself, without StepTransformer."
-            )
-        return _Sequences([None if item is None or not len(item) else item for item in items], None)
-    value = np.asarray(value)
+        if all(item is None or item.ndim > 1 for item in items):
+            return _Sequences([_without_padding(item) for item in items], None)
     if value.ndim < 3:
         raise ValueError(
             "`X` must be sequences, of shape (n_samples, n_steps, n_features) or arrays of shape "
             f"(time, features); got shape {value.shape}. Give rows of a table to the transformer "
             "itself, without StepTransformer."
         )
-    lengths = padded_lengths(value) if value.dtype.kind == "f" else None
-    if lengths is None:
-        lengths = np.full(len(value), value.shape[1])
-    items = [row[:length] if length else None for row, length in zip(value, lengths, strict=True)]
-    return _Sequences(items, value.shape[1])
+    return _Sequences([_without_padding(row) for row in value], value.shape[1])
+
+
+def _without_padding(item: np.ndarray | None) -> np.ndarray | None:
+    """A sequence without steps of NaN at its end; None if nothing is left."""
+    if item is None or not len(item):
+        return None
+    if item.dtype.kind != "f" or not np.isnan(item[-1]).all():
+        return item
+    there = ~np.isnan(item).reshape(len(item), -1).all(axis=1)
+    return item[: np.flatnonzero(there)[-1] + 1] if there.any() else None

@@ -87,7 +87,9 @@ def test_rows_of_other_shapes_than_agreed_are_refused():
         (({"a": (5,)}, (0, 1), "float16"), "`dtype` must be 'float32' or 'float64'; got 'float16'"),
         (({"a": (5,)}, (1, 0)), r"`classes` must be two or more labels, sorted; got \[1, 0\]"),
         (({"a": (5,)}, (0,)), "`classes` must be two or more labels"),
-        (({"a": (5, 2)}, (0, 1), "float32", ("b",)), r"`sequences` names \['b'\], which are no"),
+        (({"a": (5, 2)}, (0, 1), "float32", ("b",)), r"some of \['a'\]; got \('b',\)"),
+        (({"a": (5,)}, (0, 1), "float32", ("a",)), r"some of \[\]; got \('a',\)"),
+        (({"a": (5, 2)}, (0, 1), "float32", "a"), "`sequences` must be a tuple of modalities"),
     ],
 )
 def test_a_problem_that_is_none_is_refused(given, message):

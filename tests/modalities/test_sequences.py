@@ -192,3 +192,9 @@ def test_numbers_in_place_of_vectors_are_refused_and_not_taken_for_missing(colum
         check_modalities({"v": np.full(3, np.nan), "w": np.ones(3)}, spec=spec, missing="mask")
     nothing = check_modalities({"v": boxed([None] * 3), "w": np.ones(3)}, spec=spec, missing="mask")
     assert not nothing.present[:, 0].any()
+
+
+def test_forms_that_cannot_stand_below_each_other_are_named():
+    parts = [Modalities(walk=WALKS), Modalities(walk=padded(WALKS))]
+    with pytest.raises(ValueError, match=r"`parts` have modality 'walk' in shapes .* as lists"):
+        Modalities.concat(parts)

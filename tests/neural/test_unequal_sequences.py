@@ -3,6 +3,7 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -17,12 +18,14 @@ from sk_mmbalance import (
     FedAvgClassifier,
     FedCMIClassifier,
     Modalities,
+    ModalitySelector,
     ModalityTransformer,
     MultimodalClassifier,
     MultimodalRegressor,
     balancing,
 )
-from sk_mmbalance.exceptions import ScaleWarning
+from sk_mmbalance.exceptions import MissingModalityError, ScaleWarning
+from sk_mmbalance.inspection import modality_contributions
 from sk_mmbalance.model_selection import VectorizedGridSearchCV
 from sk_mmbalance.preprocessing import StepTransformer
 
@@ -116,7 +119,7 @@ def test_training_goes_on_with_other_lengths():
         MultimodalClassifier(**SMALL).fit({"walk": padded()[:, :2], "b": B}, Y).predict(X)
 
 
-@pytest.mark.parametrize("how", ["weights", "program", "checkpoint"])
+@pytest.mark.parametrize("how", ["weights", "checkpoint"])
 def test_files(how, tmp_path):
     model = MultimodalClassifier(**SMALL).fit(X, Y)
     expected = model.predict_proba(X)
@@ -124,17 +127,35 @@ def test_files(how, tmp_path):
         model.save_weights(tmp_path / "w.safetensors")
         again = MultimodalClassifier(**SMALL).load_weights(tmp_path / "w.safetensors")
         np.testing.assert_array_equal(again.predict_proba(X), expected)
-    elif how == "checkpoint":
+    else:
         again = MultimodalClassifier(**SMALL, checkpoint_dir=tmp_path).fit(X, Y)
         np.testing.assert_array_equal(again.predict_proba(X), expected)
-    else:
-        model.export(tmp_path / "m.pt2")
-        program = torch.export.load(tmp_path / "m.pt2").module()
-        dtype = next(model.net_.module_.parameters()).dtype
-        for longest in (8, 12):  # any number of steps, and NaN after them
-            given = {"b": B, "walk": padded(longest=longest)}
-            given = {name: torch.as_tensor(value, dtype=dtype) for name, value in given.items()}
-            np.testing.assert_allclose(program(given).detach(), expected, rtol=1e-6)
+
+
+def program_of(model, path, scaler=None):
+    model.export(path, scaler=scaler)
+    return torch.export.load(path).module()
+
+
+@pytest.mark.parametrize("most", [1, 8])
+@pytest.mark.parametrize("backbone", ["sequence", "gru"])
+def test_programs_take_what_nan_fills_up(backbone, most, tmp_path):
+    walks = [walk[:most] for walk in WALKS]
+    given = {"walk": padded(walks), "b": B}
+    model = MultimodalClassifier(**SMALL, backbones={"walk": backbone}).fit(given, Y)
+    program = program_of(model, tmp_path / "m.pt2")
+    # of a recurrent unit the number of steps is that of the longest in fit, two at least
+    for longest in (8 if most == 8 else 2,) + ((12,) if backbone == "sequence" else ()):
+        tensors = {"b": torch.as_tensor(B), "walk": torch.as_tensor(padded(walks, longest))}
+        np.testing.assert_allclose(program(tensors).detach(), model.predict_proba(given), rtol=1e-6)
+
+
+def test_programs_scale_steps(tmp_path):
+    prep = ModalityTransformer({"walk": StepTransformer(StandardScaler())})
+    model = make_pipeline(prep, MultimodalClassifier(**SMALL)).fit(X, Y)
+    program = program_of(model[-1], tmp_path / "m.pt2", scaler=model[0])
+    given = {"b": torch.as_tensor(B), "walk": torch.as_tensor(padded())}
+    np.testing.assert_allclose(program(given).detach(), model.predict_proba(X), rtol=1e-6)
 
 
 @pytest.mark.parametrize("federated", [FedAvgClassifier, FedCMIClassifier, CMSFedClassifier])
@@ -148,12 +169,106 @@ def test_clients_with_sequences(federated):
 
 def test_scale_is_that_of_the_steps():
     large = [1000 * walk for walk in WALKS]
-    with pytest.warns(ScaleWarning, match=r"\{'walk': StepTransformer\(StandardScaler\(\)\)\}"):
+    with pytest.warns(ScaleWarning, match=r"\{'walk': StepTransformer\(StandardScaler\(\)\)\}, r"):
         MultimodalClassifier(**SMALL).fit(Modalities(walk=large, b=B), Y)
     prep = ModalityTransformer({"walk": StepTransformer(StandardScaler())})
     model = make_pipeline(prep, MultimodalClassifier(**SMALL))
     scaled = model.fit(Modalities(walk=large, b=B), Y)
     assert np.isfinite(scaled.predict_proba(Modalities(walk=large, b=B))).all()
+
+
+BEFORE = {
+    "steps": ModalityTransformer({"walk": StepTransformer(StandardScaler())}),
+    "others": ModalityTransformer({"b": StandardScaler()}),
+    "selector": ModalitySelector(["walk", "b"]),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
+def test_after_a_transformer_as_without_one(before):
+    forms = [
+        {"walk": WALKS, "b": B},
+        X,
+        {"walk": padded(), "b": B},
+        {"walk": padded(longest=20), "b": B},
+    ]
+    box = np.empty(N, dtype=object)
+    box[:] = WALKS
+    forms += [{"walk": kind, "b": B} for kind in (pd.DataFrame({"w": box}), pd.Series(box))]
+    expected = None
+    for seen in forms:
+        model = make_pipeline(clone(before), MultimodalClassifier(**SMALL)).fit(seen, Y)
+        for new in forms:
+            proba = model.predict_proba(new)
+            expected = proba if expected is None else expected
+            np.testing.assert_allclose(proba, expected, rtol=1e-9)
+    empty = {"walk": [np.zeros((0, 2))] * 2, "b": B[:2]}
+    with pytest.raises(MissingModalityError, match="`X` modality 'walk'"):
+        model.predict(empty)
+
+
+def test_a_module_that_needs_lengths_has_them_where_all_are_equal():
+    class Own(torch.nn.Module):
+        def __init__(self, input_shape, embedding_dim):
+            super().__init__()
+            self.project = torch.nn.Linear(input_shape[1], embedding_dim)
+
+        def forward(self, x, lengths):
+            return self.project(x).sum(1) / lengths[:, None]
+
+    model = MultimodalClassifier(**SMALL, backbones={"walk": Own})
+    equal = Modalities(walk=[walk[:2] for walk in WALKS], b=B)
+    assert np.isfinite(model.fit(equal, Y).predict_proba(equal)).all()
+    assert np.isfinite(model.fit(X, Y).predict_proba(X)).all()
+
+
+def test_a_stack_of_folds_with_other_longest_sequences():
+    walks = [*(RNG.normal(size=(n, 2)) for n in (20, 16, 25)), *WALKS[3:]]
+    model = MultimodalClassifier(**SMALL, dtype="float64")
+    search = VectorizedGridSearchCV(model, {"lr": [0.003, 0.05]}, cv=3, stack=True, refit=False)
+    given = Modalities(walk=walks, b=B)
+    assert search.fit(given, Y).vectorized_["stacked"].all()
+    one = GridSearchCV(model, {"lr": [0.003, 0.05]}, cv=3, refit=False).fit(given, Y)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"]
+    )
+
+
+def test_nan_at_the_end_is_no_step_in_any_form_and_a_gap_is_refused():
+    model = MultimodalClassifier(**SMALL).fit(X, Y)
+    ended = [np.vstack([walk, np.full((2, 2), np.nan)]) for walk in WALKS]
+    proba = model.predict_proba({"walk": ended, "b": B})
+    np.testing.assert_array_equal(proba, model.predict_proba(X))
+    for form in (list, padded):
+        gap = [walk.copy() for walk in WALKS]
+        gap[0] = np.vstack([[[np.nan, 1.0]], gap[0]])
+        with pytest.raises(ValueError, match=r"part of 1 row.*StepTransformer\(SimpleImputer"):
+            model.predict({"walk": form(gap), "b": B})
+
+
+def test_rows_of_one_length_say_how_to_have_any():
+    equal = {"walk": padded()[:, :2], "b": B}
+    model = MultimodalClassifier(**SMALL).fit(equal, Y)
+    for new in (X, {"walk": np.ones((N, 3, 2)), "b": B}):
+        with pytest.raises(ValueError, match="end one with a step of NaN in fit"):
+            model.predict(new)
+    ended = np.pad(equal["walk"], ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+    model.fit({"walk": ended, "b": B}, Y)
+    assert np.isfinite(model.predict_proba(X)).all()
+    with pytest.raises(ValueError, match="end one with a step of NaN in fit"):
+        FedAvgClassifier(n_rounds=1).fit(equal, Y, eval_set=(X, Y))
+
+
+@pytest.mark.parametrize("removal", ["zero", "mean"])
+@pytest.mark.parametrize("walk", [WALKS, padded()], ids=["list", "NaN"])
+def test_nothing_stands_for_a_removed_sequence(walk, removal):
+    model = MultimodalClassifier(**SMALL).fit(X, Y)
+    with pytest.raises(
+        TypeError, match=f"`removal='{removal}'` needs numbers, but modality 'walk'"
+    ):
+        modality_contributions(model, {"walk": walk, "b": B}, Y, removal=removal)
+    permuted = modality_contributions(model, {"walk": walk, "b": B}, Y, random_state=0)
+    assert np.isfinite(permuted.table["contribution"]).all()
 
 
 def test_networks_that_cannot_heed_lengths_say_so():

@@ -1,13 +1,17 @@
 """A transformer of tables for the steps of sequences."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from sk_mmbalance import Modalities, ModalityTransformer
+from sk_mmbalance import Modalities, ModalityTransformer, make_preprocessor
 from sk_mmbalance.preprocessing import StepTransformer
 
 RNG = np.random.default_rng(0)
@@ -77,6 +81,9 @@ def test_in_a_transformer_of_modalities():
     again = prep.transform(X[[3, 1]])
     np.testing.assert_array_equal(again["walk"][1], found["walk"][1])
     prep.set_params(walk__transformer__with_mean=False).fit(X)
+    assert found["walk"][3] is None or np.isnan(found["walk"][3]).all()
+    tables = prep.set_output(transform="pandas").fit_transform(X)
+    assert tables["walk"].dtype == object
 
 
 def test_dense_is_what_comes_out():
@@ -110,3 +117,56 @@ def test_steps_of_another_size_are_refused():
     fitted = StepTransformer(StandardScaler()).fit(WALKS)
     with pytest.raises(ValueError, match="steps of 2 values; in fit they had 3"):
         fitted.transform([walk[:, :2] for walk in WALKS])
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), make_pipeline(StandardScaler(), PCA(1))])
+@pytest.mark.parametrize("dtype", ["U1", "M8[D]"])
+def test_text_and_dates_are_no_numbers_to_a_scaler(scaler, dtype):
+    steps = np.ones((3, 2, 2)).astype(int).astype(dtype)
+    for form in (steps, list(steps)):
+        with pytest.raises((ValueError, TypeError), match=r"`X`.* must be numeric"):
+            StepTransformer(scaler).fit(form)
+
+
+def test_a_gap_changes_no_other_row():
+    array = np.full((3, 9, 3), np.nan)
+    for row, walk in zip(array, WALKS, strict=True):
+        row[: len(walk)] = walk
+    array[0, 1, 2] = np.nan
+    found = StepTransformer(SimpleImputer()).fit_transform(array)
+    for row, walk in zip(found[1:], WALKS[1:], strict=True):
+        np.testing.assert_array_equal(row[: len(walk)], walk)
+        assert np.isnan(row[len(walk) :]).all()
+    assert np.isfinite(found[0, :4]).all()
+    assert np.isnan(found[0, 4:]).all()
+
+
+@pytest.mark.parametrize("form", ["pandas", "Series", "polars", "tensor"])
+def test_sequences_in_other_libraries(form):
+    box = np.empty(3, dtype=object)
+    box[:] = WALKS
+    expected = StepTransformer(StandardScaler()).fit_transform(WALKS)
+    lists = [walk.tolist() for walk in WALKS]
+    values = {
+        "pandas": pd.DataFrame({"walk": box}),
+        "Series": pd.Series(box),
+        "polars": pl.DataFrame({"walk": lists}),
+        "tensor": [torch.tensor(walk, requires_grad=True) for walk in WALKS],
+    }
+    prep = ModalityTransformer({"walk": StepTransformer(StandardScaler())})
+    found = prep.fit_transform({"walk": values[form], "b": np.ones(3)})["walk"]
+    for got, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, wanted)
+    with pytest.raises(ValueError, match="must be sequences"):
+        StepTransformer(StandardScaler()).fit(pd.DataFrame({"a": [1.0], "b": [2.0]}))
+
+
+def test_a_transformer_of_rows_names_the_one_of_steps():
+    array = np.full((3, 9, 3), np.nan)
+    for row, walk in zip(array, WALKS, strict=True):
+        row[: len(walk)] = walk
+    for walks in (WALKS, array):
+        with pytest.raises(ValueError, match=r"'walk' has .*Use StepTransformer\(StandardScaler"):
+            ModalityTransformer({}, remainder=StandardScaler()).fit({"walk": walks})
+        chosen = make_preprocessor({"walk": walks, "b": np.ones((3, 1))}).transformers["walk"]
+        assert isinstance(chosen, StepTransformer)
