@@ -26,7 +26,7 @@ def test_pool_is_nowhere_behind_imputed_logistic_regression(behind):
 
 def test_pool_is_ahead_of_extra_trees_on_two_sets_and_behind_on_wesad(behind):
     loss = behind[0]["log_loss", "extra trees"]
-    assert (loss[["dermatology", "cremad_feat_ogmge"]] < -0.03).all()
+    assert (loss[["dermatology", "cremad_feat_ogmge"]] < -0.015).all()
     assert loss["wesad_wrist", "by clinic"] == pytest.approx(0.03, abs=0.005)
     assert loss["wesad_wrist", "half, 17 %"] == pytest.approx(0.04, abs=0.005)
 
