@@ -2,11 +2,12 @@
 
 The methods are those of ``accuracy.py pool``, and beside them stacking (logistic regression on the
 out-of-fold probabilities of the learners on the concatenation), LightGBM where it is installed, the
-pool with ``per_class=False``, and the pool told that shuffled rows are meant. Outer folds are those
-of each set's protocol; hydraulic_ts, whose rows are in order of time, also in three blocks
-(``hydraulic_ts:blocks``). "networks": whether networks among its experts make the pool better, on
-the same folds of the first seed. "peers": AutoGluon on the same folds, in as many seconds as the
-pool took there on average, where `make peers` has installed it. It resumes where it was stopped.
+pool with ``per_class=False``, the pool told that shuffled rows are meant, and with balanced weights
+where classes are far from equal. Outer folds are those of each set's protocol; hydraulic_ts, whose
+rows are in order of time, also in three blocks (``hydraulic_ts:blocks``). "networks": whether
+networks among its experts make the pool better, on the same folds of the first seed. "peers":
+AutoGluon on the same folds, in as many seconds as the pool took there on average, where `make
+peers` has installed it. It resumes where it was stopped.
 
     python benchmarks/pool_record.py pool --seeds 3 --jobs 2     # hours
     python benchmarks/pool_record.py pool --datasets wesad_wrist --seeds 1
@@ -43,6 +44,8 @@ SETS = [
     "cremad_feat_ogmge",
     "wesad_wrist",
 ]
+#: Their largest class has three times the rows of the smallest, or more.
+UNEQUAL = ("occupancy", "dermatology", "prokaryotic", "wesad_wrist")
 
 
 def methods(dataset):
@@ -72,6 +75,10 @@ def methods(dataset):
     if dataset.startswith(("hydraulic_ts", "landuse21")):
         made[f"{POOL}, shuffled folds"] = lambda seed: OpinionPoolClassifier(
             cv=StratifiedKFold(5, shuffle=True, random_state=seed), random_state=seed
+        )
+    if dataset in UNEQUAL:
+        made[f"{POOL}, balanced classes"] = lambda seed: OpinionPoolClassifier(
+            class_weight="balanced", random_state=seed
         )
     return made
 
