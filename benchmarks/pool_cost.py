@@ -188,7 +188,7 @@ def main() -> None:
     table = (
         read("pool_cost", args.folder, COLUMNS) if args.show else measure(args.folder, args.rows)
     )
-    table = with_largest(table)
+    table = with_largest(table).sort_values(COLUMNS[:5], kind="stable")
     write(table, "pool_cost", args.folder)
     with pd.option_context("display.width", 200, "display.max_rows", 500):
         for question, own in table.groupby("question", sort=False):

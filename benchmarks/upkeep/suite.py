@@ -2,8 +2,8 @@
 
 ``make oldest`` runs the default tests in an environment of its own, where every dependency of the
 package has the lowest version that ``pyproject.toml`` allows (torch excepted: it is pinned).
-``make coverage`` runs them and counts lines and branches; at least 95 % have to be taken, lines that
-need a GPU left out (``[tool.coverage.report]`` in ``pyproject.toml``).
+``make coverage`` runs them and counts lines and branches; at least 95 % have to be taken, lines
+that need a GPU left out (``[tool.coverage.report]`` in ``pyproject.toml``).
 """
 
 from __future__ import annotations
