@@ -6,8 +6,8 @@ pool with ``per_class=False``, the pool told that shuffled rows are meant, and w
 where classes are far from equal. Outer folds are those of each set's protocol; hydraulic_ts, whose
 rows are in order of time, also in three blocks (``hydraulic_ts:blocks``). "networks": whether
 networks among its experts make the pool better, on the same folds of the first seed. "peers":
-AutoGluon on the same folds, in as many seconds as the pool took there on average, where `make
-peers` has installed it. It resumes where it was stopped.
+AutoGluon on the same folds, in as many seconds as the pool took of one core there on average, where
+`make peers` has installed it. It resumes where it was stopped.
 
     python benchmarks/pool_record.py pool --seeds 3 --jobs 2     # hours
     python benchmarks/pool_record.py pool --datasets wesad_wrist --seeds 1
@@ -92,7 +92,7 @@ def peers(names, seeds, folder):
         print(f"AutoGluon is left out: no {interpreter()}; `make peers` installs it.")
         return read("pool_peers", folder)
     record = read("pool_record", folder)
-    took = record[(record["method"] == POOL) & (record["metric"] == "seconds")]
+    took = record[(record["method"] == POOL) & (record["metric"] == "cpu_seconds")]
     limits = took.groupby("dataset")["value"].mean()
 
     def timed(dataset):
