@@ -33,11 +33,11 @@ def test_outputs_and_embeddings_are_those_of_the_module(fitted, incongruent):
         output = fitted.module_.eval()(inputs, present)
         embedded = fitted.module_.encode(inputs, present)
     proba, own = fitted.predict_proba(X), fitted.unimodal_predict_proba(X)
-    np.testing.assert_array_equal(proba, torch.softmax(output.logits, dim=1))
+    np.testing.assert_allclose(proba, torch.softmax(output.logits, dim=1), rtol=1e-12)
     for name in X:
         here = present[name].numpy()
         expected = torch.softmax(output.unimodal[name], dim=1)
-        np.testing.assert_array_equal(own[name][here], expected[here])
+        np.testing.assert_allclose(own[name][here], expected[here], rtol=1e-12)
         np.testing.assert_array_equal(fitted.embed(X)[name][here], embedded[name][here])
 
 
