@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _pool_tables import BEST, FIGURES, beside_baselines, counts
+from _pool_tables import BEST, FIGURES, beside_baselines, counts, verdict
 from _protocols import read, table_file
 from _record_tables import POOL
 from pool_record import SETS
@@ -45,3 +45,65 @@ def test_counts_are_of_all_sets(record):
     table = counts(record)
     best = table[table["method"] == BEST].groupby("metric")["value"].sum()
     assert best.to_dict() == dict.fromkeys(FIGURES, len(SETS))
+
+
+# -- what the guide says ---------------------------------------------------------------------------
+
+
+def _gains(record, figure, dataset, method):
+    """What a method is better by than the best baseline in hindsight, fold by fold."""
+    folds = record[(record["metric"] == figure) & (record["dataset"] == dataset)]
+    cells = folds.groupby(["method", "fold"])["value"].mean().unstack("method")
+    table = beside_baselines(record)
+    own = table[(table["metric"] == figure) & (table["dataset"] == dataset)]
+    best = own[own["method"] == "best baseline"].set_index("fold")["value"]
+    return FIGURES[figure] * (cells[method] - best)
+
+
+def _number(table, method, figure, which):
+    kept = table[(table["method"] == method) & (table["metric"] == figure)]
+    return kept.set_index("verdict").loc[which, "value"]
+
+
+def test_no_baseline_that_one_could_have_chosen_comes_near(record):
+    table = counts(record)
+    fixed = [m for m in dict.fromkeys(table["method"]) if m != BEST and not m.startswith(POOL)]
+    assert "stacking" in fixed
+    for method in fixed:
+        assert _number(table, method, "log_loss", "ahead") >= 9
+
+
+def test_beside_the_best_in_hindsight(record):
+    table = counts(record)
+    found = {
+        (figure, which): _number(table, BEST, figure, which)
+        for figure in FIGURES
+        for which in ("ahead", "behind")
+    }
+    assert found == {
+        ("balanced_accuracy", "ahead"): 5,
+        ("balanced_accuracy", "behind"): 3,
+        ("log_loss", "ahead"): 8,
+        ("log_loss", "behind"): 2,
+    }
+
+
+def test_hydraulic_ts_is_lost_where_nobody_says_what_the_order_means(record):
+    for dataset, points in (("hydraulic_ts", 11), ("hydraulic_ts:blocks", 2)):
+        gains = _gains(record, "balanced_accuracy", dataset, POOL)
+        assert gains.mean() == pytest.approx(-points / 100, abs=0.006)
+        assert verdict(_gains(record, "log_loss", dataset, POOL)) == "behind"
+    told = f"{POOL}, shuffled folds"
+    assert verdict(_gains(record, "balanced_accuracy", "hydraulic_ts", told)) == "level"
+    assert verdict(_gains(record, "log_loss", "hydraulic_ts", told)) == "ahead"
+    loss = record[(record["dataset"] == "hydraulic_ts:blocks") & (record["metric"] == "log_loss")]
+    mean = loss.groupby("method")["value"].mean()
+    assert mean[told] - mean[POOL] == pytest.approx(2.5, abs=0.06)
+
+
+def test_wesad_wrist_is_lost_in_balanced_accuracy_alone(record):
+    gains = _gains(record, "balanced_accuracy", "wesad_wrist", POOL)
+    assert gains.mean() == pytest.approx(-0.04, abs=0.005)
+    assert verdict(_gains(record, "log_loss", "wesad_wrist", POOL)) == "level"
+    asked = _gains(record, "balanced_accuracy", "wesad_wrist", f"{POOL}, balanced classes")
+    assert verdict(asked) == "level"
