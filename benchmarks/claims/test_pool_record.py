@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 from _pool_tables import BEST, FIGURES, beside_baselines, counts, verdict
-from _protocols import read, table_file
+from _protocols import read
 from _record_tables import POOL
 from pool_record import SETS
-
-pytestmark = pytest.mark.skipif(
-    not table_file("pool_record").exists(), reason="the record is still being measured"
-)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +66,8 @@ def test_no_baseline_that_one_could_have_chosen_comes_near(record):
     fixed = [m for m in dict.fromkeys(table["method"]) if m != BEST and not m.startswith(POOL)]
     assert "stacking" in fixed
     for method in fixed:
-        assert _number(table, method, "log_loss", "ahead") >= 9
+        assert _number(table, method, "log_loss", "ahead") >= 8
+    assert _number(table, "stacking", "log_loss", "ahead") == 9
 
 
 def test_beside_the_best_in_hindsight(record):
@@ -82,8 +79,8 @@ def test_beside_the_best_in_hindsight(record):
     }
     assert found == {
         ("balanced_accuracy", "ahead"): 5,
-        ("balanced_accuracy", "behind"): 3,
-        ("log_loss", "ahead"): 8,
+        ("balanced_accuracy", "behind"): 4,
+        ("log_loss", "ahead"): 7,
         ("log_loss", "behind"): 2,
     }
 
@@ -98,7 +95,7 @@ def test_hydraulic_ts_is_lost_where_nobody_says_what_the_order_means(record):
     assert verdict(_gains(record, "log_loss", "hydraulic_ts", told)) == "ahead"
     loss = record[(record["dataset"] == "hydraulic_ts:blocks") & (record["metric"] == "log_loss")]
     mean = loss.groupby("method")["value"].mean()
-    assert mean[told] - mean[POOL] == pytest.approx(2.5, abs=0.06)
+    assert mean[told] - mean[POOL] == pytest.approx(2.7, abs=0.05)
 
 
 def test_wesad_wrist_is_lost_in_balanced_accuracy_alone(record):
@@ -107,3 +104,10 @@ def test_wesad_wrist_is_lost_in_balanced_accuracy_alone(record):
     assert verdict(_gains(record, "log_loss", "wesad_wrist", POOL)) == "level"
     asked = _gains(record, "balanced_accuracy", "wesad_wrist", f"{POOL}, balanced classes")
     assert verdict(asked) == "level"
+
+
+def test_cremad_is_lost_by_less_than_a_point_and_won_in_log_loss(record):
+    gains = _gains(record, "balanced_accuracy", "cremad_feat_ogmge", POOL)
+    assert gains.mean() == pytest.approx(-0.007, abs=0.0005)
+    assert verdict(gains) == "behind"
+    assert verdict(_gains(record, "log_loss", "cremad_feat_ogmge", POOL)) == "ahead"
