@@ -30,7 +30,11 @@ def fit(folder: Path, seconds: float) -> None:
         held_out = arrays.get("held_out")
     tuning = {} if held_out is None else {"tuning_data": rows[held_out]}
     predictor = TabularPredictor(
-        "y", eval_metric="log_loss", path=str(folder / "predictor"), verbosity=0
+        "y",
+        problem_type="binary" if rows["y"].nunique() == 2 else "multiclass",  # it would guess
+        eval_metric="log_loss",
+        path=str(folder / "predictor"),
+        verbosity=0,
     )
     predictor.fit(
         rows if held_out is None else rows[~held_out],
