@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _pool_tables import BEST, FIGURES, beside_baselines, counts, verdict
+from _pool_tables import BEST, FIGURES, VERDICTS, beside_baselines, counts, verdict
 from _protocols import read
 from _record_tables import POOL
 from pool_record import SETS
@@ -111,3 +111,14 @@ def test_cremad_is_lost_by_less_than_a_point_and_won_in_log_loss(record):
     assert gains.mean() == pytest.approx(-0.007, abs=0.0005)
     assert verdict(gains) == "behind"
     assert verdict(_gains(record, "log_loss", "cremad_feat_ogmge", POOL)) == "ahead"
+
+
+def test_beside_autogluon_in_the_same_seconds():
+    peers = read("pool_peers")
+    table = counts(peers)
+    found = {which: _number(table, "AutoGluon", "log_loss", which) for which in VERDICTS}
+    assert found == {"ahead": 10, "level": 1, "behind": 1}
+    for dataset, told in (("hydraulic_ts", "behind"), ("wesad_wrist", "level")):
+        own = peers[(peers["dataset"] == dataset) & (peers["metric"] == "log_loss")]
+        cells = own.pivot_table(index="fold", columns="method", values="value")
+        assert verdict(cells["AutoGluon"] - cells[POOL]) == told
