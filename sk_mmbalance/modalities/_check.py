@@ -246,7 +246,7 @@ def _presence(name: str, array: Any, missing: str) -> np.ndarray:
 
 
 def _imputer(array: np.ndarray) -> str:
-    return "SimpleImputer()" if array.ndim < 3 else "StepTransformer(SimpleImputer())"
+    return "StepTransformer(SimpleImputer())" if array.ndim == 3 else "SimpleImputer()"
 
 
 def _refuse_unequal_lengths(arrays: dict[str, Any]) -> None:

@@ -80,34 +80,34 @@ def padded_lengths(array: np.ndarray) -> np.ndarray | None:
 
     None if NaN stands anywhere else, too. A row of NaN only has length 0.
     """
-    if array.ndim < 3:
+    if array.ndim < 3 or n_with_gaps(array):
         return None
-    flags = np.isnan(array).reshape(*array.shape[:2], -1)
-    gone = flags.all(axis=2)
-    if (flags.any(axis=2) & ~gone).any():
-        return None
-    lengths = np.asarray((~gone).sum(axis=1))
-    trailing = np.arange(array.shape[1]) >= lengths[:, None]
-    return lengths if (trailing == gone).all() else None
+    return _ends(np.isnan(array))
 
 
 def n_with_gaps(array: np.ndarray) -> int:
     """Number of sequences ``(n, time, features)`` with NaN before their end."""
-    flags = np.isnan(array).reshape(*array.shape[:2], -1)
-    there = ~flags.all(axis=2)
-    after = np.cumsum(there[:, ::-1], axis=1)[:, ::-1] > 0  # the step or a later one is there
-    return int((flags.any(axis=2) & after).any(axis=1).sum())
+    flags = np.isnan(array)
+    within = np.arange(array.shape[1]) < _ends(flags)[:, None]
+    some = flags.reshape(*array.shape[:2], -1).any(axis=2)
+    return int((some & within).any(axis=1).sum())
 
 
 def is_filled_up(array: np.ndarray) -> bool:
     """Whether an array holds sequences of unequal length, which NaN fills up at the end."""
-    if array.ndim < 3 or array.dtype.kind != "f":
+    if array.ndim < 3 or array.dtype.kind != "f" or not array.size:
         return False
     with np.errstate(over="ignore", invalid="ignore"):  # one pass answers the usual case
         if np.isfinite(np.sum(array)):
             return False
-    lengths = padded_lengths(array)
-    return lengths is not None and bool(((lengths > 0) & (lengths < array.shape[1])).any())
+    ends = _ends(np.isnan(array))
+    return bool(((ends > 0) & (ends < array.shape[1])).any())
+
+
+def _ends(flags: np.ndarray) -> np.ndarray:
+    """Where every sequence ends: behind its last step in which not all is flagged."""
+    there = ~np.asarray(flags.reshape(*flags.shape[:2], -1).all(axis=2))
+    return np.where(there.any(axis=1), there.shape[1] - there[:, ::-1].argmax(axis=1), 0)
 
 
 def _is_array(value: Any) -> bool:

@@ -54,7 +54,10 @@ def needs_lengths(backbone: nn.Module) -> bool:
 
 
 def _lengths_of(backbone: nn.Module) -> inspect.Parameter | None:
-    return inspect.signature(backbone.forward).parameters.get("lengths")
+    try:
+        return inspect.signature(backbone.forward).parameters.get("lengths")
+    except ValueError:  # of a scripted module Python knows no signature
+        return None
 
 
 def real_steps(x: Tensor, lengths: Tensor) -> Tensor:

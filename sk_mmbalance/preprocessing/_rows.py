@@ -71,8 +71,8 @@ def _refuse_sequences(transformer: Any, value: Any, name: str) -> None:
     kind = type(transformer).__name__
     raise ValueError(
         f"`X` modality {name!r} has sequences of unequal length, and {kind} would take padding for "
-        f"data. Use StepTransformer({kind}()), which takes every step for a row, or make a vector "
-        "of each sequence (a FunctionTransformer can)."
+        f"data. Use StepTransformer({kind}(...)), which takes every step for a row, or make a "
+        "vector of each sequence (a FunctionTransformer can)."
     )
 
 

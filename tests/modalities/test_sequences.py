@@ -198,3 +198,14 @@ def test_forms_that_cannot_stand_below_each_other_are_named():
     parts = [Modalities(walk=WALKS), Modalities(walk=padded(WALKS))]
     with pytest.raises(ValueError, match=r"`parts` have modality 'walk' in shapes .* as lists"):
         Modalities.concat(parts)
+
+
+def test_a_gap_in_one_row_does_not_hide_where_others_end():
+    array = padded(WALKS)
+    array[2, 1] = np.nan  # before its end
+    _, spec = name_modalities({"walk": array})
+    assert spec.sequences == ("walk",)
+    longer = np.pad(array, ((0, 0), (0, 3), (0, 0)), constant_values=np.nan)
+    name_modalities({"walk": longer}, spec=spec)
+    with pytest.raises(ValueError, match=r"NaN in part of 1 row"):
+        check_modalities({"walk": array}, accept_lengths=True)

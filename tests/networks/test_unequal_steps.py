@@ -63,3 +63,10 @@ def test_gradients_are_finite_and_padding_has_no_part_in_them(choice):
 def test_what_takes_no_lengths_is_refused(choice):
     with pytest.raises(ValueError, match="modality 'walk', which has sequences of unequal length"):
         backbone(choice, sequences=["walk"])
+
+
+def test_a_module_without_a_signature_takes_no_lengths():
+    compiled = nn.Module()
+    compiled.forward = torch.relu
+    made = make_backbones({"a": compiled}, {"a": (2,)}, torch.float64, **SIZES)
+    assert made["a"][1] == 2

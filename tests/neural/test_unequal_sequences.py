@@ -97,7 +97,8 @@ def test_regressor_folds_and_ensembles_take_them():
 
 def test_validation_rows_may_be_longer():
     held = Modalities(walk=[RNG.normal(size=(20, 2)) for _ in range(4)], b=B[:4])
-    MultimodalClassifier(**SMALL).fit(X, Y, X_val=held, y_val=Y[:4])
+    model = MultimodalClassifier(**SMALL, early_stopping=True).fit(X, Y, X_val=held, y_val=Y[:4])
+    assert np.isfinite(model.history_["valid_loss"]).all()
 
 
 def test_a_search_trains_them_as_a_stack():
