@@ -19,7 +19,7 @@ WATCHED = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from sk_mmbalance import Modalities, MultimodalClassifier
+from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier
 
 def held(what):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -36,18 +36,27 @@ y = rng.integers(2, size=400_000)
 X = Modalities(
     **{name: rng.standard_normal((len(y), 50), dtype=np.float32) for name in ("a", "b")}
 )
-clf = MultimodalClassifier(
-    max_epochs=1, batch_size=2048, early_stopping=json.loads(sys.argv[1]), random_state=0
-)
+clf = eval(sys.argv[1])
 clf.fit(X[:5000], y[:5000]).predict(X[:5000])  # imports, and what they take
 print(json.dumps([share(lambda: clf.fit(X, y)), share(lambda: clf.predict_proba(X))]))
 """
 
 
+NETWORK = "MultimodalClassifier(max_epochs=1, batch_size=2048, random_state=0"
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no peak of memory here")
-@pytest.mark.parametrize(("early_stopping", "most"), [(False, 0.7), (True, 1.5)])
-def test_a_network_takes_little_memory_beside_its_rows(early_stopping, most):
-    command = [sys.executable, "-c", WATCHED, json.dumps(early_stopping)]
+@pytest.mark.parametrize(
+    ("estimator", "most"),
+    [
+        (f"{NETWORK}, early_stopping=False)", 0.7),
+        (f"{NETWORK}, early_stopping=True)", 1.5),
+        ("ARMClassifier(weak='a')", 1.5),
+        ("ARMClassifier(weak='a', loss='log_loss', tol=1e-3)", 1.5),
+    ],
+)
+def test_a_fit_takes_little_memory_beside_its_rows(estimator, most):
+    command = [sys.executable, "-c", WATCHED, estimator]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     fit, predict = json.loads(done.stdout.splitlines()[-1])
     assert fit < most

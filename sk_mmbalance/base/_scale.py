@@ -113,8 +113,11 @@ def refuse_unsquarable(checked: CheckedModalities) -> None:
         By the name of the modality and its largest value.
     """
     for name in checked.names:
-        values = checked.arrays[name]
-        values = values.data if issparse(values) else values[checked.present_in(name)]
+        values, present = checked.arrays[name], checked.present_in(name)
+        if issparse(values):
+            values = values.data
+        elif not present.all():  # to choose rows is to copy them
+            values = values[present]
         # two passes without a copy; of NaN there is none left in rows that are present
         largest = max(float(values.max()), -float(values.min())) if values.size else 0.0
         if largest > LARGEST:

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...modalities import CheckedModalities
+from ._columns import SideColumns
 from ._problem import ARMData, ARMPoint
 
-#: Bytes of rows from which a part of them is not copied where that can be helped.
-_MOST_COPIED = 1 << 26
 
-
-def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> np.ndarray:
-    """Set the side's modalities next to each other, float64, (n_samples, n_features_of_side)."""
-    if not names:
-        return np.zeros((checked.n_samples, 0))
-    return np.hstack([checked.flat(name) for name in names], dtype=np.float64)
+def side_columns(checked: CheckedModalities, names: tuple[str, ...]) -> SideColumns:
+    """Set the side's modalities next to each other, (n_samples, n_features_of_side)."""
+    parts = [checked.flat(name) for name in names]
+    return SideColumns.of(parts or [np.zeros((checked.n_samples, 0))])
 
 
 def side_present(checked: CheckedModalities, names: tuple[str, ...]) -> np.ndarray:
@@ -34,9 +31,9 @@ class LinearSide:
     coef: np.ndarray
     intercept: np.ndarray
 
-    def scores(self, columns: np.ndarray) -> np.ndarray:
+    def scores(self, columns: SideColumns) -> np.ndarray:
         """Scores of shape (n_samples, n_outputs); NaN rows give NaN."""
-        return columns @ self.coef + self.intercept
+        return columns.times(self.coef) + self.intercept
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,7 @@ class Assembly:
 
     Attributes
     ----------
-    strong, weak : ndarray of shape (n_samples, n_features_of_side)
+    strong, weak : SideColumns of shape (n_samples, n_features_of_side)
         Zero where the side is missing.
     targets : ndarray of shape (n_samples, n_outputs)
     strong_seen, weak_seen, labeled : ndarray of bool of shape (n_samples,)
@@ -58,8 +55,8 @@ class Assembly:
         What centring took off.
     """
 
-    strong: np.ndarray
-    weak: np.ndarray
+    strong: SideColumns
+    weak: SideColumns
     targets: np.ndarray
     strong_seen: np.ndarray
     weak_seen: np.ndarray
@@ -87,10 +84,10 @@ class Assembly:
                 times * weights for weights in (strong_rows, weak_rows, paired_rows)
             )
             used &= times > 0
-        keep = slice(None) if used.all() or self._stays(used) else np.flatnonzero(used)
+        keep = slice(None) if used.all() else np.flatnonzero(used)
         return ARMData(
-            self.strong[keep],
-            self.weak[keep],
+            self.strong.take(keep),
+            self.weak.take(keep),
             self.targets[keep],
             _shares(strong_rows[keep]),
             _shares(weak_rows[keep]),
@@ -99,13 +96,15 @@ class Assembly:
             self.fit_intercept,
         )
 
-    def _stays(self, used: np.ndarray) -> bool:
-        """Whether rows of no weight are left where they are, for the memory that a copy takes.
-
-        The squared loss goes over the rows once, and skips them.
-        """
-        size = self.strong.nbytes + self.weak.nbytes
-        return self.loss_name == "squared" and size > _MOST_COPIED and bool(np.mean(used) > 0.5)
+    def scores(
+        self, strong: LinearSide, weak: LinearSide, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Strong and weak scores of some of the rows; of no meaning where the side is missing."""
+        return (
+            self.strong.take(rows).times(strong.coef)
+            + (strong.intercept + self.strong_mean @ strong.coef),
+            self.weak.take(rows).times(weak.coef) + (weak.intercept + self.weak_mean @ weak.coef),
+        )
 
     def sides(self, point: ARMPoint) -> tuple[LinearSide, LinearSide]:
         """Strong and weak predictors in the user's columns."""
@@ -122,8 +121,8 @@ class Assembly:
 
 
 def assemble(
-    strong: np.ndarray,
-    weak: np.ndarray,
+    strong: SideColumns,
+    weak: SideColumns,
     targets: np.ndarray,
     *,
     strong_seen: np.ndarray,
@@ -135,16 +134,17 @@ def assemble(
     fit_intercept: bool,
     center_targets: bool = False,
 ) -> Assembly:
-    """Centre the columns and put zeros where a side is missing. Changes the arrays given."""
-    strong_mean = _center(strong, strong_seen & (pair_weights > 0), strong_seen, fit_intercept)
-    weak_mean = _center(weak, weak_seen & (pair_weights > 0), weak_seen, fit_intercept)
+    """Centre the columns and put zeros where a side is missing."""
+    counted = (pair_weights > 0) & fit_intercept  # without an intercept nothing is taken off
+    strong_mean = strong.mean(strong_seen & counted)
+    weak_mean = weak.mean(weak_seen & counted)
     target_mean = np.zeros(targets.shape[1])
     if center_targets and fit_intercept:
         target_mean = np.average(targets[labeled], axis=0, weights=weights[labeled])
         targets = np.where(labeled[:, None], targets - target_mean, 0.0)
     return Assembly(
-        strong,
-        weak,
+        strong.less(strong_mean, strong_seen),
+        weak.less(weak_mean, weak_seen),
         targets,
         strong_seen,
         weak_seen,
@@ -157,18 +157,6 @@ def assemble(
         loss_name,
         fit_intercept,
     )
-
-
-def _center(
-    columns: np.ndarray, counted: np.ndarray, seen: np.ndarray, fit_intercept: bool
-) -> np.ndarray:
-    mean = np.zeros(columns.shape[1])
-    if fit_intercept and counted.any() and columns.shape[1]:
-        mean = np.mean(columns, axis=0, where=counted[:, None])
-        columns -= mean
-    if not seen.all():
-        columns[~seen] = 0.0
-    return mean
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:

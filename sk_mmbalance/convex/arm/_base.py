@@ -16,6 +16,7 @@ from ...exceptions import ScaleWarning
 from ...modalities import CheckedModalities
 from ._assembly import Assembly, LinearSide, assemble, side_columns, side_present
 from ._checks_bar import bar_over_checks
+from ._columns import SideColumns
 from ._engine import ARMEngine, Solution
 from ._prediction import DEFAULT_COSTS, ARMPrediction
 from ._problem import ARMData, ARMPoint, Strengths
@@ -113,7 +114,7 @@ class ARMBase(ARMPrediction):
             told: list[tuple[Any, Any, Any]] = []
             for train, test in rows.splits(self.cv, usable):
                 side = self._fit_alone(columns, rows, train, strong_reg)
-                told.append((side.scores(columns[test]), rows.truth[test], rows.weights[test]))
+                told.append((side.scores(columns.take(test)), rows.truth[test], rows.weights[test]))
             if min(len(truth) for _, truth, _ in told) < self._least_scored:
                 scores, truth, weights = map(np.concatenate, zip(*told, strict=True))
                 told = [(scores, truth, weights)]
@@ -123,13 +124,13 @@ class ARMBase(ARMPrediction):
         return resolve_sides(self.weak, self.strong, rows.checked.names, score_alone)
 
     def _fit_alone(
-        self, columns: np.ndarray, rows: ARMRows, train: np.ndarray, strong_reg: float
+        self, columns: SideColumns, rows: ARMRows, train: np.ndarray, strong_reg: float
     ) -> LinearSide:
         """One modality's own predictor, without a weak side."""
         everywhere = np.ones(len(train), dtype=bool)
         alone = assemble(
-            columns[train].copy(),
-            np.zeros((len(train), 0)),
+            columns.take(train),
+            SideColumns.of([np.zeros((len(train), 0))]),
             rows.targets[train],
             strong_seen=everywhere,
             weak_seen=~everywhere,

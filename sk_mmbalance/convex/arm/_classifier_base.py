@@ -142,10 +142,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             )
             strong, weak = fold.sides(**values)
             del fold  # and with it its rows
-            weak_scores[test] = weak.scores(_moved_back(assembly.weak[test], assembly.weak_mean))
-            strong_scores[test] = strong.scores(
-                _moved_back(assembly.strong[test], assembly.strong_mean)
-            )
+            strong_scores[test], weak_scores[test] = assembly.scores(strong, weak, test)
             held[test] = True
             known[test] = np.isin(rows.truth[test], rows.truth[train[rows.counted[train]]])
         return HeldOutScores(weak_scores, strong_scores, held, known)
@@ -291,9 +288,3 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             "labelled rows, with `cv` as splits of your own, with `temperature` as a number, or "
             "with `loss`='log_loss'."
         )
-
-
-def _moved_back(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Rows in the user's columns again; overwrites `rows`."""
-    rows += mean
-    return rows

@@ -358,10 +358,11 @@ class ARMClassifierCV(ARMClassifierBase):
     ) -> float:
         mode = "sum" if self.predict_with == "serial" else self.predict_with
         if self.scoring is None:
+            strong_scores, weak_scores = assembly.scores(strong, weak, test)
             combined, _, _ = combine(
                 mode if assembly.weak.shape[1] else "strong",
-                weak.scores(assembly.weak[test] + assembly.weak_mean),
-                strong.scores(assembly.strong[test] + assembly.strong_mean),
+                weak_scores,
+                strong_scores,
                 weak_seen=assembly.weak_seen[test],
                 strong_seen=assembly.strong_seen[test],
             )

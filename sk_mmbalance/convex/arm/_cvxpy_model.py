@@ -16,10 +16,11 @@ import numpy as np
 from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC, SOLVER_MAP_QP
 
 from ...exceptions import MissingDependencyError
+from ._columns import BLOCK, SideColumns
 from ._problem import ARMData, ARMPoint, Strengths
 
-#: Rows folded into the triangular factor at a time.
-_CHUNK = 8192
+#: What a row-wise matrix is made of.
+Block = np.ndarray | SideColumns
 
 #: Under which names each solver takes a tolerance and an iteration limit.
 _TOLERANCES = {
@@ -98,7 +99,7 @@ class ARMModel:
             ]
         self.problem = cp.Problem(cp.Minimize(cp.sum(terms)))
 
-    def _loss(self, rows: np.ndarray, weights: np.ndarray, coef: Any, intercept: Any) -> Any:
+    def _loss(self, rows: SideColumns, weights: np.ndarray, coef: Any, intercept: Any) -> Any:
         """One side's weighted loss."""
         data = self._data
         used = weights > 0
@@ -111,7 +112,7 @@ class ARMModel:
             if data.fit_intercept:
                 residual = residual + factor[:, width : width + 1] @ intercept
             return cp.sum_squares(residual) / 2
-        scores = rows[used] @ coef
+        scores = rows.block(np.flatnonzero(used)) @ coef
         if data.fit_intercept:
             scores = scores + np.ones((int(used.sum()), 1)) @ intercept
         target, mass = data.targets[used], weights[used]
@@ -217,7 +218,7 @@ class ARMModel:
         )
 
 
-def triangular_factor(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+def triangular_factor(blocks: list[Block], weights: np.ndarray) -> np.ndarray:
     """``R`` with ``||R v|| = ||diag(sqrt(weights)) [blocks] v||`` for every ``v``.
 
     The rows that have a weight are folded in a chunk at a time, so that there is no copy of them
@@ -226,21 +227,22 @@ def triangular_factor(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarr
     width = sum(block.shape[1] for block in blocks)
     factor = np.zeros((0, width))
     rows = np.flatnonzero(weights > 0)
-    for start in range(0, len(rows), _CHUNK):
-        part = rows[start : start + _CHUNK]
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
         factor = np.vstack([factor, _weighted(blocks, weights, part)])
         if len(factor) > width:
             factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return factor
 
 
-def weighted_rows(blocks: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+def weighted_rows(blocks: list[Block], weights: np.ndarray) -> np.ndarray:
     """The rows that have a weight, of all blocks side by side, times the roots of their weights."""
     return _weighted(blocks, weights, np.flatnonzero(weights > 0))
 
 
-def _weighted(blocks: list[np.ndarray], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.sqrt(weights[rows])[:, None] * np.hstack([block[rows] for block in blocks])
+def _weighted(blocks: list[Block], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    chosen = [b.block(rows) if isinstance(b, SideColumns) else b[rows] for b in blocks]
+    return np.sqrt(weights[rows])[:, None] * np.hstack(chosen)
 
 
 def check_solver(solver: str, loss_name: str, penalty_name: str, n_outputs: int) -> None:

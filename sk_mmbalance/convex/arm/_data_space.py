@@ -225,20 +225,31 @@ def _largest_curvature(data: ARMData, strengths: Strengths, n_iter: int) -> floa
     rng = np.random.default_rng(0)
     loss = data.loss.curvature
     ones = float(data.fit_intercept)
-    v_s = rng.standard_normal(data.strong.shape[1] + 1)
-    v_w = rng.standard_normal(data.weak.shape[1] + 1)
+    v_s = rng.standard_normal((data.strong.shape[1] + 1, 1))
+    v_w = rng.standard_normal((data.weak.shape[1] + 1, 1))
     v_s[-1] *= ones
     v_w[-1] *= ones * data.has_weak
+    strong_rows, weak_rows, paired_rows = (
+        rows[:, None] for rows in (data.strong_rows, data.weak_rows, data.paired_rows)
+    )
     size = 1.0
     for _ in range(n_iter):
-        norm = np.sqrt(v_s @ v_s + v_w @ v_w)
+        norm = np.sqrt(np.sum(v_s**2) + np.sum(v_w**2))
         v_s, v_w = v_s / norm, v_w / norm
-        f_s = data.strong @ v_s[:-1] + v_s[-1]
-        f_w = data.weak @ v_w[:-1] + v_w[-1]
-        tie = strengths.coupling * data.has_weak * data.paired_rows * (f_s - f_w)
-        g_s = loss * data.strong_rows * f_s + tie
-        g_w = loss * strengths.alpha * data.has_weak * data.weak_rows * f_w - tie
-        v_s = np.append(data.strong.T @ g_s, ones * np.sum(g_s)) + strengths.strong_reg * v_s
-        v_w = np.append(data.weak.T @ g_w, ones * np.sum(g_w)) + strengths.l2 * v_w
-        size = float(np.sqrt(v_s @ v_s + v_w @ v_w))
+        f_s = data.strong.times(v_s[:-1]) + v_s[-1]
+        f_w = data.weak.times(v_w[:-1]) + v_w[-1]
+        tie = strengths.coupling * data.has_weak * paired_rows * (f_s - f_w)
+        g_s = loss * strong_rows * f_s + tie
+        g_w = loss * strengths.alpha * data.has_weak * weak_rows * f_w - tie
+        slopes = (
+            np.vstack([columns.transposed(slope), ones * np.sum(slope, axis=0, keepdims=True)])
+            for columns, slope in ((data.strong, g_s), (data.weak, g_w))
+        )
+        v_s, v_w = (
+            slope + reg * v
+            for slope, reg, v in zip(
+                slopes, (strengths.strong_reg, strengths.l2), (v_s, v_w), strict=True
+            )
+        )
+        size = float(np.sqrt(np.sum(v_s**2) + np.sum(v_w**2)))
     return size

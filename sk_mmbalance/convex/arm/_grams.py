@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._columns import BLOCK
 from ._problem import ARMData
-
-#: Rows of one block: big enough for BLAS, small enough to stay near the cache.
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +63,16 @@ def compute_grams(data: ARMData) -> Grams:
 
 def _joint_gram(data: ARMData, weights: np.ndarray) -> np.ndarray:
     """Weighted Gram matrix of the columns ``[x_s, 1, x_w, 1, y]`` over rows of weight > 0."""
-    ones = np.ones((_CHUNK, int(data.fit_intercept)))
+    ones = np.ones((BLOCK, int(data.fit_intercept)))
     size = data.strong.shape[1] + data.weak.shape[1] + 2 * ones.shape[1] + data.n_outputs
     gram = np.zeros((size, size))
     rows = np.flatnonzero(weights > 0)
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
+    for start in range(0, len(rows), BLOCK):
+        chunk = rows[start : start + BLOCK]
         lead = ones[: len(chunk)]
         block = np.hstack(
-            [data.strong[chunk], lead, data.weak[chunk], lead, data.targets[chunk]], dtype=float
+            [data.strong.block(chunk), lead, data.weak.block(chunk), lead, data.targets[chunk]],
+            dtype=float,
         )
         block *= np.sqrt(weights[chunk])[:, None]
         gram += block.T @ block

@@ -183,7 +183,7 @@ class ARMPrediction(TransformerMixin, ModalityEstimator):
             return checked.flat(self.strong_modalities_[0])
         checked, weak_seen, _ = self._read_sides(X, "weak")
         columns = side_columns(checked, tuple(self.weak_modalities_))
-        combine("weak", columns, None, weak_seen=weak_seen, strong_seen=~weak_seen)
-        return (
-            columns @ self.subspace_ if self.penalty == "trace" else columns[:, self.support_mask_]
-        )
+        combine("weak", None, None, weak_seen=weak_seen, strong_seen=~weak_seen)
+        if self.penalty == "trace":
+            return columns.times(self.subspace_)
+        return np.vstack([block[:, self.support_mask_] for _, block in columns.blocks()])

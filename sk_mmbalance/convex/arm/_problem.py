@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ._columns import SideColumns
 from ._losses import Loss, make_loss
 from ._penalties import PENALTIES, Penalty
 
@@ -29,8 +30,8 @@ class ARMData:
 
     Parameters
     ----------
-    strong : ndarray of shape (n_samples, n_strong_features)
-    weak : ndarray of shape (n_samples, n_weak_features)
+    strong : SideColumns of shape (n_samples, n_strong_features)
+    weak : SideColumns of shape (n_samples, n_weak_features)
         No columns at all means that there is no weak side.
     targets : ndarray of shape (n_samples, n_outputs)
     strong_rows, weak_rows, paired_rows : ndarray of shape (n_samples,)
@@ -40,8 +41,8 @@ class ARMData:
     fit_intercept : bool
     """
 
-    strong: np.ndarray
-    weak: np.ndarray
+    strong: SideColumns
+    weak: SideColumns
     targets: np.ndarray
     strong_rows: np.ndarray
     weak_rows: np.ndarray
@@ -106,29 +107,29 @@ class ARMData:
 
 
 class UsedRows:
-    """Products with a matrix of which only some rows count: where few do, only those."""
+    """Products with columns of which only some rows count: where few do, only those."""
 
-    def __init__(self, columns: np.ndarray, used: np.ndarray):
+    def __init__(self, columns: SideColumns, used: np.ndarray):
         self._n_samples = len(columns)
-        # a copy of more than half of the rows would cost more memory than time
+        # to take most of the rows would cost more memory than time
         self._chosen = np.flatnonzero(used) if np.mean(used) < 0.5 else None
-        self._columns = columns if self._chosen is None else columns[self._chosen]
+        self._columns = columns if self._chosen is None else columns.take(self._chosen)
 
     def times(self, coef: np.ndarray) -> np.ndarray:
         """Columns times coefficients, zero on rows that do not count."""
         if not coef.any():
             return np.zeros((self._n_samples, coef.shape[1]))
         if self._chosen is None:
-            return self._columns @ coef
+            return self._columns.times(coef)
         product = np.zeros((self._n_samples, coef.shape[1]))
-        product[self._chosen] = self._columns @ coef
+        product[self._chosen] = self._columns.times(coef)
         return product
 
     def transposed(self, scores: np.ndarray) -> np.ndarray:
         """Transposed columns times scores, which are zero on rows that do not count."""
         if self._chosen is None:
-            return self._columns.T @ scores
-        return self._columns.T @ scores[self._chosen]
+            return self._columns.transposed(scores)
+        return self._columns.transposed(scores[self._chosen])
 
 
 @dataclass(frozen=True)

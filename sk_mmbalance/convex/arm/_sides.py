@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...modalities import CheckedModalities
+from ._columns import SideColumns
 
 
 def named_side(value: Any, parameter: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,9 +91,15 @@ def scale_ratio(checked: CheckedModalities) -> float:
     """Largest over smallest standard deviation of the columns; constant ones do not count."""
     spreads = []
     for name in checked.names:
-        values = checked.flat(name)[checked.present_in(name)]
-        spread = np.std(values, axis=0, dtype=np.float64)
-        size = np.max(np.abs(values), axis=0, initial=0.0)
+        columns = SideColumns([checked.flat(name)])
+        present = checked.present_in(name)
+        mean = columns.mean(present)
+        squares, size = np.zeros_like(mean), np.zeros_like(mean)
+        for rows, block in columns.blocks():
+            counted = present[rows, None]
+            squares += np.sum((block - mean) ** 2, axis=0, where=counted)
+            size = np.maximum(size, np.max(np.abs(block), axis=0, where=counted, initial=0.0))
+        spread = np.sqrt(squares / max(int(np.sum(present)), 1))
         spreads.append(spread[spread > 1e-10 * size])
     joined = np.concatenate(spreads)
     return float(joined.max() / joined.min()) if len(joined) else 1.0

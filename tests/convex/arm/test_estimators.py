@@ -145,7 +145,7 @@ def test_serial_mode_defers_unclear_rows_and_pays_only_for_them(make_rows, n_cla
     X, y = make_rows(n=300, n_classes=n_classes)
     options = {"weak": "face", "predict_with": "serial", **OWN}
     arm = ARMClassifier(kappa=0.01, **options).fit(X, y)
-    weak = arm._weak_side.scores(X["face"])
+    weak = X["face"] @ arm.coef_weak_.T + arm.intercept_weak_
     deferred = arm.deferral_.defers(weak)
     cost = arm.acquisition_cost(X)
     assert 0 < deferred.mean() < 1
