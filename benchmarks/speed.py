@@ -8,6 +8,7 @@ balancing   negative learning and data remixing, against loops by hand
 boosting    alternating training with heads, against a loop by hand
 methods     every balancing value, against its own control and the passes of both
 prediction  probabilities, against the bare network and a softmax
+sparse      joint training on wide sparse text, against its dense copy and a loop by hand
 arm         the ARM objective, against cvxpy and scikit-learn's linear models
 pool        the opinion pool's weights, against cvxpy
 =========== ==============================================================================
@@ -31,7 +32,16 @@ from pathlib import Path
 
 import torch
 from _protocols import RESULTS
-from _speed import arm, balancing, boosting, methods, opinion_pool, prediction, training
+from _speed import (
+    arm,
+    balancing,
+    boosting,
+    methods,
+    opinion_pool,
+    prediction,
+    training,
+    wide_sparse,
+)
 from _speed.timing import Asked, keep
 from threadpoolctl import threadpool_limits
 
@@ -42,6 +52,7 @@ QUESTIONS = {
     "boosting": (boosting.measure, "boosting_speed"),
     "methods": (methods.measure, "methods_speed"),
     "prediction": (prediction.measure, "prediction_speed"),
+    "sparse": (wide_sparse.measure, "sparse_speed"),
     "arm": (arm.measure, "arm_speed"),
     "pool": (opinion_pool.measure, "opinion_pool_speed"),
 }
