@@ -144,6 +144,7 @@ QUESTIONS = {
         datasets=SETS,
         seeds=1,
         measure=with_networks,
+        derived={"pool_networks_counts": counts},
         show=("balanced_accuracy", "log_loss", "cpu_seconds"),
         against=(POOL,),
     ),
