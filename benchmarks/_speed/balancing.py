@@ -64,8 +64,8 @@ def negative_learning_loss(net, batch, codes):
     fused = (a + b) / 2
     j = fused.detach().scatter(1, codes[:, None], -torch.inf).argmax(dim=1, keepdim=True)
     loss = F.cross_entropy(fused, codes) + F.cross_entropy(a, codes) + F.cross_entropy(b, codes)
-    loss = loss + guidance(a, b, codes, j) + guidance(b, a, codes, j)
-    return loss, fused
+    # divided by the number of classes, as published
+    return loss + (guidance(a, b, codes, j) + guidance(b, a, codes, j)) / N_CLASSES, fused
 
 
 def joint_loss(net, batch, codes):
