@@ -46,6 +46,13 @@ class HandNet(nn.Module):
     def forward(self, number, u):
         return [self.out(F.relu(head(u))) for head in self.heads[number]]
 
+    def grow(self, confidences, max_heads, optimizer):
+        """One more head for the modality that is behind by more than a hundredth."""
+        weak = confidences.index(min(confidences))
+        if max(confidences) > 1.01 * min(confidences) and len(self.heads[weak]) < max_heads:
+            self.heads[weak].append(nn.Linear(64, 64).to(self.out.weight.device))
+            optimizer.add_param_group({"params": list(self.heads[weak][-1].parameters())})
+
 
 def boosting_loss(logits, codes):
     """Summed logits of all heads and the loss: one term for one head, three for more."""
@@ -59,11 +66,11 @@ def boosting_loss(logits, codes):
     return total, loss
 
 
-def by_hand(X, y, n_heads, fused_weight, batch_size, n_epochs, device, how) -> None:
+def by_hand(X, y, n_heads, fused_weight, batch_size, n_epochs, device, how, max_heads=1) -> None:
     xs, target = as_tensors(X, y, device)
     net = HandNet(n_heads).to(device)
     optimizer = make_optimizer(net)
-    for _ in range(n_epochs):
+    for epoch in range(n_epochs):
         figures = torch.zeros(2 + len(xs), device=device)
         for batch, codes in batches(xs, target, batch_size, how):
             totals = [None] * len(batch)
@@ -87,7 +94,9 @@ def by_hand(X, y, n_heads, fused_weight, batch_size, n_epochs, device, how) -> N
             fused = sum(totals) / len(totals)
             figures[0] += F.cross_entropy(fused, codes) * len(codes)
             figures[1] += (fused.argmax(dim=1) == codes).sum()
-        figures.tolist()
+        _, _, *confidences = figures.tolist()
+        if epoch + 1 < n_epochs:
+            net.grow(confidences, max_heads, optimizer)
 
 
 def by_estimator(X, y, n_heads, fused_weight, batch_size, n_epochs, device) -> None:
