@@ -7,6 +7,7 @@ training    joint training, against a PyTorch loop by hand
 balancing   negative learning and data remixing, against loops by hand
 boosting    alternating training with heads, against a loop by hand
 methods     every balancing value, against its own control and the passes of both
+loops       every balancing value, against a loop by hand
 prediction  probabilities, against the bare network and a softmax
 sparse      joint training on wide sparse text, against its dense copy and a loop by hand
 arm         the ARM objective, against cvxpy and scikit-learn's linear models
@@ -36,6 +37,7 @@ from _speed import (
     arm,
     balancing,
     boosting,
+    loops,
     methods,
     opinion_pool,
     prediction,
@@ -51,6 +53,7 @@ QUESTIONS = {
     "balancing": (balancing.measure, "balancing_speed"),
     "boosting": (boosting.measure, "boosting_speed"),
     "methods": (methods.measure, "methods_speed"),
+    "loops": (loops.measure, "loops_speed"),
     "prediction": (prediction.measure, "prediction_speed"),
     "sparse": (wide_sparse.measure, "sparse_speed"),
     "arm": (arm.measure, "arm_speed"),
