@@ -158,22 +158,28 @@ def pareto(
         Whether each tensor's length is restored by itself.
     """
     pairs = list(zip(fused, own, strict=True))
-    ff, fu, uu = (
-        torch.stack([_dot(a, b) for a, b in products]).sum()
-        for products in (zip(fused, fused, strict=True), pairs, zip(own, own, strict=True))
-    )
-    apart = ff - 2 * fu + uu
+    fu, sums = _product(fused, own), [f + u for f, u in pairs]
     conflict = fu < 0
+    if conflict.device.type == "cpu" and not conflict:  # a GPU would have to be waited for
+        return sums, conflict.to(fu.dtype)
+    ff, uu = _product(fused, fused), _product(own, own)
+    apart = ff - 2 * fu + uu
     c = torch.where(conflict, (uu - fu) / torch.where(conflict, apart, 1), 0.5)
-    combined = [(2 * c * f).addcmul_(u, 2 * (1 - c)) for f, u in pairs]
-    wanted = torch.stack([_dot(both, both) for both in (f + u for f, u in pairs)])
+    of_fused, of_own = 2 * c, 2 * (1 - c)
+    combined = [(of_fused * f).addcmul_(u, of_own) for f, u in pairs]
+    wanted = torch.stack([_dot(both, both) for both in sums])
     found = torch.stack([_dot(n, n) for n in combined])
     if not by_tensor:
         wanted, found = wanted.sum().expand_as(wanted), found.sum().expand_as(found)
     some = found > SHORTEST**2 * wanted
     longer = (wanted / torch.where(some, found, 1)).sqrt().clamp_min(1)
     factors = torch.where(some & conflict, longer, 1)
-    return [n.mul_(factors[k]) for k, n in enumerate(combined)], conflict.to(c.dtype)
+    return [n.mul_(factors[k]) for k, n in enumerate(combined)], conflict.to(fu.dtype)
+
+
+def _product(some: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """The product of two gradients, over all their tensors."""
+    return torch.stack([_dot(a, b) for a, b in zip(some, others, strict=True)]).sum()
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
