@@ -13,7 +13,7 @@ from torch import Tensor
 from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
 from ._base import Balancing
-from ._evidence import rows_having
+from ._evidence import heads_of, rows_having
 from ._protocol import Net
 
 
@@ -117,7 +117,7 @@ class ModalityDropout(Balancing):
             embeddings = network.encode(X["inputs"], present)
             fewer = {m: u.masked_fill(~left[m][:, None], 0) for m, u in embeddings.items()}
             logits = network.fuse(fewer, left, unimodal=False).logits
-            own = network.fuse(embeddings, present).unimodal if unimodal else {}
+            own = heads_of(network, embeddings, present) if unimodal else {}
         lost = (having & ~kept).sum(dim=0) / having.sum(dim=0).clamp_min(1)
         net.note({f"{name}__dropped": lost[k] for k, name in enumerate(names)})
         if net.amp:
