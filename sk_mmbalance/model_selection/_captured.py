@@ -8,7 +8,7 @@ gradients included, and only carried out from then on.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from ._one_of_many import OneOfMany
 
 #: Steps of one form that are carried out in the ordinary way before one is written down, which
 #: takes as long as some of them.
-FIRST_STEPS = 16
+FIRST_STEPS = 4
 
 #: Modules that do the same in every step come from here.
 KNOWN = ("torch.nn.", "sk_mmbalance.")
@@ -75,6 +75,8 @@ class _Writing(TorchDispatchMode):
         self._graph, self._constants = Graph(), nn.Module()
         self._nodes: dict[int, Node] = {}
         self._kept: list[Any] = []  # so that no other tensor gets the identity of one
+        self._scalars: dict[Hashable, Tensor] = {}
+        self._changes_nothing = True
         for k, tensor in enumerate(tensors):
             self._note(tensor, self._graph.placeholder(f"given_{k}"))
 
@@ -91,11 +93,18 @@ class _Writing(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten.detach.default:  # the same numbers
+        self._changes_nothing &= not func._schema.is_mutable
+        if func is torch.ops.aten.scalar_tensor.default:  # a constant when somebody asks for it
+            known = self._scalars.setdefault((type(args[0]), args[0], out.dtype), out)
+            self._note(out, self._node_of(known))
+            return out
+        if not func._schema.is_mutable and _is_itself(args, out):
             self._note(out, self._node_of(args[0]))
             return out
         own = tree_map_only(Tensor, self._node_of, (args, kwargs or {}))
         node = self._graph.call_function(func, *own)
+        if func is torch.ops.aten.mul.Scalar and args[1] == 1 and out.dtype == args[0].dtype:
+            node.meta["by_one"] = True
         if isinstance(out, Tensor):
             self._note(out, node)
         else:
@@ -106,5 +115,39 @@ class _Writing(TorchDispatchMode):
     def result(self, found: Sequence[Tensor | None]) -> Any:
         """A function of the tensors, which does it again."""
         self._graph.output(tree_map_only(Tensor, self._node_of, tuple(found)))
+        if self._changes_nothing:
+            _say_nothing_twice(self._graph)
         self._graph.eliminate_dead_code()
         return GraphModule(self._constants, self._graph)
+
+
+def _is_itself(args: Any, out: Any) -> bool:
+    """Whether an operation gave back its first argument: the same numbers at the same place."""
+    return (
+        isinstance(out, Tensor)
+        and len(args) > 0
+        and isinstance(args[0], Tensor)
+        and out.data_ptr() == args[0].data_ptr()
+        and out.dtype == args[0].dtype
+        and out.shape == args[0].shape
+        and out.stride() == args[0].stride()
+    )
+
+
+def _say_nothing_twice(graph: Graph) -> None:
+    """Leave out what was computed before, and products with 1; nothing may change a tensor."""
+    known: dict[Any, Node] = {}
+    for node in list(graph.nodes):
+        if node.op != "call_function":
+            continue
+        if "by_one" in node.meta:
+            same = node.args[0]
+        elif torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            continue
+        else:
+            leaves, form = tree_flatten((node.args, node.kwargs))
+            key = (node.target, form, tuple((type(leaf), leaf) for leaf in leaves))
+            same = known.setdefault(key, node)
+        if same is not node:
+            node.replace_all_uses_with(same)
+            graph.erase_node(node)
