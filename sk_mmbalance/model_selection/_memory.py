@@ -19,12 +19,15 @@ COPIES = 8
 KEPT_PER_UNIT = 6
 
 
-def most_at_once(training: Training) -> int:
-    """As many networks like that of a training as pay, and as half of the free memory holds."""
+def most_at_once(training: Training, share: float = 1.0) -> int:
+    """As many networks like that of a training as pay, and as half of the free memory holds.
+
+    Of that memory a process has a share.
+    """
     free = free_memory(torch.device(training.net.device))
     if free is None:
         return MOST_MODELS
-    return int(max(1, min(MOST_MODELS, 0.5 * free / bytes_of(training))))
+    return int(max(1, min(MOST_MODELS, 0.5 * share * free / bytes_of(training))))
 
 
 def bytes_of(training: Training) -> int:

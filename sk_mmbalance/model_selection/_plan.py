@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import repeat
 from typing import Any
 
@@ -15,11 +15,11 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.base import clone
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from tqdm.auto import tqdm
 
 from ._fits import Fit, FoldRows, network_of, unfinished
 from ._halving import Halving
 from ._memory import most_at_once
+from ._progress import Bar, ToldBar
 from ._rule import pays
 from ._stack import Stack
 from ._stackable import form, in_groups, structure, why_not_estimator, why_not_training
@@ -37,6 +37,21 @@ class Together:
         Parameters to try.
     folds : list of tuple of ndarray or slice
         Rows to train on and rows to test on, fold by fold.
+    bar : Bar or ToldBar, default=None
+        Shows how far it is; None makes one, if the search is to be seen.
+
+    Attributes
+    ----------
+    fits : dict of (int, int) to Fit
+        By candidate and fold, what was trained together.
+    reasons : dict of int to str
+        By candidate, why it was not.
+    stack_of : dict of int to int
+        By candidate, the number of its (last) stack.
+    n_stacks : int
+        How many there were.
+    dropped : list of int
+        By candidate, the epochs after which halving dropped it, 0 if it did not.
     """
 
     def __init__(
@@ -44,29 +59,31 @@ class Together:
         search: Any,
         candidates: list[dict[str, Any]],
         folds: Sequence[tuple[Any, Any]],
+        bar: Bar | ToldBar | None = None,
     ):
         self.search = search
         self.candidates = candidates
         self.folds = folds
-        self._reasons: dict[int, str] = {}
-        self._stack_of: dict[int, int] = {}
-        self._fits: dict[tuple[int, int], Fit] = {}
-        self._n_stacks = 0
+        self.reasons: dict[int, str] = {}
+        self.stack_of: dict[int, int] = {}
+        self.fits: dict[tuple[int, int], Fit] = {}
+        self.n_stacks = 0
         self._given_up = False
-        #: by candidate, the epochs after which halving dropped it, 0 if it did not
+        name = getattr(search, "called", type(search).__name__)
+        self._bar = Bar(name, search.verbose) if bar is None else bar
         self.dropped = [0] * len(candidates)
 
     @property
     def ordinary(self) -> list[int]:
         """Candidates that are left to the ordinary path."""
-        return [k for k in range(len(self.candidates)) if k in self._reasons]
+        return [k for k in range(len(self.candidates)) if k in self.reasons]
 
     def fit(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> list[Any]:
         """Fit what can be fitted together; by candidate and fold what came of it, or None."""
         estimators: dict[int, Any] = {}
         for k, params in enumerate(self.candidates):
             if self.search.stack is False:
-                self._reasons[k] = "`stack=False`"
+                self.reasons[k] = "`stack=False`"
                 continue
             try:
                 chosen = clone(self.search.estimator).set_params(**clone(params, safe=False))
@@ -74,20 +91,40 @@ class Together:
             except Exception as error:  # which the ordinary path will raise in its place
                 reason = f"{type(error).__name__}: {error}"
             if reason:
-                self._reasons[k] = reason
+                self.reasons[k] = reason
             else:
                 estimators[k] = chosen
         numbers = list(estimators)
         groups = in_groups(numbers, [structure(network_of(estimators[k])) for k in numbers])
         rows = [FoldRows(X, y, fold, fit_params) for fold in self.folds] if groups else []
-        with self._progress(), _torch_as_stacks_need_it():
-            for group in groups:
-                waiting = list(group)
-                while waiting:
-                    fits = self._begin_some(waiting, estimators, rows)
-                    self._carry_on(fits, rows)
+        with closing(self._bar), _torch_as_stacks_need_it():
+            if groups and not self._elsewhere(groups, estimators, rows, (X, y, fit_params)):
+                self._here(groups, estimators, rows)
         pairs = [(k, f) for k in range(len(self.candidates)) for f in range(len(self.folds))]
-        return [None if k in self._reasons else self._fits[k, f].outcome for k, f in pairs]
+        return [None if k in self.reasons else self.fits[k, f].outcome for k, f in pairs]
+
+    def _elsewhere(
+        self,
+        groups: Sequence[Sequence[int]],
+        estimators: Mapping[int, Any],
+        rows: Sequence[FoldRows],
+        given: tuple[Any, Any, Mapping[str, Any]],
+    ) -> bool:
+        """Have others do it; whether they did."""
+        return False
+
+    def _here(
+        self,
+        groups: Sequence[Sequence[int]],
+        estimators: Mapping[int, Any],
+        rows: Sequence[FoldRows],
+    ) -> None:
+        """Train group by group, as many candidates at once as can be."""
+        for group in groups:
+            waiting = list(group)
+            while waiting:
+                fits = self._begin_some(waiting, estimators, rows)
+                self._carry_on(fits, rows)
 
     def _begin_some(
         self, waiting: list[int], estimators: Mapping[int, Any], rows: Sequence[FoldRows]
@@ -103,12 +140,13 @@ class Together:
             trainings = [fit.training for fit in mine if fit.training is not None]
             reasons = [reason for reason in map(why_not_training, trainings) if reason]
             if reasons:
-                self._reasons[k] = reasons[0]
+                self.reasons[k] = reasons[0]
                 continue
             fits += mine
             if trainings:
                 given = self.search.max_models
-                most = most_at_once(trainings[0]) if given == "auto" else given
+                share = getattr(self.search, "memory_share", 1.0)
+                most = most_at_once(trainings[0], share) if given == "auto" else given
         return fits
 
     def _carry_on(self, fits: list[Fit], rows: Sequence[FoldRows]) -> None:
@@ -120,9 +158,9 @@ class Together:
             for alike in in_groups(waiting, [form(fit.ready) for fit in waiting]):
                 self._train(alike, halving)
             halving = None  # networks of inner folds, where there are any, are trained to the end
-            fits = [fit for fit in fits if fit.candidate not in self._reasons]
+            fits = [fit for fit in fits if fit.candidate not in self.reasons]
         for fit in fits:
-            self._fits[fit.candidate, fit.fold] = fit
+            self.fits[fit.candidate, fit.fold] = fit
 
     def _that_pay(self, fits: list[Fit]) -> list[Fit]:
         """Leave those to the ordinary path that it does not train more slowly."""
@@ -130,8 +168,8 @@ class Together:
         for alike in in_groups(waiting, [form(fit.ready) for fit in waiting]):
             if not pays(alike[0].ready, len(alike)):
                 for fit in alike:
-                    self._reasons[fit.candidate] = "a stack of such networks would not be faster"
-        return [fit for fit in fits if fit.candidate not in self._reasons]
+                    self.reasons[fit.candidate] = "a stack of such networks would not be faster"
+        return [fit for fit in fits if fit.candidate not in self.reasons]
 
     def _halving(self, fits: Sequence[Fit], rows: Sequence[FoldRows]) -> Halving | None:
         if not self.search.halving:
@@ -149,9 +187,9 @@ class Together:
         shares = [set(candidates[k::n_jobs]) for k in range(n_jobs)]
         parts = [[fit for fit in fits if fit.candidate in share] for share in shares]
         for part in parts:
-            self._bar.total += sum(fit.ready.n_epochs for fit in part)
-        numbers = range(self._n_stacks, self._n_stacks + len(parts))
-        self._n_stacks += len(parts)
+            self._bar.expect(sum(fit.ready.n_epochs for fit in part))
+        numbers = range(self.n_stacks, self.n_stacks + len(parts))
+        self.n_stacks += len(parts)
         if len(parts) == 1:
             self._train_stack(numbers[0], parts[0], halving)
             return
@@ -171,7 +209,7 @@ class Together:
         except Exception as error:  # what is wrong with it by itself, too, the search will show
             what = "" if isinstance(error, UnstackableError) else f"{type(error).__name__}: "
             for fit in fits:
-                self._reasons[fit.candidate] = f"it cannot be run as a stack: {what}{error}"
+                self.reasons[fit.candidate] = f"it cannot be run as a stack: {what}{error}"
                 fit.training = None
             return
         share = (time.perf_counter() - start) / len(fits)
@@ -179,28 +217,21 @@ class Together:
             for fit in fits:
                 self.dropped[fit.candidate] = halving.dropped.get(fit.candidate, 0)
         for fit, outcome in zip(fits, outcomes, strict=True):
-            self._stack_of.setdefault(fit.candidate, number)
+            self.stack_of.setdefault(fit.candidate, number)
             fit.go_on(share, outcome)
 
     # -- what is seen ----------------------------------------------------------------------
 
-    @contextmanager
-    def _progress(self) -> Iterator[None]:
-        name = getattr(self.search, "called", type(self.search).__name__)
-        self._bar = tqdm(total=0, desc=name, unit="epoch", disable=not self.search.verbose)
-        with self._bar:
-            yield
-
     def _on_epoch(self, n_epochs: int) -> None:
         if self._given_up:
             raise _GivenUp
-        self._bar.update(n_epochs)
+        self._bar.done(n_epochs)
 
     def enter_times(self, results: dict[str, Any]) -> None:
         """Put the times of the fits where scikit-learn has those of handing them over."""
         for k in range(len(self.candidates)):
-            if k not in self._reasons:
-                times = [self._fits[k, f].seconds for f in range(len(self.folds))]
+            if k not in self.reasons:
+                times = [self.fits[k, f].seconds for f in range(len(self.folds))]
                 results["mean_fit_time"][k] = np.mean(times)
                 results["std_fit_time"][k] = np.std(times)
 
@@ -209,11 +240,11 @@ class Together:
         numbers = range(len(self.candidates))
         return pd.DataFrame(
             {
-                "stacked": [k not in self._reasons for k in numbers],
+                "stacked": [k not in self.reasons for k in numbers],
                 "stack": [
-                    self._stack_of.get(k, -1) if k not in self._reasons else -1 for k in numbers
+                    self.stack_of.get(k, -1) if k not in self.reasons else -1 for k in numbers
                 ],
-                "reason": [self._reasons.get(k, "") for k in numbers],
+                "reason": [self.reasons.get(k, "") for k in numbers],
             }
         )
 

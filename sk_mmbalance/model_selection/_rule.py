@@ -49,6 +49,18 @@ def gain(products: float, weights: float, n_networks: int, by_net: bool = False)
     return alone / (STACK / n_networks + own + BY_NET * by_net)
 
 
+def stacked_seconds(training: Training) -> float:
+    """Reckoned seconds of a network's part in the training of a stack."""
+    weights = sum(p.numel() for p in training.net.network.parameters() if p.requires_grad) / 1e6
+    try:
+        products = products_of(training) / 1e6
+    except Exception:  # a network that fails does so where the search says what becomes of it
+        return 0.0
+    step = STACKED + STACKED_PER_PRODUCTS * products + STACKED_PER_WEIGHTS * weights
+    n_steps = -(-len(training.rows) // training.net.batch_size)
+    return 1e-6 * step * n_steps * training.n_epochs
+
+
 def pays(training: Training, n_networks: int) -> bool:
     """Whether networks like that of a training are trained as a stack."""
     weights = sum(p.numel() for p in training.net.network.parameters() if p.requires_grad)

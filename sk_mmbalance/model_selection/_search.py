@@ -30,7 +30,7 @@ from .._sklearn import (
 )
 from ..base import scorable
 from ._handed_over import HandedOver
-from ._plan import Together
+from ._shares import Divided
 
 
 class _ListedSearch(GridSearchCV):
@@ -127,7 +127,7 @@ class _VectorizedSearch:
             raise ValueError(f"`cv`={me.cv!r} cannot cut folds by `y`: {error}") from error
         _check_splits(me.cv, splits, X.shape[0] if hasattr(X, "shape") else len(X))
         _check_halving(me.halving)
-        together = Together(me, candidates, splits)
+        together = Divided(me, candidates, splits)
         hands = together.fit(X, y, fit_params)
 
         settings = {name: getattr(me, name) for name in self._taken}
@@ -213,7 +213,8 @@ class VectorizedGridSearchCV(_VectorizedSearch, GridSearchCV):
     scoring, refit, cv, pre_dispatch, error_score, return_train_score : object
         As in `GridSearchCV`. The best candidate is fitted to all rows in the ordinary way.
     n_jobs : int or None, default=None
-        Stacks are divided over so many threads; what cannot be stacked takes so many processes.
+        Stacks are divided over so many processes, small ones over threads; what cannot be stacked
+        takes so many processes.
     verbose : int, default=0
         Above 0, a progress bar over all epochs of the stacks with the time that is left; then as
         in `GridSearchCV`.
@@ -323,7 +324,8 @@ class VectorizedRandomizedSearchCV(_VectorizedSearch, RandomizedSearchCV):
     scoring, refit, cv, pre_dispatch, error_score, return_train_score : object
         As in `GridSearchCV`. The best candidate is fitted to all rows in the ordinary way.
     n_jobs : int or None, default=None
-        Stacks are divided over so many threads; what cannot be stacked takes so many processes.
+        Stacks are divided over so many processes, small ones over threads; what cannot be stacked
+        takes so many processes.
     verbose : int, default=0
         Above 0, a progress bar over all epochs of the stacks with the time that is left; then as
         in `GridSearchCV`.

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from .._sklearn import check_method_params
-from ._plan import Together
 from ._search import same_rows
+from ._shares import Divided
 
 
 def fit_together(
@@ -49,5 +49,5 @@ def fit_together(
     """
     X, y = same_rows(X, y)
     fit_params = check_method_params(X, params=dict(fit_params))
-    together = Together(asked, candidates, [(slice(None), slice(0, 0))])
+    together = Divided(asked, candidates, [(slice(None), slice(0, 0))])
     return together.fit(X, y, fit_params), together.report()
