@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sk_mmbalance import Modalities, MultimodalClassifier
 from sk_mmbalance.experts import auto_classifiers, rough_kernel, seconds, terms
 
 #: Rows, columns and classes of what is fitted.
@@ -55,11 +56,13 @@ def measure() -> pd.DataFrame:
             StandardScaler(), rough_kernel(p, 0), LogisticRegression(max_iter=1000)
         )
         models = auto_classifiers(n, p, k, 0, unlimited=True).models | {"rough kernel": rough}
+        models["network"] = MultimodalClassifier(random_state=0)
+        halves = Modalities(first=X[:, : p // 2], second=X[:, p // 2 :])
         for kind, model in models.items():
             if "," in kind:  # a weaker linear model takes less
                 continue
             start = time.process_time()
-            model.fit(X, y)
+            model.fit(halves if kind == "network" else X, y)
             rows.append((kind, *shape, time.process_time() - start))
             print(*rows[-1], f"reckoned {seconds(kind, *shape):.2f}", flush=True)
     return pd.DataFrame(rows, columns=COLUMNS)

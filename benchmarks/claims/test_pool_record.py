@@ -122,3 +122,41 @@ def test_beside_autogluon_in_the_same_seconds():
         own = peers[(peers["dataset"] == dataset) & (peers["metric"] == "log_loss")]
         cells = own.pivot_table(index="fold", columns="method", values="value")
         assert verdict(cells["AutoGluon"] - cells[POOL]) == told
+
+
+# -- networks among its experts --------------------------------------------------------------------
+
+TWO = f"{POOL} and two networks"
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return read("pool_networks")
+
+
+def test_networks_are_measured_on_the_folds_of_all_sets(networks):
+    loss = networks[networks["metric"] == "log_loss"]
+    folds = loss.groupby(["dataset", "method"])["fold"].nunique().unstack("method")
+    assert set(folds.index) == set(SETS)
+    assert (folds.sub(folds[POOL], axis=0) == 0).all(axis=None)
+
+
+def test_networks_lower_the_loss_on_seven_sets_and_raise_it_on_one(networks):
+    table = counts(networks)
+    keys = [c for c in table if c != "value"]
+    there = read("pool_networks_counts").set_index(keys)["value"]
+    np.testing.assert_array_equal(there, table.set_index(keys)["value"].loc[there.index])
+    assert _number(table, TWO, "log_loss", "behind") == 7
+    assert _number(table, TWO, "log_loss", "ahead") == 1
+
+
+def test_most_of_what_networks_add_is_little(networks):
+    means = networks.groupby(["metric", "dataset", "method"])["value"].mean().unstack("method")
+    share = 100 * (1 - means.loc["log_loss", TWO] / means.loc["log_loss", POOL])
+    told = {"landuse21": 6, "avdigits": 9, "mfeat": -8}
+    assert share[list(told)].round().to_dict() == told
+    assert (share.drop(list(told)).abs() < 4).all()
+    points = means.loc["balanced_accuracy"].loc["landuse21"]
+    assert points[TWO] - points[POOL] == pytest.approx(0.017, abs=0.0005)
+    times = means.loc["cpu_seconds", TWO] / means.loc["cpu_seconds", POOL]
+    assert 5 < times.max() < 6

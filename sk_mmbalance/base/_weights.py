@@ -142,7 +142,8 @@ def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
         }
     if isinstance(estimator, BaseSearchCV):  # hands everything on to the estimator it searches
         return weight_params(estimator.estimator, sample_weight)
-    if hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight"):
+    hands_on = getattr(estimator, "_hands_weights_on", False)
+    if hasattr(estimator, "fit") and (hands_on or has_fit_parameter(estimator, "sample_weight")):
         return {"sample_weight": sample_weight}
     return {}
 

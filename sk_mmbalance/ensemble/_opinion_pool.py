@@ -31,7 +31,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
 
     Parameters
     ----------
-    experts : "auto", dict or list, default="auto"
+    experts : {"auto", "auto+nets"}, dict or list, default="auto"
         A dict of name to classifier or to ``(classifier, modalities)``, or a list of ``(name,
         classifier, modalities)``. `modalities` is a name or a list of names; without it, or with
         None, the expert sees them all. A classifier None is logistic regression. Estimators of this
@@ -40,7 +40,8 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         modality, from 500 rows also histogram boosting (up to 20 classes and 100 columns) and a
         kernel machine; and where there are several modalities, the same on all of them together,
         which make do with incomplete rows. What would take too long, as reckoned, is left out,
-        approximated, or smaller: see `left_out_` and `time_limit`.
+        approximated, or smaller: see `left_out_` and `time_limit`. "auto+nets" has besides a
+        joint network on all modalities, and where there are several one with `balancing.LFM`.
     rule : {"pool", "select", "stack"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold log-loss;
         "stack" is logistic regression on the experts' log-probabilities [3]_ (0 where an expert
@@ -93,7 +94,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         1 shows a bar over the cross-validated fits, experts that are left out, and a line of what
         was learnt at the end; 2 says besides when what is done.
     random_state : int, RandomState instance or None, default=None
-        Seed of the trees of "auto".
+        Seed of the trees and networks of "auto" and "auto+nets".
 
     Attributes
     ----------

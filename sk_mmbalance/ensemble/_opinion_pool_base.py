@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..experts import Admission, NamedExpert, OutOfFold, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._pool_experts import ChosenExperts, auto_experts, given_experts, read_experts, replaced
+from ._pool_networks import admit_networks
 from ._pool_work import Work
 
 
@@ -111,6 +113,9 @@ class OpinionPool(ExpertsEstimator):
                 lambda n_columns, some: self._auto(rows, n_columns, incomplete=some, **limits),
                 n_fits,
                 unlimited,
+                partial(admit_networks, rows=rows, random_state=self.random_state)
+                if self.experts == "auto+nets"
+                else None,
             )
         else:
             chosen = ChosenExperts(read_experts(self.experts, checked.names, self._checked_expert))
@@ -129,9 +134,10 @@ class OpinionPool(ExpertsEstimator):
 
     def _check_parameters(self) -> None:
         self._check_choice("rule", self._pool_rules)
-        if isinstance(self.experts, str) and self.experts != "auto":
+        if isinstance(self.experts, str) and self.experts not in ("auto", "auto+nets"):
             raise ValueError(
-                f"`experts` must be 'auto', a dict or a list of experts; got {self.experts!r}."
+                "`experts` must be 'auto', 'auto+nets', a dict or a list of experts; got "
+                f"{self.experts!r}."
             )
         for name in ("time_limit", "memory_limit"):
             limit = getattr(self, name)

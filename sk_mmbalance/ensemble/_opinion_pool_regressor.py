@@ -29,7 +29,7 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
 
     Parameters
     ----------
-    experts : "auto", dict or list, default="auto"
+    experts : {"auto", "auto+nets"}, dict or list, default="auto"
         A dict of name to regressor or to ``(regressor, modalities)``, or a list of ``(name,
         regressor, modalities)``. `modalities` is a name or a list of names; without it, or with
         None, the expert sees them all. A regressor None is ridge regression on scaled features.
@@ -39,7 +39,8 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         trees on every modality, from 500 rows also histogram boosting (up to 100 columns) and a
         support vector machine; and where there are several modalities, the same on all of them
         together, which make do with incomplete rows. What would take too long, as reckoned, is left
-        out, approximated, or smaller: see `left_out_` and `time_limit`.
+        out, approximated, or smaller: see `left_out_` and `time_limit`. "auto+nets" has besides a
+        joint network on all modalities.
     rule : {"pool", "select"}, default="pool"
         "pool" as above; "select" takes the one expert with the least out-of-fold squared error.
     cv : int, splitter or iterable of (train, test), default=5

@@ -43,6 +43,7 @@ def auto_experts(
     models_for: Callable[[int, bool], Admission],
     n_fits: int,
     unlimited: bool = False,
+    admit_more: Callable[[Admission], None] | None = None,
 ) -> ChosenExperts:
     """The default experts on every modality, and on all of them where there are several.
 
@@ -60,6 +61,8 @@ def auto_experts(
         How often each is fitted.
     unlimited : bool
         Whether no time is too long.
+    admit_more : callable, default=None
+        Admits further estimators to all modalities.
     """
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
@@ -71,6 +74,8 @@ def auto_experts(
         # one on all modalities would lack something in many a row: it makes do with what is there
         any_of = len(modalities) > 1 and checked.has_missing
         admitted = models_for(sum(sizes[m] for m in modalities), any_of)
+        if admit_more is not None and modalities == names:
+            admit_more(admitted)
         experts = [
             NamedExpert(f"{label}: {kind}", model, modalities, any_of=any_of)
             for kind, model in admitted.models.items()
@@ -115,8 +120,8 @@ def given_experts(experts: Any) -> list[tuple[str, Any, Any]]:
             pairs.append((item[0], item[1], item[2] if len(item) == 3 else None))
     else:
         raise ValueError(
-            "`experts` must be 'auto', a dict of name to estimator or (estimator, modalities), or "
-            f"a list of (name, estimator, modalities); got {experts!r}."
+            "`experts` must be 'auto', 'auto+nets', a dict of name to estimator or (estimator, "
+            f"modalities), or a list of (name, estimator, modalities); got {experts!r}."
         )
     names = [name for name, _, _ in pairs]
     if not names:

@@ -20,7 +20,7 @@ row and every class, label or column (`Expert`). What is the same wherever exper
 from ._auto_experts import Admission, auto_classifiers, auto_regressors, rough_kernel
 from ._cost_model import megabytes, seconds, terms
 from ._cross_fit import OutOfFold, cross_fit, cross_fit_parts, cross_scores
-from ._defaults import MAX_ITER, default_classifier, default_regressor
+from ._defaults import MAX_ITER, default_classifier, default_regressor, requesting_weights
 from ._expert import Expert, align_classes, answers, classes_of
 from ._fitting import fit_expert, fit_experts, prefit_expert, refuse_unused_weights
 from ._named import NamedExpert, takes_names, why_no_estimator
@@ -52,6 +52,7 @@ __all__ = [
     "megabytes",
     "prefit_expert",
     "refuse_unused_weights",
+    "requesting_weights",
     "rough_kernel",
     "say",
     "seconds",

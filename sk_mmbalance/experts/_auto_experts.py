@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.utils.validation import has_fit_parameter
 
-from .._sklearn import routing_enabled
 from ._cost_model import COMPONENTS, TREES, megabytes, seconds
+from ._defaults import requesting_weights
 from ._weighted_bins import WeightedBins
 
 #: Boosting grows a tree for every class in every round: with many classes it takes minutes for
@@ -151,11 +151,12 @@ class Admission:
 
     def admit(self, kind: str, model: Any, longest: float = LONGEST_FIT, **memory: Any) -> bool:
         """Take `model` if a fit costs no more than it may; say so where it does."""
-        cost = seconds(kind, *self.shape)
+        reckoned_as = kind.partition(",")[0]
+        cost = seconds(reckoned_as, *self.shape)
         if cost > longest and not self.unlimited:
             self.left_out[kind] = f"a fit would take about {cost:.3g} s, above {longest:g} s"
             return False
-        size = megabytes(kind, *self.shape, **memory)
+        size = megabytes(reckoned_as, *self.shape, **memory)
         if self.memory_limit is not None and size > self.memory_limit:
             self.left_out[kind] = (
                 f"a fit would take about {size:.3g} MB, above `memory_limit`={self.memory_limit:g}"
@@ -219,7 +220,7 @@ def auto_classifiers(
         kernel = found.scaled(KernelClassifier(gamma="auto"))
         mapped = rough_kernel(n_features, random_state)
         found.admit_kernel(kernel, found.scaled(mapped, LogisticRegression(max_iter=1000)))
-    return _requesting_weights(found)
+    return _all_requesting_weights(found)
 
 
 def auto_regressors(n_samples: int, n_features: int, random_state: Any, **limits: Any) -> Admission:
@@ -234,7 +235,7 @@ def auto_regressors(n_samples: int, n_features: int, random_state: Any, **limits
     if enough:
         kernel = found.scaled(KernelRegressor(gamma="auto"))
         found.admit_kernel(kernel, found.scaled(rough_kernel(n_features, random_state), Ridge()))
-    return _requesting_weights(found)
+    return _all_requesting_weights(found)
 
 
 def rough_kernel(n_features: int, random_state: Any) -> Nystroem:
@@ -242,10 +243,9 @@ def rough_kernel(n_features: int, random_state: Any) -> Nystroem:
     return Nystroem(gamma=1.0 / n_features, n_components=COMPONENTS, random_state=random_state)
 
 
-def _requesting_weights(found: Admission) -> Admission:
-    if routing_enabled():
-        for model in found.models.values():
-            for _, step in model.steps if isinstance(model, Pipeline) else [("", model)]:
-                if has_fit_parameter(step, "sample_weight"):
-                    step.set_fit_request(sample_weight=True)
+def _all_requesting_weights(found: Admission) -> Admission:
+    for model in found.models.values():
+        for _, step in model.steps if isinstance(model, Pipeline) else [("", model)]:
+            if has_fit_parameter(step, "sample_weight"):
+                requesting_weights(step)
     return found

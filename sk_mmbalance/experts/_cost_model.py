@@ -19,6 +19,9 @@ ROUNDS = 30
 #: Trees that the coefficients are for.
 TREES = 100
 
+#: Epochs of a network that does not stop early, and rows of a batch below 5000 rows.
+EPOCHS, BATCH = 50, 64
+
 #: Components of a kernel that is approximated.
 COMPONENTS = 300
 
@@ -35,7 +38,7 @@ def terms(kind: str, n_rows: int, n_columns: int, n_outputs: int) -> list[float]
 
     Parameters
     ----------
-    kind : {"linear", "trees", "boosting", "kernel", "rough kernel"}
+    kind : {"linear", "trees", "boosting", "kernel", "rough kernel", "network"}
         Kind of expert.
     n_rows, n_columns : int
         Shape of what it is fitted to.
@@ -50,6 +53,7 @@ def terms(kind: str, n_rows: int, n_columns: int, n_outputs: int) -> list[float]
         "boosting": [sorting * p, ROUNDS * k * n * p, ROUNDS * k],
         "kernel": [n * n * p, n * n],
         "rough kernel": [n * p * COMPONENTS, n * COMPONENTS * (COMPONENTS + k)],
+        "network": [EPOCHS * n / (BATCH if n < 5000 else 4 * BATCH), EPOCHS * n * p],
     }[kind]
 
 
@@ -71,5 +75,6 @@ def megabytes(
         "boosting": 9.0 * n * p + 24.0 * n * k,
         "kernel": 16.0 * n * p + 200e6,  # the cache of libsvm
         "rough kernel": 8.0 * n * p + 24.0 * n * COMPONENTS,
+        "network": 12.0 * n * p + 2e3 * p,
     }
     return bytes_of[kind] / 1e6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,10 +25,10 @@ def default_classifier(*, scaled: bool = False, sparse: bool = False) -> Logisti
         Whether the scaler must leave zeros where they are.
     """
     if not scaled:
-        return _requesting(LogisticRegression(max_iter=MAX_ITER))
-    scaler = _requesting(StandardScaler(with_mean=not sparse))
+        return requesting_weights(LogisticRegression(max_iter=MAX_ITER))
+    scaler = requesting_weights(StandardScaler(with_mean=not sparse))
     return Pipeline(
-        [("scale", scaler), ("logistic", _requesting(LogisticRegression(max_iter=1000)))]
+        [("scale", scaler), ("logistic", requesting_weights(LogisticRegression(max_iter=1000)))]
     )
 
 
@@ -36,12 +38,13 @@ def default_regressor() -> Pipeline:
     Scaled without moving the mean, which Ridge's own intercept takes up: so that zeros of sparse
     features stay.
     """
-    scaler = _requesting(StandardScaler(with_mean=False))
+    scaler = requesting_weights(StandardScaler(with_mean=False))
     # the tolerance is that of the solver for sparse features; others are exact
-    return Pipeline([("scale", scaler), ("ridge", _requesting(Ridge(tol=1e-10)))])
+    return Pipeline([("scale", scaler), ("ridge", requesting_weights(Ridge(tol=1e-10)))])
 
 
-def _requesting(model: LogisticRegression | Ridge | StandardScaler) -> LogisticRegression:
+def requesting_weights(model: Any) -> Any:
+    """The same estimator; with metadata routing it asks for the weights of rows."""
     if routing_enabled():
         model.set_fit_request(sample_weight=True)
     return model

@@ -218,7 +218,7 @@ def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> di
 
     With metadata routing they are those routed to its name; an expert that nothing was routed for
     is one of our defaults, which request weights. Otherwise weights go to every part of the
-    estimator that takes them, and groups to an estimator that takes those.
+    estimator that takes them, and groups to an estimator that takes those, or ends a pipeline.
     """
     weight = None if rows.weight is None else rows.weight[index]
     if rows.routed is not None:
@@ -227,12 +227,18 @@ def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> di
         routed = rows.routed[expert.name]
         return {key: cut(value, index, len(rows)) for key, value in routed.items()}
     params = {} if weight is None else weight_params(expert.estimator, weight)
-    takes_groups = not isinstance(expert.estimator, Pipeline) and has_fit_parameter(
-        expert.estimator, "groups"
-    )
-    if rows.groups is not None and takes_groups:
-        params["groups"] = rows.groups[index]
+    if rows.groups is not None:
+        params |= _group_params(expert.estimator, rows.groups[index])
     return params
+
+
+def _group_params(estimator: Any, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """Parameters of ``fit`` that hand groups to an estimator, or to what learns in a pipeline."""
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        return {f"{name}__{key}": value for key, value in _group_params(last, groups).items()}
+    takes = hasattr(estimator, "fit") and has_fit_parameter(estimator, "groups")
+    return {"groups": groups} if takes else {}
 
 
 def refuse_unused_weights(experts: Sequence[NamedExpert], rows: TrainingRows) -> None:

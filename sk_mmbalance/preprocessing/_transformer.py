@@ -107,6 +107,7 @@ class ModalityTransformer(  # type: ignore[call-arg]
     """
 
     missing = "mask"  # whatever is missing stays missing
+    _hands_weights_on = True  # to the transformers that take them
 
     def __init__(
         self,

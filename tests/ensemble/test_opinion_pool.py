@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier, OpinionPoolClassifier
@@ -327,6 +329,67 @@ def test_auto_leaves_out_what_costs_too_much():
     assert kinds(100_000, 10, 3) == {"linear", "trees", "boosting", "rough kernel"}
 
 
+# -- networks among them -------------------------------------------------------------------
+
+
+def with_networks(**params):
+    return OpinionPoolClassifier("auto+nets", random_state=0, cv=2, **params)
+
+
+def networks_of(model):
+    return {name for name in model.experts_ if "network" in name}
+
+
+def test_networks_are_on_all_modalities_whatever_their_units(data):
+    X, y = data
+    model = with_networks().fit(X, y)
+    assert networks_of(model) == {"all: network", "all: network, LFM"}
+    assert model.weights_.loc["all: network, LFM", "modalities"] == ["face", "noise", "voice"]
+    plain = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
+    assert [name for name in model.experts_ if "network" not in name] == list(plain.experts_)
+    units = Modalities({name: 1e4 * X[name] + 1e3 for name in X})
+    proba = with_networks().fit(units, y).predict_proba(units)
+    np.testing.assert_allclose(proba, model.predict_proba(X), atol=0.02)
+
+
+def test_networks_get_what_rows_have(data):
+    X, y = data
+    fewer = without(X, 0.3)
+    model = with_networks(missing="mask").fit(fewer, y)
+    assert (model.oof_scores_.loc[sorted(networks_of(model)), "n_rows"] == len(y)).all()
+    assert np.isfinite(model.predict_proba(fewer)).all()
+
+
+def test_one_modality_has_one_network(data):
+    X, y = data
+    assert networks_of(with_networks().fit(X["face"], y)) == {"X: network"}
+
+
+def test_networks_learn_labels_and_take_weights(data):
+    X, y = data
+    labels = np.column_stack([y == 0, y != 1]).astype(int)
+    weight = np.linspace(0.5, 2, len(y))
+    model = with_networks().fit(X, labels, sample_weight=weight)
+    assert networks_of(model) == {"all: network", "all: network, LFM"}
+    with config_context(enable_metadata_routing=True):
+        routed = with_networks().set_fit_request(sample_weight=True)
+        routed.fit(X, labels, sample_weight=weight)
+    np.testing.assert_array_equal(routed.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_network_that_takes_too_long_is_left_out(data, monkeypatch):
+    monkeypatch.setattr("sk_mmbalance.ensemble._pool_networks.LONGEST_NETWORK", 0.0)
+    X, y = data[0][:60], data[1][:60]
+    model = with_networks().fit(X, y)
+    assert not networks_of(model)
+    assert "a fit would take about" in model.left_out_["all: network"]
+
+
+def test_other_words_for_experts_are_refused(data):
+    with pytest.raises(ValueError, match=r"'auto\+nets', a dict or a list of experts; got 'nets'"):
+        OpinionPoolClassifier("nets").fit(*data)
+
+
 @pytest.mark.parametrize(("name", "tolerance"), [("linear", 1e-7), ("trees", 0), ("kernel", 1e-3)])
 def test_default_experts_weigh_rows_like_repeated_ones(name, tolerance):
     rng = np.random.default_rng(0)
@@ -412,6 +475,26 @@ def test_groups_are_kept_together_out_of_fold():
     assert careful.oof_scores_.loc["memory", "accuracy"] < 0.75
     assert careful.modality_weights_["honest"] > careful.modality_weights_["place"]
     assert careless.modality_weights_["place"] > careless.modality_weights_["honest"]
+
+
+class GroupsSeen(LogisticRegression):
+    """Remembers the groups that it is given."""
+
+    def fit(self, X, y, groups=None):
+        self.groups_ = groups
+        return super().fit(X, y)
+
+
+def test_groups_go_to_the_end_of_a_pipeline(data):
+    X, y = data
+    groups = np.arange(len(y)) // 3
+    experts = {
+        "whole": make_pipeline(StandardScaler(), GroupsSeen()),
+        "face": (GroupsSeen(), "face"),
+    }
+    model = OpinionPoolClassifier(experts, cv=3).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(model.experts_["whole"][-1].groups_, groups)
+    np.testing.assert_array_equal(model.experts_["face"].groups_, groups)
 
 
 def test_groups_and_weights_are_routed_to_experts_that_request_them(data):

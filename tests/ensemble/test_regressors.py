@@ -287,6 +287,13 @@ def test_pattern_with_enough_rows_has_the_weights_of_a_pool_of_its_own(data):
 # -- default experts ---------------------------------------------------------------------------
 
 
+def test_a_network_may_be_among_the_default_experts(data):
+    X, y = data
+    model = OpinionPoolRegressor("auto+nets", cv=2, random_state=0).fit(X, y)
+    assert [name for name in model.experts_ if "network" in name] == ["all: network"]
+    assert model.score(X, y) > 0.8
+
+
 def test_auto_leaves_out_what_costs_too_much():
     def kinds(*shape):
         return auto_regressors(*shape, 0).kinds
