@@ -86,7 +86,10 @@ class Divided(Together):
         if not is_much:
             _repeat(said)  # what is read once is not read again
             return False
-        shares = [[k for group in groups for k in group[job::n_jobs]] for job in range(n_jobs)]
+        shares: list[list[int]] = [[] for _ in range(n_jobs)]
+        for first, group in enumerate(groups):  # each begins with another process
+            for place, k in enumerate(group):
+                shares[(first + place) % n_jobs].append(k)
         shares = [share for share in shares if share]
         most = self.search.max_models
         asked = Asked(

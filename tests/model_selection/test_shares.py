@@ -73,6 +73,14 @@ def test_a_pipeline_and_what_cannot_be_stacked_beside_it(near):
     assert_same_results(plain, divided, apart=1e-8)
 
 
+def test_candidates_of_many_forms_are_shared_out(near):
+    X, y = make_rows()
+    near.shares.clear()
+    search(classifier(max_epochs=2), {"batch_size": [8, 16, 24, 30]}, X, y, n_jobs=2)
+    sizes = [[c["batch_size"] for c in args[1]] for args in near.shares]
+    assert sizes == [[8, 24], [16, 30]]
+
+
 def test_models_at_once_are_shared_out(near):
     X, y = make_rows()
     near.shares.clear()
