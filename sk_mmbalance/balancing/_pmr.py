@@ -195,9 +195,9 @@ class PMR(Balancing):
 
 def prototype_logits(u: Tensor, means: Tensor, known: Tensor) -> Tensor:
     """Minus the distance of every embedding to every class mean; least where there is no mean."""
-    squares = (u[:, None, :] - means[None, :, :]).square().sum(dim=2)
-    # the constant keeps the gradient finite where an embedding is its class mean
-    return (-(squares + 1e-12).sqrt()).masked_fill(~known, torch.finfo(u.dtype).min)
+    # not by way of a product, which is inexact for embeddings that are near their class mean
+    distances = torch.cdist(u, means, compute_mode="donot_use_mm_for_euclid_dist")
+    return (-distances).masked_fill(~known, torch.finfo(u.dtype).min)
 
 
 def next_means(
