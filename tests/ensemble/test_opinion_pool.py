@@ -344,7 +344,7 @@ def test_networks_are_on_all_modalities_whatever_their_units(data):
     X, y = data
     model = with_networks().fit(X, y)
     assert networks_of(model) == {"all: network", "all: network, LFM"}
-    assert model.weights_.loc["all: network, LFM", "modalities"] == ["face", "noise", "voice"]
+    assert model.weights_.loc["all: network, LFM", "modalities"] == "face + noise + voice"
     plain = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
     assert [name for name in model.experts_ if "network" not in name] == list(plain.experts_)
     units = Modalities({name: 1e4 * X[name] + 1e3 for name in X})
