@@ -72,6 +72,24 @@ def test_a_search_in_one_stack_is_as_fast_as_the_guide_says():
     assert 14.5 < gain[search.SKORCH, search.HALVED] < 15.5
 
 
+def test_sparse_text_takes_so_much_of_what_its_dense_copy_takes():
+    took = measured("sparse_speed", ["words", "words_of_a_row", "what", "seconds"])
+    took = took.astype({"words": int, "words_of_a_row": int, "seconds": float})
+    took = took.set_index(["words", "words_of_a_row", "what"])["seconds"].unstack("what")
+    share = took["sparse rows"] / took["dense rows"]
+    told = {(20_000, 50): 1 / 5, (100_000, 50): 1 / 10, (100_000, 500): 1 / 4}
+    for case, part in told.items():
+        assert share[case] == pytest.approx(part, abs=0.03), case
+    assert (took["sparse rows"] < 1.05 * took["hand-written, sparse"]).all()
+
+
+def test_training_is_at_the_level_of_a_loop_by_hand():
+    took = measured("training_speed", ["method", "rows", "ratio_to_gather"])
+    ours = took[took["method"] == "MultimodalClassifier"].astype({"ratio_to_gather": float})
+    assert len(ours) == 8
+    assert (ours["ratio_to_gather"] < 1.07).all()
+
+
 def test_with_wide_encoders_a_method_takes_what_its_passes_say():
     took = measured("methods_speed", ["case", "method", "beyond", "seconds", "seconds_of_control"])
     took = took.set_index(["case", "method"])[["beyond", "seconds", "seconds_of_control"]]
