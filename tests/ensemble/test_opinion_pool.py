@@ -13,7 +13,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from sk_mmbalance import ARMClassifier, Modalities, MultimodalClassifier, OpinionPoolClassifier
+from sk_mmbalance import (
+    ARMClassifier,
+    Modalities,
+    ModalityConcatenator,
+    ModalityTransformer,
+    MultimodalClassifier,
+    OpinionPoolClassifier,
+)
 from sk_mmbalance.convex import fit_opinion_pool, pooled_log_proba
 from sk_mmbalance.ensemble._pooling import smooth_log
 from sk_mmbalance.experts import auto_classifiers
@@ -495,6 +502,16 @@ def test_groups_go_to_the_end_of_a_pipeline(data):
     model = OpinionPoolClassifier(experts, cv=3).fit(X, y, groups=groups)
     np.testing.assert_array_equal(model.experts_["whole"][-1].groups_, groups)
     np.testing.assert_array_equal(model.experts_["face"].groups_, groups)
+
+
+def test_weights_reach_the_scalers_of_modalities_in_a_pipeline(data):
+    X, y = data
+    times = np.random.default_rng(0).integers(1, 4, len(y))
+    scale = ModalityTransformer({}, remainder=StandardScaler())
+    experts = {"all": make_pipeline(scale, ModalityConcatenator(), LogisticRegression())}
+    model = OpinionPoolClassifier(experts).fit(X, y, sample_weight=times)
+    scaler = model.experts_["all"][0].transformers_["face"]
+    np.testing.assert_allclose(scaler.mean_, np.repeat(X["face"], times, axis=0).mean(axis=0))
 
 
 def test_groups_and_weights_are_routed_to_experts_that_request_them(data):
