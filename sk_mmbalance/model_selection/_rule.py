@@ -1,8 +1,10 @@
 """Whether a stack is faster than its networks one after another: a rule on sizes alone.
 
 Nothing is timed, so that the same search takes the same path, and gives the same result, on any
-machine. The figures are fitted to ``benchmarks/search.py steps``: microseconds on one core, of
-which only the ratio counts.
+machine. The figures are microseconds on one core, of which only the ratio counts, fitted to
+``benchmarks/search.py steps`` when no step was written down yet, as none of a method is now.
+Written-down steps of small networks take half of that; for them the rule is a cautious one, which a
+training of few steps needs.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from ._stackable import why_not_training
 
 #: Reckoned seconds of all stacks from which processes are worth what it takes to start them. Below,
 #: threads share the work, and wait for one another between the operations of a step.
-WORTH_PROCESSES = 3.0
+WORTH_PROCESSES = 6.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -221,6 +221,7 @@ class Stack:
         models = self._models
         kept = [k for k, model in enumerate(models) if model not in leaving]
         nets = [model.net for model in models]
+        self._optimizer.give_back(nets, sorted(set(range(len(nets))) - set(kept)))
         self._parameters.drop(nets, kept)
         if kept:
             self._optimizer.drop(nets, kept)

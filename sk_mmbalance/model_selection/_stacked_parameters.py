@@ -28,6 +28,8 @@ class StackedParameters:
 
     Attributes
     ----------
+    shapes : dict of str to torch.Size
+        Of the parameters of a network that are trained, in the order of the table.
     table : Tensor of shape (n_networks, n_numbers)
         All that is trained.
     gradients : Tensor of shape (n_networks, n_numbers)
@@ -43,10 +45,10 @@ class StackedParameters:
         learnt = {name for name, p in modules[0].named_parameters() if p.requires_grad}
         learnt = {name for name in learnt if not name.startswith("running.")}
         with torch.no_grad():
-            self._shapes = {
+            self.shapes = {
                 name: p.shape for name, p in modules[0].named_parameters() if name in learnt
             }
-            rows = [_row(module, self._shapes) for module in modules]
+            rows = [_row(module, self.shapes) for module in modules]
             self._hold(torch.stack(rows))
             whole = [_everything(module) for module in modules]
             self.fixed = {
@@ -62,14 +64,14 @@ class StackedParameters:
     def _hold(self, table: Tensor) -> None:
         self.table = table
         self.gradients = torch.zeros_like(table)
-        self._gradients = list(_views(self.gradients, self._shapes).values())
-        self.trained = _leaves(table, self._shapes)
+        self._gradients = list(_views(self.gradients, self.shapes).values())
+        self.trained = _leaves(table, self.shapes)
 
     def _bind(self, modules: Sequence[Any]) -> None:
         for k, module in enumerate(modules):
             tensors = _everything(module)
-            gradients = _views(self.gradients[k], self._shapes)
-            for name, view in _views(self.table[k], self._shapes).items():
+            gradients = _views(self.gradients[k], self.shapes)
+            for name, view in _views(self.table[k], self.shapes).items():
                 tensors[name].data = view
                 tensors[name].grad = gradients[name]
             for name, values in self.fixed.items():
@@ -79,7 +81,7 @@ class StackedParameters:
         """Leaves, and all values by name; of some networks copies, of all the table itself."""
         if some is None:
             return self.trained, {**self.trained, **self.fixed}
-        leaves = _leaves(self.table[some], self._shapes)
+        leaves = _leaves(self.table[some], self.shapes)
         return leaves, {**leaves, **{name: values[some] for name, values in self.fixed.items()}}
 
     def put_back(self, values: Mapping[str, Tensor], some: Tensor) -> None:
@@ -89,7 +91,7 @@ class StackedParameters:
 
     def take_gradients(self, gradients: Sequence[Tensor | None], some: Tensor | None) -> None:
         """Keep gradients by parameter, in the order of the leaves."""
-        lacking = [name for name, g in zip(self._shapes, gradients, strict=True) if g is None]
+        lacking = [name for name, g in zip(self.shapes, gradients, strict=True) if g is None]
         if lacking:
             raise UnstackableError(f"parameters {lacking[:3]} take no part in the loss")
         given: Any = list(gradients)
@@ -209,6 +211,23 @@ class StackedOptimizer:
                 for k in range(len(slab))
             ]
         return states
+
+    def give_back(self, nets: Sequence[MultimodalNet], leaving: Sequence[int]) -> None:
+        """Leave what is kept of some networks to their own optimisers, which may go on with it."""
+        states = self._states_of_rows()
+        for k in leaving:
+            named = dict(nets[k].network.named_parameters())
+            for name in self.parameters.shapes:
+                nets[k].optimizer_.state[named[name]] = {}
+            for key, value in states[k].items():
+                by_row = (
+                    isinstance(value, Tensor) and value.shape == self.parameters.table[:1].shape
+                )
+                views = _views(value[0], self.parameters.shapes) if by_row else {}
+                for name in self.parameters.shapes:
+                    own = views.get(name, value)
+                    own = own.clone() if isinstance(own, Tensor) else own
+                    nets[k].optimizer_.state[named[name]][key] = own
 
     def drop(self, nets: Sequence[MultimodalNet], kept: Sequence[int]) -> None:
         """Go on with fewer networks, which the table has left already."""

@@ -6,14 +6,13 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mmbalance import Modalities, ModalityTransformer
+from sk_mmbalance import Modalities, ModalityTransformer, MultimodalClassifier
 from sk_mmbalance.exceptions import ScaleWarning
 from sk_mmbalance.model_selection import VectorizedGridSearchCV, _shares
-from sk_mmbalance.model_selection._handing import packed, unpacked
 from tests.model_selection._compare import assert_same_results, classifier, make_rows
 
 RATES = {"lr": [0.003, 0.01, 0.02, 0.05]}
@@ -34,11 +33,17 @@ def near(much, monkeypatch):
             self.n_jobs = n_jobs
 
         def __call__(self, tasks):
-            handed = [pickle.loads(pickle.dumps(task[1])) for task in tasks]
+            train, handed = None, []
+            for wrapped, args, _ in tasks:
+                train = wrapped.function
+                handed.append(pickle.loads(pickle.dumps(args)))
             self.shares.extend(handed)
-            return [pickle.loads(pickle.dumps(_shares._train(*args))) for args in handed]
+            done = [train(*args) for args in handed]
+            self.given_back.extend(done)
+            return pickle.loads(pickle.dumps(done))
 
         shares: list = []
+        given_back: list = []
 
     monkeypatch.setattr(_shares, "Parallel", Here)
     return Here
@@ -146,25 +151,37 @@ def test_processes_give_the_same(much):
 # -- handing over ------------------------------------------------------------------------------
 
 
-def test_an_estimator_comes_out_of_its_bytes_as_it_went_in():
+def test_an_estimator_comes_out_of_its_bytes_as_it_went_in(near):
     X, y = make_rows()
-    clf = classifier(max_epochs=3).fit(X, y)
-    there = packed([clf, ValueError("lost")])
-    assert isinstance(there, bytes)
-    again, error = unpacked(there)
-    assert str(error) == "lost"
-    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
-    held = {id(p) for group in again.net_.optimizer_.param_groups for p in group["params"]}
-    assert held == {id(p) for p in again.net_.network.parameters()}
-    np.testing.assert_array_equal(
-        again.partial_fit(X, y).predict_proba(X), clf.partial_fit(X, y).predict_proba(X)
+    near.given_back.clear()
+    grid = {"lr": [0.01, 0.02]}
+    search(classifier(max_epochs=3), grid, X, y, n_jobs=2, refit=False)
+    fitted = pickle.loads(near.given_back[0].outcomes)[0]
+    train = next(iter(StratifiedKFold(3).split(X, y)))[0]
+    clf = classifier(max_epochs=3, lr=0.01).fit(X[train], y[train])
+    np.testing.assert_allclose(fitted.predict_proba(X), clf.predict_proba(X), atol=1e-8)
+    held = {id(p) for group in fitted.net_.optimizer_.param_groups for p in group["params"]}
+    assert held == {id(p) for p in fitted.net_.network.parameters()}
+    np.testing.assert_allclose(
+        fitted.partial_fit(X, y).predict_proba(X), clf.partial_fit(X, y).predict_proba(X), atol=1e-7
     )
 
 
-def test_what_no_pickle_takes_stays_as_it_is():
-    class Local:
-        pass
+def test_what_no_pickle_takes_is_left_to_other_picklers(much, monkeypatch):
+    class Local(MultimodalClassifier):
+        """Of the main program, say."""
 
-    things = [Local()]
-    assert packed(things) is things
-    assert unpacked(things) is things
+    class Here:
+        def __init__(self, n_jobs):
+            pass
+
+        def __call__(self, tasks):
+            done = [wrapped.function(*args) for wrapped, args, _ in tasks]
+            assert all(isinstance(share.outcomes, list) for share in done)
+            return done
+
+    monkeypatch.setattr(_shares, "Parallel", Here)
+    X, y = make_rows()
+    clf = Local(**classifier(max_epochs=2).get_params())
+    found = search(clf, {"lr": [0.01, 0.02]}, X, y, n_jobs=2, refit=False)
+    assert found.vectorized_["stacked"].all()

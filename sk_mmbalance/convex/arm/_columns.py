@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 #: Bytes up to which a side is brought into one array: products with that are fastest.
-_MOST_COPIED = 1 << 26
+MOST_COPIED = 1 << 26
 #: Rows of one block: big enough for BLAS, small enough to stay near the cache.
 BLOCK = 4096
 
@@ -59,7 +59,7 @@ class SideColumns:
         return first if plain and not others and first.dtype == np.float64 else None
 
     def _are_many(self) -> bool:
-        return 8 * self.shape[0] * self.shape[1] > _MOST_COPIED
+        return 8 * self.shape[0] * self.shape[1] > MOST_COPIED
 
     def block(self, rows: slice | np.ndarray) -> np.ndarray:
         """Some of the rows, (n_rows, n_features); not to be written to."""

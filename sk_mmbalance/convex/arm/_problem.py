@@ -30,8 +30,8 @@ class ARMData:
 
     Parameters
     ----------
-    strong : SideColumns of shape (n_samples, n_strong_features)
-    weak : SideColumns of shape (n_samples, n_weak_features)
+    strong : SideColumns or ndarray of shape (n_samples, n_strong_features)
+    weak : SideColumns or ndarray of shape (n_samples, n_weak_features)
         No columns at all means that there is no weak side.
     targets : ndarray of shape (n_samples, n_outputs)
     strong_rows, weak_rows, paired_rows : ndarray of shape (n_samples,)
@@ -49,6 +49,12 @@ class ARMData:
     paired_rows: np.ndarray
     loss_name: str = "squared"
     fit_intercept: bool = True
+
+    def __post_init__(self) -> None:
+        for side in ("strong", "weak"):
+            columns = getattr(self, side)
+            if isinstance(columns, np.ndarray):
+                object.__setattr__(self, side, SideColumns.of([columns]))
 
     @cached_property
     def loss(self) -> Loss:

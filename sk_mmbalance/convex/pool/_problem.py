@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 #: Numbers of a chunk of rows: 1 MB of them, so that every pass over a chunk finds it in the cache.
-_CHUNK = 2**17
+CHUNK = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class PoolProblem:
 
     def _chunks(self) -> list[slice]:
         n_experts, n_samples, n_classes = self.logs.shape
-        step = max(1, _CHUNK // (n_experts * n_classes))
+        step = max(1, CHUNK // (n_experts * n_classes))
         return [slice(start, start + step) for start in range(0, n_samples, step)]
 
     def _curve(self, part: slice, proba: np.ndarray, chosen: np.ndarray) -> np.ndarray:

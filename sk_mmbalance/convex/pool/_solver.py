@@ -28,7 +28,7 @@ from ._problem import PoolProblem, scores
 from ._shrunk import ShrunkProblem
 
 #: From how many rows on a tenth of them is solved first, to start near the solution.
-_MANY_ROWS = 20_000
+MANY_ROWS = 20_000
 
 #: Smallest eigenvalue that a step sees, as part of the mean one: duplicated experts have none.
 _RIDGE = 1e-12
@@ -348,7 +348,7 @@ def _solve(
     problem: _Problem, start: np.ndarray, price: np.ndarray, tol: float, max_iter: int
 ) -> OpinionPoolSolution:
     """Minimum from `start`; where rows are many, that of a tenth of them is found first."""
-    if problem.n_samples > _MANY_ROWS:
+    if problem.n_samples > MANY_ROWS:
         few = problem.rows(np.arange(0, problem.n_samples, 10))
         start = _minimise(few, start, price, 1e-4, max_iter).weights
     return _minimise(problem, start, price, tol, max_iter)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sk_mmbalance import Modalities
-from sk_mmbalance.convex.arm._columns import SideColumns
 from sk_mmbalance.convex.arm._losses import code_targets
 from sk_mmbalance.convex.arm._problem import ARMData
 
@@ -31,8 +30,8 @@ def make_problem():
             has_weak = (rng.random(n) > 0.3) | ~has_strong
             labeled = rng.random(n) > 0.3
         return ARMData(
-            SideColumns.of([np.where(has_strong[:, None], strong, 0.0)]),
-            SideColumns.of([np.where(has_weak[:, None], weak, 0.0)]),
+            np.where(has_strong[:, None], strong, 0.0),
+            np.where(has_weak[:, None], weak, 0.0),
             code_targets(loss, codes, n_classes),
             _shares(1.0 * (labeled & has_strong)),
             _shares(1.0 * (labeled & has_weak)),

@@ -6,20 +6,19 @@ from sklearn.base import is_regressor
 
 from sk_mmbalance import ARMClassifier, ARMClassifierCV, ARMRegressor, Modalities
 from sk_mmbalance.convex.arm import _columns
-from sk_mmbalance.convex.arm._columns import SideColumns
 
 
 @pytest.fixture
 def many(monkeypatch):
     """Any number of rows counts as many, and blocks are small."""
-    monkeypatch.setattr(_columns, "_MOST_COPIED", 0)
+    monkeypatch.setattr(_columns, "MOST_COPIED", 0)
     monkeypatch.setattr(_columns, "BLOCK", 7)
 
 
 def made(rng, n=40):
     """Parts of two types, and the same as one array."""
     parts = [rng.normal(size=(n, 3)), rng.normal(5, size=(n, 2)).astype(np.float32)]
-    return SideColumns.of(parts), np.hstack(parts, dtype=float)
+    return _columns.SideColumns.of(parts), np.hstack(parts, dtype=float)
 
 
 @pytest.mark.parametrize("blocks", [False, True])

@@ -151,7 +151,7 @@ def test_chunks_of_rows_change_nothing(monkeypatch):
     for per_class in (False, True):
         whole = fit_opinion_pool(logs, y, per_class=per_class)
         with monkeypatch.context() as patch:
-            patch.setattr(pool_problem, "_CHUNK", 90)
+            patch.setattr(pool_problem, "CHUNK", 90)
             chunked = fit_opinion_pool(logs, y, per_class=per_class)
         np.testing.assert_allclose(chunked.weights, whole.weights, atol=1e-7)
 
@@ -287,7 +287,7 @@ def test_many_rows_start_from_a_tenth_of_them_and_end_at_the_same_weights(monkey
 
     logs, y = experts(n=4_000)
     direct = fit_opinion_pool(logs, y, tol=1e-9)
-    monkeypatch.setattr(module, "_MANY_ROWS", 1_000)
+    monkeypatch.setattr(module, "MANY_ROWS", 1_000)
     started = fit_opinion_pool(logs, y, tol=1e-9)
     np.testing.assert_allclose(started.weights, direct.weights, atol=1e-7)
     assert started.n_iter < direct.n_iter
