@@ -2,7 +2,8 @@
 
 The same network (two modalities of 64 and 32 features, MLP 64-64 each), rows, batches, epochs,
 optimiser and formulae, with the default parameters of each method; only data remixing begins in the
-second epoch, as its loop does. Times are those of a whole fit.
+second epoch, as its loop does. Times are those of a whole fit, the
+least of the repeats.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def measure(asked: Asked) -> list[dict]:
     found = []
     for name, value in (VALUES | {"DataRemixing": DataRemixing(start_epoch=1)}).items():
         model = MultimodalClassifier(balancing=value, fusion_weights=None, **settings)
-        median = asked.medians(
+        least = asked.least(
             {
                 "estimator": lambda model=model: model.fit(X, y),
                 "by hand": by_hand(name, X, y, asked.device),
@@ -55,9 +56,9 @@ def measure(asked: Asked) -> list[dict]:
                 "rows": N_ROWS,
                 "batch_size": BATCH_SIZE,
                 "method": name,
-                "seconds": round(median["estimator"], 4),
-                "by_hand_seconds": round(median["by hand"], 4),
-                "ratio": round(median["estimator"] / median["by hand"], 3),
+                "seconds": round(least["estimator"], 4),
+                "by_hand_seconds": round(least["by hand"], 4),
+                "ratio": round(least["estimator"] / least["by hand"], 3),
             }
         )
     return found

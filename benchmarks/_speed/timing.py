@@ -43,13 +43,20 @@ class Asked:
 
     def medians(self, runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
         """Median seconds of every run, after one to warm up."""
+        return {name: float(np.median(taken)) for name, taken in self._times(runs).items()}
+
+    def least(self, runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+        """Least seconds of every run: what it takes where nothing else disturbs it."""
+        return {name: min(taken) for name, taken in self._times(runs).items()}
+
+    def _times(self, runs: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
         times: dict[str, list[float]] = {name: [] for name in runs}
         for run in runs.values():
             run()
         for _ in range(self.repeats):
             for name, run in runs.items():
                 times[name].append(seconds(run, self.device)[0])
-        return {name: float(np.median(taken)) for name, taken in times.items()}
+        return times
 
 
 CPU = torch.device("cpu")

@@ -214,20 +214,17 @@ class StackedOptimizer:
 
     def give_back(self, nets: Sequence[MultimodalNet], leaving: Sequence[int]) -> None:
         """Leave what is kept of some networks to their own optimisers, which may go on with it."""
-        states = self._states_of_rows()
+        states, shapes = self._states_of_rows(), self.parameters.shapes
         for k in leaving:
-            named = dict(nets[k].network.named_parameters())
-            for name in self.parameters.shapes:
-                nets[k].optimizer_.state[named[name]] = {}
+            own: dict[str, dict[str, Any]] = {name: {} for name in shapes}
             for key, value in states[k].items():
-                by_row = (
-                    isinstance(value, Tensor) and value.shape == self.parameters.table[:1].shape
-                )
-                views = _views(value[0], self.parameters.shapes) if by_row else {}
-                for name in self.parameters.shapes:
-                    own = views.get(name, value)
-                    own = own.clone() if isinstance(own, Tensor) else own
-                    nets[k].optimizer_.state[named[name]][key] = own
+                by_row = _has_rows(value, self.parameters.table[:1])
+                parts = _views(value[0], shapes) if by_row else dict.fromkeys(shapes, value)
+                for name, part in parts.items():
+                    own[name][key] = part.clone() if isinstance(part, Tensor) else part
+            parameters = dict(nets[k].network.named_parameters())
+            for name, state in own.items():
+                nets[k].optimizer_.state[parameters[name]] = state
 
     def drop(self, nets: Sequence[MultimodalNet], kept: Sequence[int]) -> None:
         """Go on with fewer networks, which the table has left already."""
