@@ -9,9 +9,9 @@ searches whole searches of 24 candidates in 5 folds, on two cores
 
 Steps are timed in CPU seconds of one thread, as the difference of two trainings that differ in
 the number of epochs, so that everything around the training falls out. The rule by which a search
-decides whether stacking pays is fitted to them (`fitted_rule`). Searches are timed by the clock and
-in CPU seconds of all their processes, against scikit-learn's search over the same estimator and
-over the same network in skorch as it comes; nothing is fitted to all rows in the end.
+decides whether stacking pays is held to them (`fitted_rule` fits one anew). Searches are timed by
+the clock and in CPU seconds of all their processes, against scikit-learn's search over the same
+estimator and over the same network in skorch as it comes; nothing is fitted to all rows in the end.
 
     python benchmarks/search.py             # both: results/search_steps, results/search_rounds
     python benchmarks/search.py searches --repeats 3

@@ -62,6 +62,19 @@ def test_the_rule_of_a_search_stacks_what_is_faster():
     assert np.mean(right) > 0.85
 
 
+def test_a_step_in_a_stack_takes_so_much_of_one_alone():
+    steps = measured("search_steps", STEPS)
+    steps = steps.assign(**{c: steps[c].astype(float) for c in ("width", "networks", "value")})
+    own = steps[steps["batch_size"].astype(int) == 32].pivot_table(
+        index="width", columns=["method", "networks"], values="value"
+    )
+    share = own["stacked", 128.0] / own["one by one", 1.0]
+    assert share[16] < 1 / 10
+    assert share[64] < 1 / 6
+    assert share[256] == pytest.approx(1 / 2, abs=0.03)
+    assert share[512] == pytest.approx(2.8, abs=0.1)
+
+
 def test_a_search_in_one_stack_is_as_fast_as_the_guide_says():
     ratios = measured("search_ratios", ["case", "method", "against", "metric", "what", "value"])
     told = ratios[(ratios["metric"] == "times as fast") & (ratios["what"] == "median")]
