@@ -103,6 +103,16 @@ def test_training_is_at_the_level_of_a_loop_by_hand():
     assert (ours["ratio_to_gather"] < 1.07).all()
 
 
+def test_beside_loops_by_hand_methods_take_what_the_guide_says():
+    took = measured("loops_speed", ["method", "ratio"])
+    ratio = took.set_index("method")["ratio"].astype(float)
+    assert len(ratio) == 26
+    assert ratio.median() == pytest.approx(1.2, abs=0.02)
+    assert (ratio <= 1.25).sum() == 19
+    assert (ratio <= 1.05).sum() == 2
+    assert set(ratio[ratio > 1.3].index) == {"AGM", "Greedy", "MBSD", "MIDAS", "OGM", "OPM"}
+
+
 def test_with_wide_encoders_a_method_takes_what_its_passes_say():
     took = measured("methods_speed", ["case", "method", "beyond", "seconds", "seconds_of_control"])
     took = took.set_index(["case", "method"])[["beyond", "seconds", "seconds_of_control"]]
