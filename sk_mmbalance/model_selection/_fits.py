@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -74,6 +74,27 @@ class FoldRows:
                 return None
 
         return given.shared("judged", {"rows": training.rows}, make)
+
+
+class Work(NamedTuple):
+    """What a search has to train.
+
+    Attributes
+    ----------
+    groups : list of list of int
+        Numbers of the candidates whose networks have the same structure.
+    estimators : mapping of int to estimator
+        Not fitted, by candidate.
+    rows : list of FoldRows
+        Fold by fold.
+    given : tuple
+        The rows as they came, their target, and the parameters of `fit`.
+    """
+
+    groups: Sequence[Sequence[int]]
+    estimators: Mapping[int, Any]
+    rows: Sequence[FoldRows]
+    given: tuple[Any, Any, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)

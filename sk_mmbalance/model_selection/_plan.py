@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ._fits import Fit, FoldRows, network_of, unfinished
+from ._fits import Fit, FoldRows, Work, network_of, unfinished
 from ._halving import Halving
 from ._memory import most_at_once
 from ._progress import Bar, ToldBar
@@ -98,33 +98,23 @@ class Together:
         groups = in_groups(numbers, [structure(network_of(estimators[k])) for k in numbers])
         rows = [FoldRows(X, y, fold, fit_params) for fold in self.folds] if groups else []
         with closing(self._bar), _torch_as_stacks_need_it():
-            if groups and not self._elsewhere(groups, estimators, rows, (X, y, fit_params)):
-                self._here(groups, estimators, rows)
+            work = Work(groups, estimators, rows, (X, y, fit_params))
+            if groups and not self._elsewhere(work):
+                self._here(work)
         pairs = [(k, f) for k in range(len(self.candidates)) for f in range(len(self.folds))]
         return [None if k in self.reasons else self.fits[k, f].outcome for k, f in pairs]
 
-    def _elsewhere(
-        self,
-        groups: Sequence[Sequence[int]],
-        estimators: Mapping[int, Any],
-        rows: Sequence[FoldRows],
-        given: tuple[Any, Any, Mapping[str, Any]],
-    ) -> bool:
+    def _elsewhere(self, work: Work) -> bool:
         """Have others do it; whether they did."""
         return False
 
-    def _here(
-        self,
-        groups: Sequence[Sequence[int]],
-        estimators: Mapping[int, Any],
-        rows: Sequence[FoldRows],
-    ) -> None:
+    def _here(self, work: Work) -> None:
         """Train group by group, as many candidates at once as can be."""
-        for group in groups:
+        for group in work.groups:
             waiting = list(group)
             while waiting:
-                fits = self._begin_some(waiting, estimators, rows)
-                self._carry_on(fits, rows)
+                fits = self._begin_some(waiting, work.estimators, work.rows)
+                self._carry_on(fits, work.rows)
 
     def _begin_some(
         self, waiting: list[int], estimators: Mapping[int, Any], rows: Sequence[FoldRows]

@@ -15,7 +15,7 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._fits import Fit, FoldRows
+from ._fits import Fit, Work
 from ._handing import packed, unpacked
 from ._plan import Together
 from ._progress import ToldBar, heard_by
@@ -66,28 +66,22 @@ class Share:
 class Divided(Together):
     """Trains together what can be, and much of it in several processes.
 
-    Which networks are in one stack depends on sizes and on `n_jobs` alone.
+    Which networks are in one stack depends on sizes, on `n_jobs`, and on joblib's backend.
     """
 
-    def _elsewhere(
-        self,
-        groups: Sequence[Sequence[int]],
-        estimators: Mapping[int, Any],
-        rows: Sequence[FoldRows],
-        given: tuple[Any, Any, Mapping[str, Any]],
-    ) -> bool:
+    def _elsewhere(self, work: Work) -> bool:
         """Have processes train the candidates, if that pays."""
         n_jobs = effective_n_jobs(self.search.n_jobs)
         backend, _ = get_active_backend()
         if n_jobs == 1 or getattr(backend, "uses_threads", False):  # as inside of another search
             return False
         with warnings.catch_warnings(record=True) as said:
-            is_much = self._is_much(groups, estimators, rows)
+            is_much = _is_much(work)
         if not is_much:
             _repeat(said)  # what is read once is not read again
             return False
         shares: list[list[int]] = [[] for _ in range(n_jobs)]
-        for first, group in enumerate(groups):  # each begins with another process
+        for first, group in enumerate(work.groups):  # each begins with another process
             for place, k in enumerate(group):
                 shares[(first + place) % n_jobs].append(k)
         shares = [share for share in shares if share]
@@ -101,7 +95,9 @@ class Divided(Together):
         )
         with heard_by(self._bar, self.search.verbose) as file:
             tasks = (
-                delayed(_train)(asked, [self.candidates[k] for k in s], self.folds, given, file)
+                delayed(_train)(
+                    asked, [self.candidates[k] for k in s], self.folds, work.given, file
+                )
                 for s in shares
             )
             try:
@@ -113,25 +109,6 @@ class Divided(Together):
             self._take(share, found)
         _repeat([warning for share in done for warning in share.said])
         return True
-
-    def _is_much(
-        self,
-        groups: Sequence[Sequence[int]],
-        estimators: Mapping[int, Any],
-        rows: Sequence[FoldRows],
-    ) -> bool:
-        """Whether all stacks take long, as reckoned by a network of each form."""
-        reckoned = 0.0
-        for group in groups:
-            fit = Fit(group[0], 0, clone(estimators[group[0]]))
-            fit.begin(rows[0])
-            training = fit.training
-            if training is None or why_not_training(training):
-                continue
-            if torch.device(training.net.device).type != "cpu":
-                return False  # a process would have to begin with a context of its own
-            reckoned += stacked_seconds(training) * len(group) * len(rows)
-        return reckoned >= WORTH_PROCESSES
 
     def _take(self, numbers: Sequence[int], share: Share) -> None:
         """Enter what a process found out about the candidates of these numbers."""
@@ -147,6 +124,21 @@ class Divided(Together):
             if own in share.stack_of:
                 self.stack_of[k] = self.n_stacks + share.stack_of[own]
         self.n_stacks += share.n_stacks
+
+
+def _is_much(work: Work) -> bool:
+    """Whether all stacks take long, as reckoned by a network of each form."""
+    reckoned = 0.0
+    for group in work.groups:
+        fit = Fit(group[0], 0, clone(work.estimators[group[0]]))
+        fit.begin(work.rows[0])
+        training = fit.training
+        if training is None or why_not_training(training):
+            continue
+        if torch.device(training.net.device).type != "cpu":
+            return False  # a process would have to begin with a context of its own
+        reckoned += stacked_seconds(training) * len(group) * len(work.rows)
+    return reckoned >= WORTH_PROCESSES
 
 
 def _train(
