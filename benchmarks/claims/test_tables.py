@@ -18,6 +18,9 @@ QUESTIONS = {
     for script in (accuracy, balancing, defaults, zoo)
     for question in script.QUESTIONS.values()
 }
+#: Some methods decide by what the network says which rows pass through it again, and other
+#: processors round otherwise: a row more or less of 256 and 50 epochs.
+NEARLY = {"zoo_passes": 0.005}
 DERIVED = {
     name: (question.table, derive)
     for question in QUESTIONS.values()
@@ -39,7 +42,7 @@ def test_every_measurement_that_a_script_asks_for_is_there(table, tmp_path, monk
     shutil.copy(table_file(table), tmp_path)
     asked = {"datasets": None, "methods": None, "seeds": None, "jobs": 1, "folder": tmp_path}
     whole = QUESTIONS[table].measured(argparse.Namespace(**asked))
-    pd.testing.assert_frame_equal(whole, read(table))
+    pd.testing.assert_frame_equal(whole, read(table), rtol=NEARLY.get(table, 1e-5))
 
 
 @pytest.mark.parametrize("name", DERIVED)
