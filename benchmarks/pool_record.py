@@ -5,13 +5,13 @@ out-of-fold probabilities of the learners on the concatenation), LightGBM where 
 pool with ``per_class=False``, the pool told that shuffled rows are meant, and with balanced weights
 where classes are far from equal. Outer folds are those of each set's protocol; hydraulic_ts, whose
 rows are in order of time, also in three blocks (``hydraulic_ts:blocks``). "networks": whether
-networks among its experts (``experts="auto+nets"``) make the pool better, on the same folds of the
-first seed. "peers": AutoGluon on the same folds, in as many seconds as the pool took of one core
-there on average, where `make peers` has installed it. It resumes where it was stopped.
+networks among its experts make the pool better, on the same folds of the first seed. "peers":
+AutoGluon on the same folds, in as many seconds as the pool took of one core there on average, where
+`make peers` has installed it. It resumes where it was stopped.
 
     python benchmarks/pool_record.py pool --seeds 3 --jobs 2     # hours
     python benchmarks/pool_record.py pool --datasets wesad_wrist --seeds 1
-    python benchmarks/pool_record.py networks --jobs 2           # an hour
+    python benchmarks/pool_record.py networks                    # an hour
     python benchmarks/pool_record.py peers                       # as long as the pool, one seed
     python benchmarks/pool_record.py --show                      # nothing is measured
 """
@@ -23,6 +23,7 @@ import importlib.util
 import pandas as pd
 from _peers import AutoGluon, interpreter
 from _pool_tables import beside_baselines, counts
+from _pool_with_networks import PoolWithNetworks
 from _protocols import read, run, write
 from _questions import Question, answer
 from _record_tables import POOL
@@ -103,11 +104,16 @@ def peers(names, seeds, folder):
     return beside_the_pool(table, "pool_peers", folder)
 
 
-def with_networks(dataset):
-    return {
-        POOL: lambda seed: OpinionPoolClassifier(random_state=seed),
-        f"{POOL} and networks": lambda seed: OpinionPoolClassifier("auto+nets", random_state=seed),
+def with_networks(names, seeds, folder):
+    """Measure the pool with networks among its experts."""
+    made = {
+        f"{POOL} and a joint network": lambda seed: PoolWithNetworks(random_state=seed),
+        f"{POOL} and two networks": lambda seed: PoolWithNetworks(
+            ("joint network", "LFM"), random_state=seed
+        ),
     }
+    table = run("pool_networks", made, names, seeds, n_splits=FOLDS, folder=folder)
+    return beside_the_pool(table, "pool_networks", folder)
 
 
 def beside_the_pool(table, name, folder):
@@ -135,10 +141,9 @@ QUESTIONS = {
     ),
     "networks": Question(
         table="pool_networks",
-        methods=with_networks,
         datasets=SETS,
         seeds=1,
-        options={"n_splits": FOLDS},
+        measure=with_networks,
         derived={"pool_networks_counts": counts},
         show=("balanced_accuracy", "log_loss", "cpu_seconds"),
         against=(POOL,),
