@@ -155,7 +155,7 @@ def guidance_loss(
         if isinstance(target_boost, Tensor):  # of one of many networks that are trained as one
             p = p.scatter(2, at_y, target_boost.expand(at_y.shape))
         else:
-            p = p.scatter_(2, at_y, target_boost)
+            p = p.scatter(2, at_y, target_boost)
         return -(_of_guides(guides, p) * log_q).sum(dim=(1, 2))
     # exp(-inf) = 0 leaves the true class out of p; its 0 * -inf in the sums is set to 0
     log_wrong = F.log_softmax(log_q.scatter(2, at_y, -math.inf), dim=2)

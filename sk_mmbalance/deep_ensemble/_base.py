@@ -45,6 +45,7 @@ class _Asked:
     verbose: int
     max_models: Any = "auto"
     halving: Any = None
+    error_score: str = "raise"
 
 
 class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):

@@ -16,7 +16,8 @@ class Halving:
     """Compares the candidates of a stack after given epochs, and gives up the worse half.
 
     A candidate is as good as its mean loss on the rows that its folds are tested on, those folds
-    included in which it has stopped by itself. Of an odd number the larger half goes on.
+    included in which it has stopped by itself. Of an odd number the larger half goes on, and so
+    does whoever has nothing left to train.
 
     Parameters
     ----------
@@ -45,8 +46,16 @@ class Halving:
         self.judged = judged
         self.dropped: dict[int, int] = {}
 
-    def given_up(self, nets: Sequence[MultimodalNet], n_epochs: int) -> Collection[MultimodalNet]:
-        """Nets of one stack that are given up after so many epochs."""
+    def given_up(
+        self,
+        nets: Sequence[MultimodalNet],
+        training: Collection[MultimodalNet],
+        n_epochs: int,
+    ) -> Collection[MultimodalNet]:
+        """Nets of one stack that are given up after so many epochs.
+
+        `training` are those that are not at their end.
+        """
         if n_epochs not in self.epochs:
             return ()
         losses: dict[int, list[float]] = {}
@@ -56,7 +65,8 @@ class Halving:
                 losses.setdefault(candidate, []).append(_loss(net, rows))
         means = {candidate: float(np.mean(own)) for candidate, own in losses.items()}
         ranked = sorted(means, key=lambda candidate: (means[candidate], candidate))
-        worse = ranked[math.ceil(len(ranked) / 2) :]
+        going_on = {self.judged[net][0] for net in training}
+        worse = [k for k in ranked[math.ceil(len(ranked) / 2) :] if k in going_on]
         self.dropped |= dict.fromkeys(worse, n_epochs)
         return {net for net in nets if self.judged[net][0] in worse}
 

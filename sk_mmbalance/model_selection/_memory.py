@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
 from ..neural import Training
+
+#: Where Linux says how much memory is free.
+MEMORY = Path("/proc/meminfo")
 
 #: More networks than these gain little: what a step costs besides arithmetic is shared already.
 MOST_MODELS = 128
@@ -43,6 +47,11 @@ def free_memory(device: torch.device) -> int | None:
     """Bytes that are free on a device; None where nobody says."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    try:  # what keeps copies of files counts as free there
+        lines = MEMORY.read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvail"))
+    except (OSError, StopIteration):  # another system
+        pass
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # no such figure on this system

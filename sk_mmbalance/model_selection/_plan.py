@@ -62,6 +62,7 @@ class Together:
         bar: Bar | ToldBar | None = None,
     ):
         self.search = search
+        self.halving = () if search.halving is None else tuple(map(int, search.halving))
         self.candidates = candidates
         self.folds = folds
         self.reasons: dict[int, str] = {}
@@ -85,8 +86,9 @@ class Together:
             if self.search.stack is False:
                 self.reasons[k] = "`stack=False`"
                 continue
+            # a parameter that is not there ends the search now, as it would later on
+            chosen = clone(self.search.estimator).set_params(**clone(params, safe=False))
             try:
-                chosen = clone(self.search.estimator).set_params(**clone(params, safe=False))
                 reason = why_not_estimator(network_of(chosen))
             except Exception as error:  # which the ordinary path will raise in its place
                 reason = f"{type(error).__name__}: {error}"
@@ -127,6 +129,7 @@ class Together:
             mine = [Fit(k, f, clone(estimators[k])) for f in range(len(rows))]
             for fit, fold in zip(mine, rows, strict=True):
                 fit.begin(fold)
+                self._raise_if_asked(fit)
             trainings = [fit.training for fit in mine if fit.training is not None]
             reasons = [reason for reason in map(why_not_training, trainings) if reason]
             if reasons:
@@ -162,13 +165,13 @@ class Together:
         return [fit for fit in fits if fit.candidate not in self.reasons]
 
     def _halving(self, fits: Sequence[Fit], rows: Sequence[FoldRows]) -> Halving | None:
-        if not self.search.halving:
+        if not self.halving:
             return None
         judged = {
             fit.ready.net: (fit.candidate, rows[fit.fold].judged(fit.estimator, fit.ready))
             for fit in unfinished(fits)
         }
-        return Halving(self.search.halving, judged)
+        return Halving(self.halving, judged)
 
     def _train(self, fits: Sequence[Fit], halving: Halving | None) -> None:
         """Train fits of one form, in as many threads as there are jobs."""
@@ -209,6 +212,12 @@ class Together:
         for fit, outcome in zip(fits, outcomes, strict=True):
             self.stack_of.setdefault(fit.candidate, number)
             fit.go_on(share, outcome)
+            self._raise_if_asked(fit)
+
+    def _raise_if_asked(self, fit: Fit) -> None:
+        """Raise what kept a fit from going on, where that is to end the search."""
+        if isinstance(fit.outcome, Exception) and self.search.error_score == "raise":
+            raise fit.outcome
 
     # -- what is seen ----------------------------------------------------------------------
 
@@ -228,15 +237,21 @@ class Together:
     def report(self) -> pd.DataFrame:
         """By candidate, whether it was trained in a stack, in which, or why not."""
         numbers = range(len(self.candidates))
+        stack_of = {k: number for k, number in self.stack_of.items() if k not in self.reasons}
         return pd.DataFrame(
             {
-                "stacked": [k not in self.reasons for k in numbers],
-                "stack": [
-                    self.stack_of.get(k, -1) if k not in self.reasons else -1 for k in numbers
-                ],
-                "reason": [self.reasons.get(k, "") for k in numbers],
+                "stacked": [k in stack_of for k in numbers],
+                "stack": [stack_of.get(k, -1) for k in numbers],
+                "reason": ["" if k in stack_of else self._why_not(k) for k in numbers],
             }
         )
+
+    def _why_not(self, candidate: int) -> str:
+        """Why a candidate was in no stack."""
+        if candidate in self.reasons:
+            return self.reasons[candidate]
+        error = self.fits[candidate, 0].outcome
+        return f"{type(error).__name__}: {error}"
 
 
 class _GivenUp(BaseException):

@@ -1,22 +1,18 @@
 """Whether a stack is faster than its networks one after another: a rule on sizes alone.
 
 Nothing is timed, so that the same search takes the same path, and gives the same result, on any
-machine. The figures are microseconds on one core, of which only the ratio counts, fitted to
-``benchmarks/search.py steps`` when no step was written down yet, as none of a method is now.
-Written-down steps of small networks take half of that; for them the rule is a cautious one, which a
-training of few steps needs.
+machine that has the memory for it (see `_memory`). The figures are microseconds on one core, of
+which only the ratio counts, fitted to ``benchmarks/search.py steps`` when no step was written down
+yet, as none of a method is now. Written-down steps of small networks take half of that; for them
+the rule is a cautious one, which a training of few steps needs.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from ..balancing import hooks_of
 from ..neural import Training
 from ._one_of_many import OUTSIDE
+from ._trial import products_of
 
 #: A step of one network: whatever its size, for a million products, for a million weights.
 ALONE, ALONE_PER_PRODUCTS, ALONE_PER_WEIGHTS = 1170.0, 72.0, 1680.0
@@ -73,13 +69,3 @@ def pays(training: Training, n_networks: int) -> bool:
     hooks = hooks_of(training.net.methods)
     by_net = any(hooks[name] for name in OUTSIDE)
     return gain(products, weights, n_networks, by_net) >= LEAST_GAIN
-
-
-@torch.no_grad()
-def products_of(training: Training) -> float:
-    """Multiplications of the network on one batch, forward."""
-    network: Any = training.net.network
-    X, _ = training.rows[: training.net.batch_size]
-    with FlopCounterMode(display=False) as counter:
-        network(X["inputs"], X.get("present"))
-    return counter.get_total_flops() / 2  # which counts an addition for every multiplication

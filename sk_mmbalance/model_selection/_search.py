@@ -127,6 +127,7 @@ class _VectorizedSearch:
             raise ValueError(f"`cv`={me.cv!r} cannot cut folds by `y`: {error}") from error
         _check_splits(me.cv, splits, X.shape[0] if hasattr(X, "shape") else len(X))
         _check_halving(me.halving)
+        me._get_scorers()  # a metric that is not there is refused now, not after the training
         together = Divided(me, candidates, splits)
         hands = together.fit(X, y, fit_params)
 
@@ -142,7 +143,7 @@ class _VectorizedSearch:
             }
         )
         search.candidates = candidates
-        search.more_results = {"dropped_after": together.dropped} if me.halving else {}
+        search.more_results = {"dropped_after": together.dropped} if together.halving else {}
         search.fit(X, y, **params)
         together.enter_times(search.cv_results_)
         fitted = {k: v for k, v in vars(search).items() if k.endswith("_") and k[0] != "_"}
@@ -220,12 +221,13 @@ class VectorizedGridSearchCV(_VectorizedSearch, GridSearchCV):
         in `GridSearchCV`.
     max_models : int or "auto", default="auto"
         How many networks are trained at once at most, and with them how much memory is taken.
-        "auto" is as many as pay, and as go into half of the memory that is free. All folds of a
-        candidate are trained together.
+        "auto" is as many as pay, and as go into half of the memory that is free: with large
+        networks a number makes the stacks, and what `halving` compares, the same everywhere. All
+        folds of a candidate are trained together.
     halving : sequence of int or None, default=None
         After so many epochs the worse half of the candidates of every stack is given up, as their
         mean loss on the rows tested on says. A candidate that was is scored as it was then, and
-        cannot be the best one.
+        cannot be the best one. One whose training has ended by then is compared, and kept.
     stack : bool or "auto", default="auto"
         Whether what can be stacked is. "auto" goes by a rule on sizes, which knows where a stack
         is faster.
@@ -240,7 +242,8 @@ class VectorizedGridSearchCV(_VectorizedSearch, GridSearchCV):
         As in scikit-learn; so are further ones.
     vectorized_ : DataFrame
         A row a candidate: ``stacked``, whether it was trained in a stack; ``stack``, the number of
-        the (last) one, -1 without; ``reason``, why it was not.
+        the (last) one, -1 without; ``reason``, why it was not, or what kept all its fits from
+        beginning.
 
     See Also
     --------
@@ -331,12 +334,13 @@ class VectorizedRandomizedSearchCV(_VectorizedSearch, RandomizedSearchCV):
         in `GridSearchCV`.
     max_models : int or "auto", default="auto"
         How many networks are trained at once at most, and with them how much memory is taken.
-        "auto" is as many as pay, and as go into half of the memory that is free. All folds of a
-        candidate are trained together.
+        "auto" is as many as pay, and as go into half of the memory that is free: with large
+        networks a number makes the stacks, and what `halving` compares, the same everywhere. All
+        folds of a candidate are trained together.
     halving : sequence of int or None, default=None
         After so many epochs the worse half of the candidates of every stack is given up, as their
         mean loss on the rows tested on says. A candidate that was is scored as it was then, and
-        cannot be the best one.
+        cannot be the best one. One whose training has ended by then is compared, and kept.
     stack : bool or "auto", default="auto"
         Whether what can be stacked is. "auto" goes by a rule on sizes, which knows where a stack
         is faster.
@@ -351,7 +355,8 @@ class VectorizedRandomizedSearchCV(_VectorizedSearch, RandomizedSearchCV):
         As in scikit-learn; so are further ones.
     vectorized_ : DataFrame
         A row a candidate: ``stacked``, whether it was trained in a stack; ``stack``, the number of
-        the (last) one, -1 without; ``reason``, why it was not.
+        the (last) one, -1 without; ``reason``, why it was not, or what kept all its fits from
+        beginning.
 
     See Also
     --------

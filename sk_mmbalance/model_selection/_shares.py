@@ -35,6 +35,7 @@ class Asked:
     stack: Any
     max_models: Any
     halving: Any
+    error_score: Any
     memory_share: float
     n_jobs: int = 1
     verbose: int = 0
@@ -91,6 +92,7 @@ class Divided(Together):
             stack=self.search.stack,
             max_models=most if most == "auto" else -(-most // len(shares)),
             halving=self.search.halving,
+            error_score=self.search.error_score,
             memory_share=1 / len(shares),
         )
         with heard_by(self._bar, self.search.verbose) as file:

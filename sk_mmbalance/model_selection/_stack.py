@@ -123,7 +123,9 @@ class Stack:
             self._evaluate(watching)
         left += [model for model in going_on if not model.end_epoch()]
         if self.halving is not None:
-            given_up = self.halving.given_up([t.net for t in self.trainings], self._n_epochs)
+            nets = [t.net for t in self.trainings]
+            training = [m.net for m in models if m not in left]
+            given_up = self.halving.given_up(nets, training, self._n_epochs)
             left += [m for m in models if m.net in given_up and m not in left]
         if self.on_epoch is not None:
             self.on_epoch(len(models) + sum(m.n_epochs - len(m.net.history) for m in left))

@@ -12,6 +12,7 @@ from torch import nn
 from ..balancing import Balancing
 from ..networks import SparseInput
 from ..neural import BY_ELEMENT, BestWeights, EpochBar, Training, hands_out, preset_of, same
+from ._trial import draws_at_random
 
 #: Parameters that may differ within a stack: numbers of a training, and what shapes no network.
 FREE = frozenset(
@@ -84,9 +85,11 @@ def why_not_training(training: Training) -> str:
         if rows is None:
             continue
         if any(isinstance(x, SparseInput) for x in rows.inputs.values()):
-            return "sparse modalities are made dense batch by batch"
+            return "sparse modalities are multiplied as they are, network by network"
         if not rows.resident:
             return "the rows do not fit on the device"
+    if draws_at_random(training):
+        return "the network draws at random in every step"
     return _why_not_callbacks(net)
 
 

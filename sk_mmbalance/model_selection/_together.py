@@ -20,7 +20,8 @@ def fit_together(
     Parameters
     ----------
     asked : VectorizedGridSearchCV, or an object
-        Whose `estimator`, `n_jobs`, `stack`, `max_models`, `halving` and `verbose` are read.
+        Whose `estimator`, `n_jobs`, `stack`, `max_models`, `halving`, `error_score` and `verbose`
+        are read.
     candidates : list of dict
         Parameters.
     X, y : as the estimator takes them

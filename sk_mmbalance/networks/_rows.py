@@ -91,7 +91,7 @@ class EncodedInput:
         return encode(self.encoding, self.source[rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModalityRows(Dataset):
     """Rows of all modalities as tensors on one device.
 
@@ -115,7 +115,7 @@ class ModalityRows(Dataset):
     codes: Tensor
     present: dict[str, Tensor] | None = None
     weight: Tensor | None = None
-    resident: bool = field(default=True, compare=False)
+    resident: bool = True
     extras: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -224,7 +224,7 @@ def mean_criterion(
     if (
         weight is None
         and mask is None
-        and isinstance(criterion, nn.CrossEntropyLoss)
+        and type(criterion).forward is nn.CrossEntropyLoss.forward
         and criterion.weight is None
     ):  # the same number in one kernel instead of three
         return F.cross_entropy(outputs, y, label_smoothing=criterion.label_smoothing)

@@ -231,7 +231,7 @@ class NetBuilding:
             "predict_batch_size": self.predict_batch_size,
             "verbose": 0,
             **optimizer_settings(self.optimizer, self.weight_decay),
-            **checked_net_params(self.net_params),
+            **checked_net_params(self.net_params, criterion["criterion"]),
         }
         lr = settings.get("optimizer__lr", settings["lr"])  # `net_params` may say otherwise
         settings |= parameter_groups(self.modality_lr, lr)

@@ -95,7 +95,8 @@ callbacks : list of skorch callbacks, default=None
 net_params : dict, default=None
     More arguments of the skorch net: ``batch_size, criterion, lr, optimizer,
     predict_nonlinearity``, and what begins with ``criterion__, optimizer__, callbacks__`` or
-    ``compile__``, such as ``{"criterion__label_smoothing": 0.1}``. Others are refused.
+    ``compile__``, such as ``{"criterion__label_smoothing": 0.1}``. Others are refused. A criterion
+    is a subclass of the one that a fitted network has, ``type(clf.net_.criterion_)``.
 warm_start : bool, default=False
     Whether `fit` continues from the weights at hand, for `max_epochs` more epochs. These may
     change: `lr`, `lr_schedule`, `batch_size`, `predict_batch_size`, `callbacks`, `class_weight`,

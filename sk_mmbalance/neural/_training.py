@@ -78,8 +78,11 @@ NET_PARAMS = ("batch_size", "criterion", "lr", "optimizer", "predict_nonlinearit
 NET_PARAM_GROUPS = ("callbacks__", "compile__", "criterion__", "optimizer__")
 
 
-def checked_net_params(net_params: Any) -> dict[str, Any]:
-    """Refuse settings of skorch's net that have no effect here, or a parameter of their own."""
+def checked_net_params(net_params: Any, loss: type) -> dict[str, Any]:
+    """Refuse settings of skorch's net that have no effect here, or a parameter of their own.
+
+    Another criterion has to be one like the `loss` of the target, which says more than a loss.
+    """
     given = dict(net_params or {})
     for key in given:
         if key not in NET_PARAMS and not str(key).startswith(NET_PARAM_GROUPS):
@@ -88,6 +91,13 @@ def checked_net_params(net_params: Any) -> dict[str, Any]:
                 f"begin with one of {list(NET_PARAM_GROUPS)}. Rows, batches and the number of "
                 "epochs are the estimator's own; see its parameters."
             )
+    criterion = given.get("criterion", loss)
+    if not (isinstance(criterion, type) and issubclass(criterion, loss)):
+        raise ValueError(
+            f"`net_params` has the criterion {criterion!r}, which must be a subclass of "
+            f"{loss.__module__.rpartition('.')[0]}.{loss.__name__}: beside the loss of every row "
+            "it says how right each modality is. Override its `forward`."
+        )
     return given
 
 

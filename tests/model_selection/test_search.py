@@ -20,7 +20,12 @@ from torch import nn
 
 from sk_mmbalance import ModalityTransformer, MultimodalClassifier
 from sk_mmbalance.exceptions import DivergenceError
-from sk_mmbalance.model_selection import VectorizedGridSearchCV, VectorizedRandomizedSearchCV
+from sk_mmbalance.model_selection import (
+    VectorizedGridSearchCV,
+    VectorizedRandomizedSearchCV,
+    _memory,
+)
+from sk_mmbalance.model_selection._stack import Stack
 from tests.model_selection._compare import assert_same_results, classifier, make_rows, search_both
 
 # -- what is searched with what ----------------------------------------------------------------
@@ -169,10 +174,16 @@ def test_memory_is_bounded_by_the_number_of_networks_at_once():
     assert_same_results(whole, search, apart=1e-8)
 
 
+@pytest.mark.parametrize("told_by", ["meminfo", "sysconf"])
 @pytest.mark.parametrize(("free", "stacks"), [(10**10, [0, 0, 0]), (10**4, [0, 1, 2])])
-def test_auto_takes_as_many_networks_as_go_into_the_free_memory(free, stacks, monkeypatch):
-    sysconf = os.sysconf
+def test_auto_takes_as_many_networks_as_go_into_the_free_memory(
+    free, stacks, told_by, monkeypatch, tmp_path
+):
+    sysconf, meminfo = os.sysconf, tmp_path / "meminfo"
+    if told_by == "meminfo":
+        meminfo.write_text(f"MemTotal: 1 kB\nMemFree: 0 kB\nMemAvailable: {free // 1024} kB\n")
     pages = {"SC_AVPHYS_PAGES": free, "SC_PAGE_SIZE": 1}
+    monkeypatch.setattr(_memory, "MEMORY", meminfo)
     monkeypatch.setattr(os, "sysconf", lambda name: pages.get(name) or sysconf(name))
     X, y = make_rows()
     grid = {"lr": [0.01, 0.02, 0.03]}
@@ -206,6 +217,33 @@ def test_bad_parameters_of_a_candidate_fail_as_in_scikit_learn():
     with pytest.raises(ValueError, match="'lr' parameter"):
         search.fit(X, y)
     assert not hasattr(search, "cv_results_")
+
+
+@pytest.mark.parametrize(
+    ("settings", "grid", "said"),
+    [
+        ({"scoring": ["accuracy", "f1_macro"]}, {"lr": [0.01]}, "For multi-metric scoring"),
+        ({"scoring": ["accuracy", "nonsense"], "refit": "accuracy"}, {"lr": [0.01]}, "nonsense"),
+        ({"error_score": "raise"}, {"lr": [-1.0, 0.01]}, "'lr' parameter"),
+        ({}, {"lr": [0.01], "rate": [1]}, "Invalid parameter 'rate'"),
+    ],
+)
+def test_what_ends_a_search_ends_it_before_anything_is_trained(settings, grid, said, monkeypatch):
+    X, y = make_rows()
+    monkeypatch.setattr(Stack, "run", lambda self: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=said):
+        VectorizedGridSearchCV(classifier(), grid, cv=3, stack=True, **settings).fit(X, y)
+
+
+def test_a_candidate_that_never_began_was_in_no_stack():
+    X, y = make_rows()
+    search = VectorizedGridSearchCV(classifier(max_epochs=1), {"lr": [-1.0, 0.01]}, stack=True)
+    with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
+        search.fit(X, y)
+    first, second = search.vectorized_.itertuples(index=False)
+    assert (first.stacked, first.stack) == (False, -1)
+    assert "'lr' parameter" in first.reason
+    assert tuple(second) == (True, 0, "")
 
 
 @pytest.mark.parametrize("halving", [[0], [3, 2], ["a"], [2, 2]])
@@ -257,6 +295,23 @@ def test_survivors_of_halving_are_trained_as_without_it():
     assert halved.cv_results_["dropped_after"].tolist() == [5, 0]
     assert halved.best_index_ == 1
     assert abs(halved.best_score_ - plain.cv_results_["mean_test_score"][1]) < 1e-8
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_halving_with_early_stopping_and_rows_drawn_anew(random_state):
+    X, y = make_rows(90)
+    net = classifier(early_stopping=True, random_state=random_state, max_epochs=6)
+    grid = {"lr": [1e-6, 0.02]}
+    search = VectorizedGridSearchCV(net, grid, cv=3, stack=True, halving=np.array([2])).fit(X, y)
+    assert search.cv_results_["dropped_after"].tolist() == [2, 0]
+
+
+def test_halving_keeps_whoever_has_nothing_left_to_train():
+    X, y = make_rows(90)
+    grid = [{"lr": [1e-6], "max_epochs": [2]}, {"lr": [1e-5, 0.01, 0.02]}]
+    search = VectorizedGridSearchCV(classifier(), grid, cv=3, stack=True, halving=[4]).fit(X, y)
+    assert search.vectorized_["stack"].tolist() == [0, 0, 0, 0]
+    assert search.cv_results_["dropped_after"].tolist() == [0, 4, 0, 0]
 
 
 # -- around ------------------------------------------------------------------------------------

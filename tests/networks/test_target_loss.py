@@ -120,6 +120,18 @@ def test_weight_two_equals_the_row_twice(loss, y):
     )
 
 
+def test_a_cross_entropy_of_ones_own_is_asked():
+    class Doubled(ClassLoss):
+        def forward(self, outputs, y):
+            return 2 * super().forward(outputs, y)
+
+    outputs, target = tensors(CODES)
+    plain, doubled = (
+        mean_criterion(cls(reduction="none"), outputs, target, None) for cls in (ClassLoss, Doubled)
+    )
+    assert doubled.item() == pytest.approx(2 * plain.item())
+
+
 @every_kind
 def test_losses_of_modalities_count_rows_that_have_them(loss, y):
     outputs, target = tensors(y)

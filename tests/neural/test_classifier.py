@@ -15,7 +15,7 @@ from torch import nn
 
 from sk_mmbalance import Modalities, MultimodalClassifier, MultimodalRegressor
 from sk_mmbalance.base import hold_out
-from sk_mmbalance.networks import make_fusion
+from sk_mmbalance.networks import ClassLoss, make_fusion
 
 from .conftest import blobs, with_missing
 
@@ -427,6 +427,27 @@ def test_net_params_reach_the_net():
     assert clf.net_.criterion_.label_smoothing == 0.1
     assert not same_state(clf, fit(X, y))
     assert fit(X, y, net_params={"batch_size": 7}).net_.batch_size == 7
+
+
+def test_a_criterion_of_ones_own_is_learnt_by():
+    class Doubled(ClassLoss):
+        def forward(self, outputs, y):
+            return 2 * super().forward(outputs, y)
+
+    X, y = blobs()
+    plain, doubled = (
+        fit(X, y, net_params={"criterion": criterion}, unimodal_weight=0.0)
+        for criterion in (ClassLoss, Doubled)
+    )
+    first, second = (clf.history_["train_loss"][0] for clf in (plain, doubled))
+    assert second > 1.5 * first
+
+
+@pytest.mark.parametrize("criterion", [torch.nn.CrossEntropyLoss, ClassLoss(), "log_loss"])
+def test_a_criterion_that_is_none_of_the_target_is_refused(criterion):
+    X, y = blobs()
+    with pytest.raises(ValueError, match=r"a subclass of sk_mmbalance\.networks\.ClassLoss"):
+        fit(X, y, net_params={"criterion": criterion})
 
 
 def test_grid_over_its_own_parameters():
