@@ -73,6 +73,26 @@ every_classifier = pytest.mark.parametrize(
     "classifier", [pytest.param(model, id=name) for name, model in CLASSIFIERS.items()]
 )
 
+#: One of each family. What scikit-learn's tools do is the same for its siblings, which take their
+#: turn among the slow tests.
+FAMILIES = {
+    "ARM",
+    "late fusion, learnt weights",
+    "opinion pool",
+    "serial fusion",
+    "joint network",
+    "sustained boosting",
+    "federated averaging",
+}
+
+every_family = pytest.mark.parametrize(
+    "classifier",
+    [
+        pytest.param(model, id=name, marks=() if name in FAMILIES else pytest.mark.slow)
+        for name, model in CLASSIFIERS.items()
+    ],
+)
+
 REGRESSORS = {
     "best single modality": UnimodalRegressor(cv=2),
     "late fusion": LateFusionRegressor(),

@@ -19,8 +19,8 @@ SCALES = [0.0, 1e-300, 1e18, 1e100, 1e300]
 
 def quick(estimator):
     model = clone(estimator)
-    short = {"max_epochs", "n_rounds"} & model.get_params().keys()
-    return model.set_params(**dict.fromkeys(short, 1))
+    short = {"max_epochs": 1, "n_rounds": 1, "max_iter": 500}
+    return model.set_params(**{k: n for k, n in short.items() if k in model.get_params()})
 
 
 def assert_probabilities(proba, n_rows):

@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from sk_mmbalance import LateFusionClassifier, Modalities, ModalityConcatenator, ModalityTransformer
-from tests._estimators import BLOCKS, every_classifier, flat, toy
+from tests._estimators import BLOCKS, every_classifier, every_family, flat, toy
 
 
 def pipeline(classifier):
@@ -40,13 +40,13 @@ def pipeline(classifier):
 GRID = {"prep__face__with_mean": [True, False]}
 
 
-@every_classifier
+@every_family
 def test_cross_val_score(classifier):
     X, y = toy()
     assert cross_val_score(classifier, X, y, cv=3, error_score="raise").mean() > 0.7
 
 
-@every_classifier
+@every_family
 def test_cross_val_predict_of_probabilities(classifier):
     X, y = toy(n_classes=3)
     proba = cross_val_predict(classifier, X, y, cv=3, method="predict_proba")
@@ -61,7 +61,7 @@ def test_train_test_split_keeps_rows_together(classifier):
     assert clone(classifier).fit(X_train, y_train).score(X_test, y_test) > 0.6
 
 
-@every_classifier
+@every_family
 @pytest.mark.parametrize(
     "search",
     [
@@ -82,7 +82,7 @@ def test_searches_over_a_pipeline(classifier, search):
     assert found.score(X, y) > 0.7
 
 
-@every_classifier
+@every_family
 def test_learning_curve(classifier):
     X, y = toy()
     sizes, train, test = learning_curve(
@@ -92,7 +92,7 @@ def test_learning_curve(classifier):
     assert train.shape == test.shape == (2, 2)
 
 
-@every_classifier
+@every_family
 def test_stacking_and_voting(classifier):
     X, y = toy()
     early = make_pipeline(ModalityConcatenator(), LogisticRegression())
@@ -101,7 +101,7 @@ def test_stacking_and_voting(classifier):
     assert VotingClassifier(members, voting="soft").fit(X, y).score(X, y) > 0.7
 
 
-@every_classifier
+@every_family
 def test_calibration_and_tuned_threshold(classifier):
     X, y = toy()
     assert CalibratedClassifierCV(clone(classifier), cv=2).fit(X, y).score(X, y) > 0.7
@@ -178,7 +178,7 @@ def test_pickle_and_clone(classifier):
     assert not [name for name in vars(clone(model)) if name.endswith("_")]
 
 
-@every_classifier
+@every_family
 def test_search_in_two_processes_equals_one(classifier):
     X, y = toy()
     one = GridSearchCV(pipeline(classifier), GRID, cv=2).fit(X, y)
@@ -207,7 +207,7 @@ def test_failed_fit_leaves_nothing_behind(classifier):
 # -- metadata ----------------------------------------------------------------------------------
 
 
-@every_classifier
+@every_family
 def test_weights_through_pipeline_and_search_with_and_without_routing(classifier):
     X, y = toy()
     weight = np.linspace(0.2, 3, 60)
@@ -225,7 +225,7 @@ def test_weights_through_pipeline_and_search_with_and_without_routing(classifier
     assert np.abs(unweighted.predict_proba(X) - off.predict_proba(X)).max() > 0
 
 
-@every_classifier
+@every_family
 def test_routed_weights_reach_cross_validate(classifier):
     X, y = toy()
     with config_context(enable_metadata_routing=True):

@@ -78,6 +78,24 @@ def test_a_method_in_a_stack_equals_training_one_by_one(method, optimizer):
     assert_same_results(both.one_by_one, both.together)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("optimizer", "dtype", "apart"), [("sgd", "float32", 1e-4), ("adam", "float64", 1e-8)]
+)
+def test_rounding_stays_small_over_many_epochs(method, optimizer, dtype, apart):
+    value, numbers = METHODS[method]
+    X, y = make_rows(60)
+    grid = {"lr": [0.01, 0.03], **{f"balancing__{k}": v for k, v in numbers.items()}}
+    settings = {**NET, "max_epochs": 20, "optimizer": optimizer, "dtype": dtype}
+    clf = MultimodalClassifier(balancing=value, **settings)
+    both = search_both(clf, grid, X, y, cv=2)
+    assert both.apart < apart
+    assert both.together.vectorized_["stacked"].all()
+    scores = both.one_by_one.cv_results_["mean_test_score"]
+    assert scores[both.together.best_index_] > scores.max() - 1e-4
+
+
 @pytest.mark.parametrize(
     "method", ["agm", "amco", "dropout", "mcr", "midas", "negative", "ogm", "opm", "pmr"]
 )

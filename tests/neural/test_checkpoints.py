@@ -475,6 +475,7 @@ MARKED = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_parameter_holds_is_part_of_whose_it_is(tmp_path):
     fit = MultimodalClassifier(checkpoint_dir=tmp_path, early_stopping=False, **SMALL)
 

@@ -16,8 +16,8 @@ from .._checks import assert_all_checks_pass
     "params",
     [
         {},
-        {"unimodal_weight": 0.0},
-        {"fusion": "late", "unimodal_weight": 1.0},
+        pytest.param({"unimodal_weight": 0.0}, marks=pytest.mark.slow),
+        pytest.param({"fusion": "late", "unimodal_weight": 1.0}, marks=pytest.mark.slow),
         pytest.param({"fusion": "transformer"}, marks=pytest.mark.slow),
     ],
     ids=["default", "plain", "late", "transformer"],

@@ -30,7 +30,13 @@ def problem(n=200, n_columns=None, seed=0):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"fusion": "late", "unimodal_weight": 0.5, "loss": "huber"}]
+    "params",
+    [
+        {},
+        pytest.param(
+            {"fusion": "late", "unimodal_weight": 0.5, "loss": "huber"}, marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_scikit_learns_checks(params):
     assert_all_checks_pass(MultimodalRegressor(**params))

@@ -32,6 +32,7 @@ def test_passes_every_check_of_scikit_learn(estimator_class):
     assert_all_checks_pass(estimator_class())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
 def test_passes_every_check_of_scikit_learn_with_other_losses(loss):
     assert_all_checks_pass(ARMClassifier(loss=loss))
