@@ -4,6 +4,7 @@
 question asks for the time of
 ======== ===================================================================================
 steps    a step of training, per network, by width, rows of a batch and number of networks
+rows     a search of 8 candidates in 3 folds of more and more rows, everything around it included
 searches whole searches of 24 candidates in 5 folds, on two cores
 ======== ===================================================================================
 
@@ -13,7 +14,7 @@ decides whether stacking pays is held to them (`fitted_rule` fits one anew). Sea
 the clock and in CPU seconds of all their processes, against scikit-learn's search over the same
 estimator and over the same network in skorch as it comes; nothing is fitted to all rows in the end.
 
-    python benchmarks/search.py             # both: results/search_steps, results/search_rounds
+    python benchmarks/search.py             # all: results/search_steps, search_rows, search_rounds
     python benchmarks/search.py searches --repeats 3
 """
 
@@ -48,6 +49,9 @@ MOST_WORK = 3e8
 
 #: Epochs after which a step is as all that follow: the first are carried out in the ordinary way.
 FIRST_EPOCHS = 3
+
+#: Rows of small searches, on which what is around the training weighs more or less.
+ROWS = (125, 500, 2000, 8000)
 
 #: Rows of the whole searches, and epochs of each of their fits.
 ROWS_AND_EPOCHS = (2000, 10)
@@ -118,6 +122,32 @@ def _microseconds(how: str, width: int, batch_size: int, n_models: int) -> float
     return 1e6 * taken / (more * n_steps * n_models)
 
 
+def measure_rows(repeats: int) -> list[dict]:
+    """CPU seconds of a search per fit, by its rows."""
+    rows = []
+    for n_rows in ROWS:
+        X, y = make_data(n_rows, 5)
+        settings = {"param_grid": {"lr": np.geomspace(1e-4, 1e-2, 8)}, "cv": 3, "refit": False}
+        searches = {
+            "one by one": GridSearchCV(make_net(64, 32, 10), **settings),
+            "stacked": VectorizedGridSearchCV(make_net(64, 32, 10), stack=True, **settings),
+        }
+        taken: dict[str, list[float]] = {how: [] for how in searches}
+        for _ in range(repeats):
+            for how, search in searches.items():
+                taken[how].append(seconds(lambda s=search: s.fit(Modalities(X), y))[0] / 24)
+        rows += [
+            {
+                "device": device_name(CPU),
+                "rows": n_rows,
+                "method": how,
+                "value": round(float(np.median(times)), 4),
+            }
+            for how, times in taken.items()
+        ]
+    return rows
+
+
 def fitted_rule(table: pd.DataFrame) -> dict[str, tuple[float, ...]]:
     """Coefficients of the rule, of least relative error: `alone` and `stacked`.
 
@@ -167,7 +197,7 @@ def search_ratios(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ratios(table, SKORCH), ratios(table, OURS)], ignore_index=True)
 
 
-QUESTIONS = ("steps", "searches")
+QUESTIONS = ("steps", "rows", "searches")
 
 
 def main() -> None:
@@ -185,6 +215,8 @@ def main() -> None:
         for question in args.questions or QUESTIONS:
             if question == "steps":
                 keep("search_steps", measure_steps(args.repeats), args.folder)
+            elif question == "rows":
+                keep("search_rows", measure_rows(args.repeats), args.folder)
             else:
                 measure_searches(args.repeats, args.folder)
 

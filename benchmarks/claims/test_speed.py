@@ -62,6 +62,23 @@ def test_the_rule_of_a_search_stacks_what_is_faster():
     assert np.mean(right) > 0.85
 
 
+def test_searches_gain_more_the_more_rows_there_are():
+    rows = measured("search_rows", ["device", "rows", "method", "value"])
+    wide = rows.assign(rows=rows["rows"].astype(int), value=rows["value"].astype(float))
+    wide = wide.pivot_table(index="rows", columns="method", values="value")
+    gain = wide["one by one"] / wide["stacked"]
+    assert gain.is_monotonic_increasing
+    assert gain[125] == pytest.approx(2.4, abs=0.05)
+    assert gain[8000] == pytest.approx(6.3, abs=0.05)
+
+
+def test_predictions_take_so_much_of_the_bare_network():
+    table = measured("prediction_speed", ["device", "rows", "method", "ratio"])
+    ratio = table["ratio"].astype(float).groupby(table["rows"].astype(int)).max()
+    assert ratio[2000] == pytest.approx(1 + 1 / 7, abs=0.005)
+    assert (ratio.drop(2000) < 1).all()
+
+
 def test_a_step_in_a_stack_takes_so_much_of_one_alone():
     steps = measured("search_steps", STEPS)
     steps = steps.assign(**{c: steps[c].astype(float) for c in ("width", "networks", "value")})

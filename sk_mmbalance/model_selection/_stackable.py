@@ -85,7 +85,7 @@ def why_not_training(training: Training) -> str:
         if rows is None:
             continue
         if any(isinstance(x, SparseInput) for x in rows.inputs.values()):
-            return "sparse modalities are multiplied as they are, network by network"
+            return "sparse modalities are read batch by batch"
         if not rows.resident:
             return "the rows do not fit on the device"
     if draws_at_random(training):

@@ -157,7 +157,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True  # made dense batch by batch
+        tags.input_tags.sparse = True  # read batch by batch
         return tags
 
     # -- what the kind of target says ------------------------------------------------------
