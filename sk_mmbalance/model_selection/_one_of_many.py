@@ -165,5 +165,8 @@ class OneOfMany:
     def note(self, figures: dict[str, Tensor]) -> None:
         """Nothing: the history of a stack has losses only."""
 
+    def note_each(self, figure: str, values: Tensor) -> None:
+        """Nothing: the history of a stack has losses only."""
+
     def add_up(self, key: str, value: Tensor) -> None:
         """Nothing: the history of a stack has losses only."""
