@@ -287,9 +287,16 @@ class FiLMFusion(nn.Module):
     def gates(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """Scale and shift of each embedding, side by side, from what the others say."""
         said = _kept(each(self.context, embeddings), present)
-        all_say = total(said)
         if stacked_of(said) is not None:
-            return each(self.film, Aligned(list(said), _of_the_others(said, all_say, present)))
+            context = _of_the_others(said, total(said), present)
+            return each(self.film, Aligned(list(said), context))
+        if len(said) == 2:  # nothing to add up, and nothing to divide by
+            first, second = said
+            return {
+                first: self.film[first](said[second]),
+                second: self.film[second](said[first]),
+            }
+        all_say = total(said)
         count: Any = len(said)
         if present is not None:
             count = _total([present[m].to(all_say.dtype) for m in said])[:, None]
@@ -453,7 +460,8 @@ def _share_bias(parts: Mapping[str, Tensor], bias: Tensor, present: Presence) ->
     if together is not None:
         return Aligned(list(parts), together + bias / len(parts))
     if present is None:
-        return {m: z + bias / len(parts) for m, z in parts.items()}
+        share = bias / len(parts)
+        return {m: z + share for m, z in parts.items()}
     here = {m: present[m].to(bias.dtype)[:, None] for m in parts}
     number = _total(list(here.values())).clamp_min(1)
     return {m: z + here[m] / number * bias for m, z in parts.items()}
