@@ -57,20 +57,22 @@ def heads_of(network: Any, embeddings: dict[str, Tensor], present: Presence) -> 
 
 def credits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
     """How right each modality is on each row, of shape (batch, n_modalities)."""
-    return _of_each(criterion.credit, outputs, y)
+    return _of_each([criterion.credit], outputs, y)[0]
 
 
-def hits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
-    """Whether each modality is right on each row, of shape (batch, n_modalities)."""
-    return _of_each(criterion.hits, outputs, y) > 0
+def credits_and_hits(
+    criterion: Any, outputs: dict[str, Tensor], y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How right each modality is on each row, and whether it is, of (batch, n_modalities)."""
+    credits, hits = _of_each([criterion.credit, criterion.hits], outputs, y)
+    return credits, hits > 0
 
 
-def _of_each(figure: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
+def _of_each(figures: list[Any], outputs: dict[str, Tensor], y: Tensor) -> list[Tensor]:
     repeated = torch.cat([y] * len(outputs))  # of few short tensors, a sixth of `repeat`'s time
     stacked = stacked_of(outputs)
     joined = torch.cat(list(outputs.values())) if stacked is None else stacked.flatten(0, 1)
-    together = figure(joined, repeated)
-    return together.view(len(outputs), len(y)).t()
+    return [figure(joined, repeated).view(len(outputs), len(y)).t() for figure in figures]
 
 
 def log_probabilities(criterion: Any, outputs: Tensor) -> Tensor:
