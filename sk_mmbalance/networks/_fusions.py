@@ -194,19 +194,20 @@ class SharedHead(nn.Module):
         if not self.by_certainty:
             return weighted_mean(parts, self.weights, present)
         together = stacked_of(parts)
+        rows = side_by_side(parts)
         if together is None:
-            scores = torch.stack(
-                [math.log(self.weights[m]) - entropy(z) for m, z in parts.items()], dim=1
-            )
+            unsure = entropy(rows.flatten(0, 1)).view(rows.shape[:2])
         else:
             unsure = entropy(together.flatten(0, 1)).view(together.shape[:2]).t()
-            scores = unsure.new_tensor([math.log(self.weights[m]) for m in parts]) - unsure
+        scores = -unsure
+        if any(self.weights[m] != 1 for m in parts):
+            scores = scores + scores.new_tensor([math.log(self.weights[m]) for m in parts])
         if present is not None:
             scores = scores.masked_fill(
                 ~masks_of(present, parts).t(), torch.finfo(scores.dtype).min
             )
         shares = scores.softmax(dim=1)
-        return (shares[:, :, None] * side_by_side(parts)).sum(dim=1)
+        return (shares[:, :, None] * rows).sum(dim=1)
 
     def no_logits(self, n_rows: int) -> Tensor:
         """What stands for a modality that no row of a batch has."""
