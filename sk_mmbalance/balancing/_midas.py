@@ -133,12 +133,19 @@ class MIDAS(Balancing):
     def _alpha(self, net: Net) -> Any:
         return net.running(self).alpha
 
+    def replaces_loss(self, net: Net) -> bool:
+        """In the warm-up, by the modalities' own."""
+        return len(net.network.names) > 1 and self._warms_up(net)
+
+    def _warms_up(self, net: Net) -> bool:
+        return len(net.history) <= self.start_epoch
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the loss of mixed rows; in the warm-up, leave the fused loss out."""
         names, (X, y) = net.network.names, batch
         if len(names) == 1:
             return loss
-        if len(net.history) <= self.start_epoch:
+        if self._warms_up(net):
             args = output.unimodal, y, X.get("weight"), X.get("present")
             own = unimodal_losses(net.criterion_, *args)
             return net.unimodal_weight * total(own)

@@ -141,6 +141,10 @@ class MLA(Balancing):
         """For the sum of their losses."""
         return self.update == "joint"
 
+    def replaces_loss(self, net: Net) -> bool:
+        """By the modalities' own."""
+        return True
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """The sum of the modalities' losses, for the control."""
         return total({m: _mean_loss(net, z, batch, m) for m, z in output.unimodal.items()})

@@ -27,7 +27,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from skorch.dataset import Dataset
 from torch import Tensor, nn
 
-from ..balancing import Balancing, hooks_of
+from ..balancing import Balancing, changed_loss, hooks_of
 from ..exceptions import DivergenceError
 from ..networks import (
     Batch,
@@ -152,12 +152,13 @@ class MultimodalNet(PredictingNet):
     ) -> Tensor:
         """Weighted mean criterion of the fused logits; in training also of the modalities'."""
         own = self.unimodal_weight if training else 0.0
-        loss = joint_loss(self.criterion_, y_pred, y_true, X, own)
+
+        def joint() -> Tensor:
+            return joint_loss(self.criterion_, y_pred, y_true, X, own)
+
         if not training:
-            return loss
-        for method in self._hooks["loss"]:
-            loss = method.loss(self, y_pred, (X, y_true), loss)
-        return loss
+            return joint()
+        return changed_loss(self._hooks["loss"], self, y_pred, (X, y_true), joint)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute loss and gradients of one batch."""
