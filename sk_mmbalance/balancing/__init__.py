@@ -6,6 +6,7 @@ A value goes into ``MultimodalClassifier(balancing=...)``; None is its control.
 from ._agm import AGM
 from ._amco import AMCo
 from ._base import Balancing
+from ._base import changed_loss as changed_loss  # for the nets, not public
 from ._base import hooks_of as hooks_of  # for the nets, not public
 from ._cml import CML
 from ._dgl import DGL

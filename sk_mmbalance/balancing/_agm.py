@@ -156,27 +156,27 @@ class AGM(Modulation):
         return net.running(self)
 
     def _note(self, net: Net, factors: Tensor) -> None:
-        net.note({f"{name}__factor": factors[k] for k, name in enumerate(net.network.names)})
+        net.note_each("factor", factors)
 
     @torch.no_grad()
     def _next_factors(self, net: Net, parts: dict[str, Tensor], batch: Batch) -> Tensor:
         """Compare with the losses so far, and add this batch to them."""
         names, state = net.network.names, self._state(net)
-        outputs = {name: parts[name].detach() for name in names}
+        outputs = {name: parts[name] for name in names}
         credits = credits_of(net.criterion_, outputs, batch[1])
         losses = -credits.clamp_min(LEAST_CREDIT).log()
         means, behind, both = lags(losses, rows_having(batch, names), batch[0].get("weight"))
-        now = lead(behind, both)
         known = state.count > 0
-        so_far = both & known[:, None] & known[None, :]
-        earlier = lead(state.mean[None, :] - state.mean[:, None], so_far)
+        so_far = both & known[:, None] & known
+        behind_so_far = state.mean - state.mean[:, None]
+        now, earlier = lead(torch.stack([behind, behind_so_far]), torch.stack([both, so_far]))
         factors = modulation(now, earlier, self.alpha, self.cap)
-        factors = torch.where(_others(so_far).any(dim=1), factors, 1)
-        net.note({f"{name}__lead": now[k] for k, name in enumerate(names)})
+        compared = so_far.sum(dim=1) > 1  # with itself, and with another
+        factors = torch.where(compared, factors, 1)
+        net.note_each("lead", now)
         here = both.diagonal()
         state.count += here
-        change = (means - state.mean) / state.count.clamp_min(1)
-        state.mean += torch.where(here, change, 0)
+        state.mean += here / state.count.clamp_min(1) * (means - state.mean)
         return factors
 
 
@@ -194,6 +194,10 @@ def lags(
     weight : Tensor of shape (batch,), default=None
         Weights of the rows.
     """
+    if present is None and weight is None:
+        means = losses.sum(dim=0) / len(losses)
+        behind = means - means[:, None]
+        return means, behind, torch.ones_like(behind, dtype=torch.bool)
     here = torch.ones_like(losses) if present is None else present.to(losses.dtype)
     losses = losses if present is None else torch.where(present, losses, 0)
     weighted = here if weight is None else here * weight[:, None]
@@ -205,19 +209,24 @@ def lags(
 
 
 def lead(behind: Tensor, pairs: Tensor) -> Tensor:
-    """``r_m``, the exponential of the mean over j of how much j is behind m; 1 without any j."""
-    others = _others(pairs)
-    count = others.sum(dim=1).clamp_min(1)
-    return torch.exp(torch.where(others, behind, 0).sum(dim=1) / count)
+    """``r_m``, the exponential of the mean over j of how much j is behind m; 1 without any j.
+
+    Parameters
+    ----------
+    behind : Tensor of shape (..., n_modalities, n_modalities)
+        [m, j], by how much j is behind m.
+    pairs : Tensor of bool of the same shape
+        Which j count for m; m itself never does.
+    """
+    itself = torch.eye(pairs.shape[-1], dtype=torch.bool, device=pairs.device)
+    others = pairs & ~itself
+    count = others.sum(dim=-1).clamp_min(1)
+    return torch.exp(torch.where(others, behind, 0).sum(dim=-1) / count)
 
 
 def modulation(now: Tensor, earlier: Tensor, alpha: float, cap: float) -> Tensor:
     """``kappa = exp(alpha min(tau - r, c))``."""
     return torch.exp(alpha * (earlier - now).clamp_max(cap))
-
-
-def _others(pairs: Tensor) -> Tensor:
-    return pairs & ~torch.eye(len(pairs), dtype=torch.bool, device=pairs.device)
 
 
 # -- parts of the fused logits -----------------------------------------------------------------

@@ -133,7 +133,7 @@ class AMCo(Balancing):
             for k, name in enumerate(names):
                 hidden = random_entries(embeddings[name].shape[1], share, generator) & dependent[k]
                 less[name] = embeddings[name].masked_fill(hidden, 0)
-                masked[f"{name}__masked"] = hidden.to(torch.float32).mean()
+                masked[f"{name}__masked"] = hidden.sum() / len(hidden)
             logits = network.fuse(less, present, unimodal=False).logits
             own = heads_of(network, embeddings, present) if unimodal else {}
         net.note(masked)
@@ -155,7 +155,7 @@ class AMCo(Balancing):
         energies = energies_of(net.criterion_, stacked)
         shares = dependence(energies, rows_having(batch, names), batch[0].get("weight"))
         self._state(net).dependent.copy_(shares > self.threshold)
-        net.note({f"{name}__dependence": shares[k] for k, name in enumerate(names)})
+        net.note_each("dependence", shares)
 
 
 def share_of_epoch(epoch: int, most: float, ramp: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -256,6 +256,10 @@ class Balancing(PublishedFormMixin, BaseEstimator):
         """Run the network; None leaves it to the net."""
         return None
 
+    def replaces_loss(self, net: Net) -> bool:
+        """Whether `loss` looks at no loss that it is given: then none is computed for it."""
+        return False
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Change the loss of a training batch."""
         return loss
@@ -301,6 +305,21 @@ HOOKS = (
     "after_backward",
     "after_step",
 )
+
+
+def changed_loss(
+    methods: Sequence[Balancing],
+    net: Any,
+    output: MultimodalOutput,
+    batch: Batch,
+    joint: Callable[[], Tensor],
+) -> Tensor:
+    """The joint loss as methods change it; not computed where the first has one in its place."""
+    replaced = bool(methods) and methods[0].replaces_loss(net)
+    loss = output.logits.new_zeros(()) if replaced else joint()
+    for method in methods:
+        loss = method.loss(net, output, batch, loss)
+    return loss
 
 
 def hooks_of(methods: Any) -> dict[str, list[Any]]:

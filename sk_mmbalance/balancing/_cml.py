@@ -12,7 +12,15 @@ from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES, LABELS
-from ..networks import Batch, LabelLoss, MultimodalOutput, mix_seeds, weighted_mean_loss
+from ..networks import (
+    Batch,
+    LabelLoss,
+    MultimodalOutput,
+    mean_criterion,
+    mix_seeds,
+    total,
+    weighted_mean_loss,
+)
 from ._base import Balancing
 from ._evidence import coalition
 from ._protocol import Net
@@ -116,16 +124,16 @@ class CML(Balancing):
             if present is not None:
                 told = present[removed] & torch.stack([present[m] for m in left]).any(dim=0)
             if self.partial_weight:
-                partial.append(weighted_mean_loss(net.criterion_(z, y), weight, told))
+                partial.append(mean_criterion(net.criterion_, z, y, weight, told))
             if self.rank_weight:
                 rise = confidence_rise(net.criterion_, asked[larger], z, y, self.rule)
                 mean = weighted_mean_loss(rise, weight, told)
                 rises[f"{removed}__confidence_rise"] = mean.detach()
-                ranks.append(mean * self._n_rows(y, weight))
+                ranks.append(mean if self.reduction == "mean" else mean * _n_rows(y, weight))
         net.note(rises)
         if partial:
-            loss = loss + self.partial_weight * torch.stack(partial).mean()
-        return loss + self.rank_weight * torch.stack(ranks).sum() if ranks else loss
+            loss = loss + self.partial_weight / len(partial) * _sum(partial)
+        return loss + self.rank_weight * _sum(ranks) if ranks else loss
 
     def _removals(self, net: Net, names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         """What is removed, and from which modalities."""
@@ -140,11 +148,14 @@ class CML(Balancing):
             removals.append((names[gone], larger))
         return removals
 
-    def _n_rows(self, y: Tensor, weight: Tensor | None) -> Any:
-        """What a mean is multiplied by."""
-        if self.reduction == "mean":
-            return 1
-        return len(y) if weight is None else weight.sum()
+
+def _n_rows(y: Tensor, weight: Tensor | None) -> Any:
+    """What makes a sum of a mean."""
+    return len(y) if weight is None else weight.sum()
+
+
+def _sum(numbers: list[Tensor]) -> Tensor:
+    return total(dict(enumerate(numbers)))
 
 
 def confidence(criterion: Any, outputs: Tensor) -> Tensor:
@@ -167,4 +178,4 @@ def confidence_rise(
     if rule == "miwae":
         before = torch.where(right > 0, before, before.detach())
     rise = (confidence(criterion, smaller) - before).clamp_min(0)
-    return torch.where(right_alone > right, 0, rise)
+    return rise * (right_alone <= right)

@@ -57,20 +57,22 @@ def heads_of(network: Any, embeddings: dict[str, Tensor], present: Presence) -> 
 
 def credits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
     """How right each modality is on each row, of shape (batch, n_modalities)."""
-    return _of_each(criterion.credit, outputs, y)
+    return _of_each([criterion.credit], outputs, y)[0]
 
 
-def hits_of(criterion: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
-    """Whether each modality is right on each row, of shape (batch, n_modalities)."""
-    return _of_each(criterion.hits, outputs, y) > 0
+def credits_and_hits(
+    criterion: Any, outputs: dict[str, Tensor], y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How right each modality is on each row, and whether it is, of (batch, n_modalities)."""
+    credits, hits = _of_each([criterion.credit, criterion.hits], outputs, y)
+    return credits, hits > 0
 
 
-def _of_each(figure: Any, outputs: dict[str, Tensor], y: Tensor) -> Tensor:
-    repeated = y.repeat(len(outputs), *[1] * (y.ndim - 1))
+def _of_each(figures: list[Any], outputs: dict[str, Tensor], y: Tensor) -> list[Tensor]:
+    repeated = torch.cat([y] * len(outputs))  # of few short tensors, a sixth of `repeat`'s time
     stacked = stacked_of(outputs)
     joined = torch.cat(list(outputs.values())) if stacked is None else stacked.flatten(0, 1)
-    together = figure(joined, repeated)
-    return together.view(len(outputs), len(y)).t()
+    return [figure(joined, repeated).view(len(outputs), len(y)).t() for figure in figures]
 
 
 def log_probabilities(criterion: Any, outputs: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def row_means(values: Tensor, present: Tensor | None, weight: Tensor | None) -> 
         Weights of the rows.
     """
     if present is None and weight is None:
-        return values.mean(dim=0)
+        return values.sum(dim=0) / len(values)  # in half the time of a mean
     share = torch.ones_like(values) if weight is None else weight[:, None].expand_as(values)
     share = share if present is None else torch.where(present, share, 0)
     total = share.sum(dim=0)
@@ -132,6 +134,16 @@ def rows_having(batch: Batch, names: list[str]) -> Tensor | None:
     """Which modalities a row has, of shape (batch, n_modalities); None if it has all."""
     present = batch[0].get("present")
     return None if present is None else torch.stack([present[name] for name in names], dim=1)
+
+
+def mean_credits(credits: Tensor, present: Tensor | None, weight: Tensor | None) -> Tensor:
+    """Mean credit of every modality over the rows that have it, NaN without any; as `row_means`."""
+    if present is None and weight is None:
+        return credits.sum(dim=0) / len(credits)
+    share = torch.ones_like(credits) if weight is None else weight[:, None].expand_as(credits)
+    if present is not None:
+        share, credits = torch.where(present, share, 0), torch.where(present, credits, 0)
+    return (share * credits).sum(dim=0) / share.sum(dim=0)
 
 
 def pair_ratios(
@@ -149,6 +161,10 @@ def pair_ratios(
     weight : Tensor of shape (batch,), default=None
         Weights of the rows.
     """
+    itself = torch.eye(credits.shape[1], dtype=torch.bool, device=credits.device)
+    if present is None and weight is None:  # all pairs are of the same rows
+        sums = credits.sum(dim=0)
+        return sums / len(credits), sums[:, None] / sums, ~itself
     here = torch.ones_like(credits) if present is None else present.to(credits.dtype)
     credits = credits if present is None else torch.where(present, credits, 0)
     weighted = here if weight is None else here * weight[:, None]
@@ -156,6 +172,5 @@ def pair_ratios(
     sums = (credits * weighted).t() @ here  # [m, j]: credit of m on the rows that have m and j
     ratios = torch.where(both > 0, sums / sums.t(), 1)
     has_rows = both.diagonal() > 0
-    itself = torch.eye(len(both), dtype=torch.bool, device=both.device)
     pairs = has_rows[:, None] & has_rows[None, :] & ~itself
     return sums.diagonal() / both.diagonal(), ratios, pairs

@@ -197,6 +197,10 @@ class GradientBlending(Balancing):
         state.held_loss.copy_(held)
         state.measured.fill_(True)
 
+    def replaces_loss(self, net: Net) -> bool:
+        """By a weighted mean."""
+        return self._takes_part(net)
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """The weighted mean of the losses."""
         if not self._takes_part(net):
@@ -206,7 +210,7 @@ class GradientBlending(Balancing):
         own = unimodal_losses(net.criterion_, output.unimodal, y, weight, X.get("present"))
         fused = mean_criterion(net.criterion_, output.logits, y, weight)
         losses = torch.stack([*(own[name] for name in names), fused])
-        return (self._state(net).weights * losses).sum()
+        return self._state(net).weights @ losses
 
 
 def blend(generalised: Tensor, overfitted: Tensor, least: float) -> Tensor:

@@ -18,6 +18,7 @@ from ..networks import (
     ModalityRows,
     MultimodalOutput,
     mix_seeds,
+    total,
     unimodal_losses,
 )
 from ._base import Balancing
@@ -145,7 +146,7 @@ class Greedy(Balancing):
 
     def on_train_end(self, net: Net) -> None:
         """The tensors are the network's."""
-        for kept in ("_groups", "_held", "_parts"):
+        for kept in ("_groups", "_held", "_regular", "_parts"):
             self.__dict__.pop(kept, None)
 
     @torch.no_grad()
@@ -153,16 +154,14 @@ class Greedy(Balancing):
         """Add up what was learnt, and say whose gates are held next."""
         if not self._takes_part(net):
             return
-        names, state = net.network.names, self._state(net)
-        held = self._held
-        regular = ~held.any()
+        state, held, regular = self._state(net), self._held, self._regular
         tensors, members = self._groups
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in tensors]
         grown = (members @ _squares(gradients)) / (members @ _squares(tensors))
         state.learnt += torch.where(regular, grown.view(2, -1), 0)
         speeds = speeds_of(state.learnt)
-        net.note({f"{name}__speed": speeds[k] for k, name in enumerate(names)})
-        net.note({f"{name}__held": held[k].to(speeds.dtype) for k, name in enumerate(names)})
+        net.note_each("speed", speeds)
+        net.note_each("held", held.to(speeds.dtype))
         if self.choice == "speed":
             most, who = leads(speeds).max(dim=0)
             starts = regular & (most > self.threshold) & self.acts(net)
@@ -179,23 +178,23 @@ class Greedy(Balancing):
         X, network = batch[0], net.network
         fusion: Any = network.fusion
         present = X.get("present")
-        self._held = held = self._who_is_held(net)
+        self._held = self._who_is_held(net)
+        self._regular = ~self._held.any()
         with net.autocast():
             embeddings = network.encode(X["inputs"], present)
             gates = fusion.gates(embeddings, present)
-            self._remember(net, gates, batch, ~held.any())
-            for k, name in enumerate(network.names):
-                mean = self._state(net).gates[name].mean.to(gates[name].dtype)
-                gates[name] = torch.where(held[k], mean, gates[name])
+            self._remember(net, gates, batch)
+            means = self._state(net).gates
+            for name, held in zip(network.names, self._held.unbind(), strict=True):
+                mean = means[name].mean.to(gates[name].dtype)
+                gates[name] = torch.where(held, mean, gates[name])
             modulated = fusion.modulated(embeddings, gates, present)
-            logits = fusion.concat(modulated, present)[0]
             parts = fusion.concat.terms(modulated, present)
             own = heads_of(network, embeddings, present) if unimodal else {}
         if net.amp:
-            logits = logits.float()
             own, parts = ({m: z.float() for m, z in each.items()} for each in (own, parts))
         self._parts = parts
-        return MultimodalOutput(logits, own, embeddings)
+        return MultimodalOutput(total(parts), own, embeddings)
 
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the losses of the modalities' parts."""
@@ -204,7 +203,7 @@ class Greedy(Balancing):
             return loss
         X, y = batch
         own = unimodal_losses(net.criterion_, parts, y, X.get("weight"), X.get("present"))
-        return loss + torch.stack(list(own.values())).sum()
+        return loss + total(own)
 
     def _who_is_held(self, net: Net) -> Tensor:
         state, names = self._state(net), net.network.names
@@ -220,17 +219,17 @@ class Greedy(Balancing):
         return (places == drawn) & known
 
     @torch.no_grad()
-    def _remember(self, net: Net, gates: dict[str, Tensor], batch: Batch, regular: Tensor) -> None:
+    def _remember(self, net: Net, gates: dict[str, Tensor], batch: Batch) -> None:
         """Add this batch's mean gates to those of the steps so far."""
-        X = batch[0]
+        X, regular, means = batch[0], self._regular, self._state(net).gates
         for name, values in gates.items():
-            own, here = self._state(net).gates[name], None
+            own, here = means[name], None
             if "present" in X:
                 here = X["present"][name][:, None].expand_as(values)
             mean = row_means(values.to(own.mean.dtype), here, X.get("weight"))
             counts = regular if here is None else regular & here.any()
             own.count += counts
-            own.mean += torch.where(counts, (mean - own.mean) / own.count.clamp_min(1), 0)
+            own.mean.lerp_(mean, counts / own.count.clamp_min(1))
 
 
 def groups_of(names: list[str], backbones: Any, fusion: Any) -> tuple[list[Any], Tensor]:
@@ -257,11 +256,10 @@ def leads(speeds: Tensor) -> Tensor:
 
     A modality or branch that has not learnt at all has no speed, and is in no mean.
     """
-    known = speeds.isfinite()
-    values = torch.where(known, speeds, 0)
-    others = (known.sum() - 1).clamp_min(1)
-    ahead = values - (values.sum() - values) / others
-    return torch.where(known & (known.sum() > 1), ahead, -torch.inf)
+    known = speeds.abs() < torch.inf
+    values, n_others = torch.where(known, speeds, 0), known.sum() - 1
+    ahead = values - (values.sum() - values) / n_others.clamp_min(1)
+    return torch.where(known & (n_others > 0), ahead, -torch.inf)
 
 
 def _squares(tensors: list[Any]) -> Tensor:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from ..networks import Batch, MultimodalOutput, mean_criterion
+from ..networks import Batch, MultimodalOutput, mean_criterion, total
 from ._base import Balancing
 from ._evidence import mean_over
 from ._protocol import Net
@@ -53,14 +52,18 @@ class Independent(Balancing):
         """They are all that is trained."""
         return True
 
+    def replaces_loss(self, net: Net) -> bool:
+        """By the sum of the modalities' own."""
+        return True
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """The sum of the modalities' losses, in place of the fused one."""
         X, y = batch
         weight, present = X.get("weight"), X.get("present")
-        losses = []
+        losses = {}
         for name, z in output.unimodal.items():
             if present is None:
-                losses.append(mean_criterion(net.criterion_, z, y, weight))
+                losses[name] = mean_criterion(net.criterion_, z, y, weight)
             else:
-                losses.append(mean_over(net.criterion_(z, y), weight, present[name]))
-        return torch.stack(losses).sum()
+                losses[name] = mean_over(net.criterion_(z, y), weight, present[name])
+        return total(losses)

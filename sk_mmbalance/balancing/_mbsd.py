@@ -12,11 +12,10 @@ from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES, LABELS
-from ..networks import Batch, MultimodalOutput, weighted_mean_loss
+from ..networks import Batch, MultimodalOutput, over, weighted_mean_loss
 from ._base import Balancing
 from ._evidence import (
-    credits_of,
-    hits_of,
+    credits_and_hits,
     log_probabilities,
     logits_to_train,
     row_means,
@@ -116,14 +115,16 @@ class MBSD(Balancing):
         logits = logits_to_train(net, output, batch)
         logits = {m: logits[m] for m in names}
         present = rows_having(batch, names)
-        credits = credits_of(net.criterion_, logits, y)
+        moving = self.direction == "both" or self.form == "code"
+        shown = logits if moving else over(Tensor.detach, logits)
+        credits, right = credits_and_hits(net.criterion_, shown, y)
         moved = credits if self.direction == "both" else credits.detach()
-        gaps = teaching(moved, hits_of(net.criterion_, logits, y), present)
+        gaps = teaching(moved, right, present)
         apart = self._apart(net, torch.stack(list(logits.values()), dim=1), credits)
-        losses = (gaps * apart).sum(dim=(1, 2)) / n_pairs(gaps, present)
+        losses = (gaps / n_pairs(gaps, present) * apart).sum(dim=(1, 2))
         if net.measuring:
             taught = row_means((gaps.detach() > 0).any(dim=1).to(losses.dtype), present, weight)
-            net.note({f"{m}__taught": taught[k] for k, m in enumerate(names)})
+            net.note_each("taught", taught)
         return loss + weighted_mean_loss(losses, weight)
 
     def _apart(self, net: Net, z: Tensor, credits: Tensor) -> Tensor:
@@ -152,18 +153,18 @@ def teaching(credits: Tensor, right: Tensor, present: Tensor | None = None) -> T
         Which modalities a row has.
     """
     ahead = credits[:, :, None] - credits[:, None, :]
-    teaches = (ahead > 0) & (right[:, :, None] | right[:, None, :])
+    teaches = right[:, :, None] | right[:, None, :]
     if present is not None:
         teaches = teaches & present[:, :, None] & present[:, None, :]
-    return torch.where(teaches, ahead, 0)
+    return torch.relu(ahead) * teaches
 
 
 def n_pairs(gaps: Tensor, present: Tensor | None) -> Any:
-    """How many pairs of modalities a row has, at least 1."""
+    """How many pairs of modalities a row has, at least 1; a number or (batch, 1, 1)."""
     if present is None:
         return gaps.shape[1] * (gaps.shape[1] - 1) // 2
     count = present.sum(dim=1)
-    return (count * (count - 1) // 2).clamp_min(1)
+    return (count * (count - 1) // 2).clamp_min(1)[:, None, None]
 
 
 def squared_differences(values: Tensor, both: bool = False) -> Tensor:
@@ -175,7 +176,7 @@ def squared_differences(values: Tensor, both: bool = False) -> Tensor:
 def divergences(log_p: Tensor, both: bool = False) -> Tensor:
     """``KL(p_t || p_l)``, [i, t, l], the mean over targets."""
     teacher = (log_p if both else log_p.detach())[:, :, None]
-    return (teacher.exp() * (teacher - log_p[:, None])).sum(dim=4).mean(dim=3)
+    return (teacher.exp() * (teacher - log_p[:, None])).sum(dim=(3, 4)) / log_p.shape[2]
 
 
 def code_divergences(credits: Tensor, both: bool = False) -> Tensor:

@@ -140,7 +140,7 @@ class MCR(Balancing):
             return loss
         says = self._says(net, output, batch)
         total = says.sum()
-        net.note({f"{name}__say": say for name, say in zip(names, says.detach(), strict=True)})
+        net.note_each("say", says.detach())
         return loss + self.competition_weight * (total - total.detach())
 
     def _contrast(self, output: MultimodalOutput, batch: Batch) -> Tensor:

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from .._sklearn import Interval, StrOptions
 from ..base import CLASSES
-from ..networks import Batch, MultimodalOutput, mix_seeds, unimodal_losses, weighted_mean_loss
+from ..networks import (
+    Batch,
+    MultimodalOutput,
+    mix_seeds,
+    total,
+    unimodal_losses,
+    weighted_mean_loss,
+)
 from ._base import Balancing
 from ._evidence import credits_of, rows_having
 from ._pairs import all_pairs, random_pairs
@@ -126,15 +133,22 @@ class MIDAS(Balancing):
     def _alpha(self, net: Net) -> Any:
         return net.running(self).alpha
 
+    def replaces_loss(self, net: Net) -> bool:
+        """In the warm-up, by the modalities' own."""
+        return len(net.network.names) > 1 and self._warms_up(net)
+
+    def _warms_up(self, net: Net) -> bool:
+        return len(net.history) <= self.start_epoch
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """Add the loss of mixed rows; in the warm-up, leave the fused loss out."""
         names, (X, y) = net.network.names, batch
         if len(names) == 1:
             return loss
-        if len(net.history) <= self.start_epoch:
+        if self._warms_up(net):
             args = output.unimodal, y, X.get("weight"), X.get("present")
             own = unimodal_losses(net.criterion_, *args)
-            return net.unimodal_weight * torch.stack(list(own.values())).sum()
+            return net.unimodal_weight * total(own)
         if not self.misaligned_weight or not self.acts(net):
             return loss
         return loss + self.misaligned_weight * self._mean_loss(net, output, batch)
@@ -149,22 +163,21 @@ class MIDAS(Balancing):
             i, j, weight = random_pairs(len(y), generator, X.get("weight"))
         else:
             i, j, weight = all_pairs(len(y), y.device, X.get("weight"))
-        other, having, here = flags(swapped, y), rows_having(batch, names), None
+        having, here, one, two = rows_having(batch, names), None, y[i], y[j]
         with torch.no_grad():
-            own = {name: z.detach() for name, z in output.unimodal.items()}
-            credits = credits_of(net.criterion_, own, y)
-            told = y[i] != y[j]
+            credits = credits_of(net.criterion_, output.unimodal, y)
+            told = one != two
             if having is not None:
                 credits = torch.where(having, credits, 0)
-                there = torch.where(other, having[j], having[i])
+                there, other = of_both(having[i], having[j], swapped), flags(swapped, y)
                 told = told & (there & other).any(dim=1) & (there & ~other).any(dim=1)
                 # a pair that has nothing passes for one with embeddings of zeros, and has no loss
                 there[:, 0] |= ~there.any(dim=1)
                 here = {name: there[:, k] for k, name in enumerate(names)}
-            shares = credit_shares(torch.where(other, credits[j], credits[i]))
+            shares = credit_shares(of_both(credits[i], credits[j], swapped))
         mixed, looks = mixed_rows(output.embeddings or {}, swapped, i, j)
         logits = fuse(net, mixed, here, unimodal=False).logits
-        truth = torch.where(other, y[j, None], y[i, None])
+        truth = by_row(one, two, swapped)
         log_p = F.log_softmax(logits, dim=1).gather(1, truth)
         with torch.no_grad():
             share = told.to(log_p.dtype) if weight is None else torch.where(told, weight, 0)
@@ -172,8 +185,8 @@ class MIDAS(Balancing):
             means, gaps = (share @ both) / share.sum().clamp_min(torch.finfo(share.dtype).tiny)
             alpha = next_strengths(self._alpha(net), means, gaps, self.weak_step)
             self._alpha(net).copy_(alpha)
-        net.note({f"{name}__credit_share": means[k] for k, name in enumerate(names)})
-        net.note({f"{name}__alpha": alpha[k] for k, name in enumerate(names)})
+        net.note_each("credit_share", means)
+        net.note_each("alpha", alpha)
         losses = misaligned_losses(log_p, shares, alpha, looks if self.hard_weight else None)
         return weighted_mean_loss(losses, weight, told)
 
@@ -192,8 +205,19 @@ def mixed_rows(
     for (name, u), other in zip(embeddings.items(), swapped, strict=True):
         mixed[name] = u[j if other else i]
         if other:
-            looks.append(F.cosine_similarity(u.detach()[i], u.detach()[j], dim=1))
-    return mixed, torch.stack(looks).mean(dim=0)
+            looks.append(F.cosine_similarity(u.detach()[i], mixed[name].detach(), dim=1))
+    return mixed, looks[0] if len(looks) == 1 else torch.stack(looks).mean(dim=0)
+
+
+def by_row(one: Tensor, two: Tensor, swapped: Sequence[bool]) -> Tensor:
+    """What each modality has of its row, of shape (n_pairs, n_modalities)."""
+    return torch.stack([two if other else one for other in swapped], dim=1)
+
+
+def of_both(first: Tensor, second: Tensor, swapped: Sequence[bool]) -> Tensor:
+    """Columns of the first rows, those of swapped modalities of the second."""
+    columns = zip(first.unbind(1), second.unbind(1), swapped, strict=True)
+    return torch.stack([b if other else a for a, b, other in columns], dim=1)
 
 
 def flags(swapped: Sequence[bool], like: Tensor) -> Tensor:
@@ -203,8 +227,8 @@ def flags(swapped: Sequence[bool], like: Tensor) -> Tensor:
 
 def credit_shares(credits: Tensor) -> Tensor:
     """Share of every modality in the credits of a mixed row, of shape (n_pairs, n_modalities)."""
-    total = credits.sum(dim=1, keepdim=True)
-    return credits / torch.where(total > 0, total, 1)
+    of_all = credits.sum(dim=1, keepdim=True)
+    return credits / torch.where(of_all > 0, of_all, 1)
 
 
 def fused_shares(log_p: Tensor, shares: Tensor, swapped: Sequence[bool]) -> Tensor:
@@ -221,11 +245,12 @@ def fused_shares(log_p: Tensor, shares: Tensor, swapped: Sequence[bool]) -> Tens
     """
     one, two = list(swapped).index(False), list(swapped).index(True)
     p = torch.stack([log_p[:, one], log_p[:, two]], dim=1).softmax(dim=1)
-    other = flags(swapped, log_p)
-    of_other = torch.where(other, shares, 0).sum(dim=1, keepdim=True)
-    of_row = torch.where(other, of_other, shares.sum(dim=1, keepdim=True) - of_other)
+    columns = dict(enumerate(shares.unbind(1)))
+    of_one = total({k: share for k, share in columns.items() if not swapped[k]})
+    of_two = total({k: share for k, share in columns.items() if swapped[k]})
+    of_row = by_row(of_one, of_two, swapped)
     parts = shares / torch.where(of_row > 0, of_row, 1)
-    return torch.where(other, p[:, 1:], p[:, :1]) * parts
+    return by_row(p[:, 0], p[:, 1], swapped) * parts
 
 
 def next_strengths(alpha: Tensor, shares: Tensor, gaps: Tensor, step: float) -> Tensor:

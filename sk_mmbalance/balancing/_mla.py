@@ -19,6 +19,7 @@ from ..networks import (
     mean_criterion,
     mean_where,
     mix_seeds,
+    total,
 )
 from ._base import Balancing, Step
 from ._protocol import Net
@@ -140,10 +141,13 @@ class MLA(Balancing):
         """For the sum of their losses."""
         return self.update == "joint"
 
+    def replaces_loss(self, net: Net) -> bool:
+        """By the modalities' own."""
+        return True
+
     def loss(self, net: Net, output: MultimodalOutput, batch: Batch, loss: Tensor) -> Tensor:
         """The sum of the modalities' losses, for the control."""
-        losses = [_mean_loss(net, z, batch, m) for m, z in output.unimodal.items()]
-        return torch.stack(losses).sum()
+        return total({m: _mean_loss(net, z, batch, m) for m, z in output.unimodal.items()})
 
     def step(self, net: Net, batch: Batch) -> Step | None:
         """A step of the optimiser for each modality in turn."""
@@ -161,7 +165,7 @@ class MLA(Balancing):
             for m, h in hidden.items()
             if present is None or present[m].any()
         }
-        totals = {m: fusion.no_logits(len(codes)) for m in hidden}
+        own: dict[str, Tensor] = {}
         for name in self._turns(net, list(means)):
             with net.turn_of(name, batch):
                 with net.autocast():
@@ -169,7 +173,8 @@ class MLA(Balancing):
                 z = z.float() if net.amp else z
                 _mean_loss(net, z, batch, name).backward()
                 self._project(net, fusion.head.weight, name, means)
-            totals[name] = z.detach()
+            own[name] = z.detach()
+        totals = {m: own[m] if m in own else fusion.no_logits(len(codes)) for m in hidden}
         logits = fusion.fuse(totals, present)
         loss = mean_criterion(net.criterion_, logits, codes, weight)
         return {"loss": loss, "y_pred": MultimodalOutput(logits, totals)}
@@ -218,7 +223,9 @@ def without_directions(gradient: Tensor, columns: Tensor, ridge: float) -> Tenso
     """``G P`` with ``P = I - R (R'R + a I)^-1 R'``, for R of shape (size, n_columns)."""
     gram = columns.t() @ columns
     gram.diagonal().add_(ridge)
-    return gradient - torch.linalg.solve(gram, (gradient @ columns).t()).t() @ columns.t()
+    fed = gradient @ columns
+    fed = fed / gram if len(gram) == 1 else torch.linalg.solve(gram, fed.t()).t()
+    return gradient - fed @ columns.t()
 
 
 def next_projection(projection: Tensor, column: Tensor, ridge: float) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from .._sklearn import Interval, StrOptions
-from ..networks import Batch, mean_criterion, unimodal_losses
+from ..networks import Batch, mean_criterion, parameters_of, unimodal_losses
 from ._base import Step
-from ._modulation import Modulation
+from ._modulation import Modulation, start_of
 from ._protocol import Net
 
 #: A combination shorter than this share of the sum is rounding, and has no direction to restore.
@@ -99,15 +99,18 @@ class MMPareto(Modulation):
         fused = mean_criterion(net.criterion_, output.logits, y, weight)
         losses = unimodal_losses(net.criterion_, output.unimodal, y, weight, present)
         own = net.unimodal_weight * sum(losses.values())
+        encoders = {name: _learning(net.network.backbones[name]) for name in names}
         if self.combine == "sum":
             (fused + own).backward()
         else:
-            self._combined(net, fused, own)
-        encoders = [_learning(net.network.backbones[name]) for name in names]
-        self._multiply([p for encoder in encoders for p in encoder if p.grad is not None], net)
+            self._combined(net, encoders, fused, own)
+        everything = [p for encoder in encoders.values() for p in encoder]
+        self._multiply([p for p in everything if p.grad is not None], net)
         return {"loss": (fused + own).detach(), "y_pred": output}
 
-    def _combined(self, net: Net, fused: Tensor, own: Any) -> None:
+    def _combined(
+        self, net: Net, encoders: Mapping[str, list[Any]], fused: Tensor, own: Any
+    ) -> None:
         """Set the gradients."""
         everything = _learning(net.network)
         of_fused = torch.autograd.grad(fused, everything, retain_graph=True, allow_unused=True)
@@ -118,8 +121,8 @@ class MMPareto(Modulation):
                 p.grad = u if f is None else f
             else:
                 both[p] = f, u
-        for name in net.network.names:
-            encoder = [p for p in _learning(net.network.backbones[name]) if p in both]
+        for name, learning in encoders.items():
+            encoder = [p for p in learning if p in both]
             if encoder:
                 first, second = zip(*map(both.pop, encoder), strict=True)
                 combined, conflict = pareto(first, second, self.rescale == "tensor")
@@ -132,13 +135,13 @@ class MMPareto(Modulation):
     def _multiply(self, parameters: list[Any], net: Net) -> None:
         """Multiply gradients by the gain, or remember where the step starts from."""
         if self.scales_steps(net):
-            self._starts = [(p, p.detach().clone(), self.gain) for p in parameters]
+            self._starts = [start_of(parameters, float(1 - self.gain))] if parameters else []
         elif parameters:
             torch._foreach_mul_([p.grad for p in parameters], self.gain)
 
 
 def _learning(module: Any) -> list[Any]:
-    return [p for p in module.parameters() if p.requires_grad]
+    return [p for p in parameters_of(module) if p.requires_grad]
 
 
 @torch.no_grad()

@@ -101,25 +101,19 @@ class ModalityDropout(Balancing):
         if len(names) == 1 or not any(rates) or not self.acts(net):
             return None
         present = X.get("present")
-        having = rows_having(batch, names)
-        if having is None:
-            having = torch.ones(
-                (len(batch[1]), len(names)), dtype=torch.bool, device=batch[1].device
-            )
+        having, n_rows, device = rows_having(batch, names), len(batch[1]), batch[1].device
         place = (net.seed, len(net.history), net.batch_number)
-        generator = torch.Generator(having.device).manual_seed(mix_seeds(*place))
-        shape = (len(having) if self.unit == "row" else 1, len(names))
-        chances = torch.rand(shape, generator=generator, device=having.device)
-        ties = torch.rand(shape, generator=generator, device=having.device)
-        kept = survivors(having, chances, torch.tensor(rates, device=having.device), ties)
-        left = {name: kept[:, k] for k, name in enumerate(names)}
+        generator = torch.Generator(device).manual_seed(mix_seeds(*place))
+        shape = (n_rows if self.unit == "row" else 1, len(names))
+        chances = torch.rand(shape, generator=generator, device=device).expand(n_rows, -1)
+        ties = torch.rand(shape, generator=generator, device=device).expand(n_rows, -1)
+        kept = survivors(having, chances, torch.tensor(rates, device=device), ties)
         with net.autocast():
             embeddings = network.encode(X["inputs"], present)
-            fewer = {m: u.masked_fill(~left[m][:, None], 0) for m, u in embeddings.items()}
+            fewer, left = dropped(embeddings, kept)
             logits = network.fuse(fewer, left, unimodal=False).logits
             own = heads_of(network, embeddings, present) if unimodal else {}
-        lost = (having & ~kept).sum(dim=0) / having.sum(dim=0).clamp_min(1)
-        net.note({f"{name}__dropped": lost[k] for k, name in enumerate(names)})
+        net.note_each("dropped", share_lost(having, kept))
         if net.amp:
             logits, own = logits.float(), {m: z.float() for m, z in own.items()}
         return MultimodalOutput(logits, own, embeddings)
@@ -129,21 +123,41 @@ class ModalityDropout(Balancing):
         return float(rate.get(name, 0.0) if isinstance(rate, Mapping) else rate)
 
 
-def survivors(having: Tensor, chances: Tensor, rates: Tensor, ties: Tensor) -> Tensor:
+def survivors(having: Tensor | None, chances: Tensor, rates: Tensor, ties: Tensor) -> Tensor:
     """What each row keeps of the modalities that it has; at least one, if it has any.
 
     Parameters
     ----------
-    having : Tensor of bool of shape (batch, n_modalities)
-        Which modalities a row has.
-    chances : Tensor of shape (batch or 1, n_modalities)
+    having : Tensor of bool of shape (batch, n_modalities), or None
+        Which modalities a row has; None if it has all.
+    chances : Tensor of shape (batch, n_modalities)
         Uniform in [0, 1): below the rate, a modality is dropped.
     rates : Tensor of shape (n_modalities,)
         Probability of each modality.
-    ties : Tensor of shape (batch or 1, n_modalities)
+    ties : Tensor of shape (batch, n_modalities)
         Of a row that would lose all, the modality with the largest stays.
     """
-    kept = having & (chances >= rates)
-    last = torch.where(having, ties, -1).argmax(dim=1, keepdim=True)
-    only = torch.zeros_like(having).scatter(1, last, True) & having
+    kept = chances >= rates
+    if having is not None:
+        kept, ties = kept & having, torch.where(having, ties, -1)
+    only = torch.zeros_like(kept).scatter(1, ties.argmax(dim=1, keepdim=True), True)
+    if having is not None:  # a row may have none at all
+        only = only & having
     return torch.where(kept.any(dim=1, keepdim=True), kept, only)
+
+
+def dropped(
+    embeddings: Mapping[str, Tensor], kept: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Embeddings without those that rows lose, and which are left, by modality in their order."""
+    lost = (~kept)[:, :, None].unbind(1)
+    pairs = zip(embeddings.items(), lost, strict=True)
+    fewer = {name: u.masked_fill(gone, 0) for (name, u), gone in pairs}
+    return fewer, dict(zip(embeddings, kept.unbind(1), strict=True))
+
+
+def share_lost(having: Tensor | None, kept: Tensor) -> Tensor:
+    """Share of the rows with a modality that lose it, of shape (n_modalities,)."""
+    if having is None:
+        return (~kept).sum(dim=0) / len(kept)
+    return (having & ~kept).sum(dim=0) / having.sum(dim=0).clamp_min(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._sklearn import Interval, StrOptions
-from ..networks import Batch, MultimodalOutput
+from ..networks import Batch, MultimodalOutput, parameters_of
 from ._base import Balancing
 from ._protocol import Net
 
@@ -72,7 +72,7 @@ class Modulation(Balancing):
         if len(names) == 1 or not self.acts(net):
             return
         factors = self.factors(net, batch, output)
-        net.note({f"{name}__factor": factors[k] for k, name in enumerate(names)})
+        net.note_each("factor", factors)
         matrices = [_matrices(net.network.backbones[name]) for name in names]
         added = self.change_gradients(net, matrices, factors)
         gradients: Any = [[p.grad for p in group] for group in matrices]
@@ -81,10 +81,11 @@ class Modulation(Balancing):
                 if group:
                     torch._foreach_mul_(group, factors[k])
         else:
-            self._starts: Any = [
-                (p, p.detach().clone(), factors[k])
-                for k, group in enumerate(matrices)
-                for p in group
+            back = (1 - factors).unbind()
+            self._starts = [
+                start_of(group, [rest] * len(group))
+                for group, rest in zip(matrices, back, strict=True)
+                if group
             ]
         if added is not None:
             for group, more in zip(gradients, added, strict=True):
@@ -93,10 +94,16 @@ class Modulation(Balancing):
 
     @torch.no_grad()
     def after_step(self, net: Net) -> None:
-        """Scale the step: from where the weights were, as far as the factor says."""
-        for parameter, start, factor in self.__dict__.pop("_starts", ()):
-            torch.lerp(start, parameter, factor, out=parameter)
+        """Scale the step: back towards where the weights were, by 1 less the factor."""
+        for start in self.__dict__.pop("_starts", ()):
+            torch._foreach_lerp_(*start)
+
+
+@torch.no_grad()
+def start_of(parameters: list[Any], back: Any) -> Any:
+    """Parameters before a step, their values, and by how much to go back: a number, or one each."""
+    return parameters, torch._foreach_clone(parameters), back
 
 
 def _matrices(encoder: nn.Module) -> list[Tensor]:
-    return [p for p in encoder.parameters() if p.ndim >= 2 and p.grad is not None]
+    return [p for p in parameters_of(encoder) if p.ndim >= 2 and p.grad is not None]

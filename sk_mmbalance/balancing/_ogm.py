@@ -91,7 +91,7 @@ class OGM(Modulation):
         logits = own_logits(net, output, batch, self.own_logits)
         credits = credits_of(net.criterion_, logits, batch[1])
         scores, ratios = dominance(credits, rows_having(batch, names), batch[0].get("weight"))
-        net.note({f"{name}__score": scores[k] for k, name in enumerate(names)})
+        net.note_each("score", scores)
         return slowing(ratios, self.alpha)
 
     @torch.no_grad()
@@ -112,9 +112,11 @@ def dominance(
     See `pair_ratios` for what it takes; a modality that has no pair has ``rho_m = 1``.
     """
     scores, ratios, pairs = pair_ratios(credits, present, weight)
+    total = torch.where(pairs, ratios, 0).sum(dim=1)
+    if present is None and len(total) > 1:  # every modality is in a pair with every other
+        return scores, total / (len(total) - 1)
     count = pairs.sum(dim=1)
-    mean = torch.where(pairs, ratios, 0).sum(dim=1) / count
-    return scores, torch.where(count > 0, mean, 1)
+    return scores, torch.where(count > 0, total / count, 1)
 
 
 def slowing(ratios: Tensor, alpha: float) -> Tensor:

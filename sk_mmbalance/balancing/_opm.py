@@ -14,8 +14,8 @@ from torch import Tensor
 from .._sklearn import Interval, StrOptions
 from ..networks import Batch, MultimodalOutput, mix_seeds
 from ._base import Balancing
-from ._evidence import credits_of, own_logits, pair_ratios, rows_having
-from ._modality_dropout import survivors
+from ._evidence import credits_of, mean_credits, own_logits, rows_having
+from ._modality_dropout import dropped, share_lost, survivors
 from ._passes import encode, fuse
 from ._protocol import Net
 
@@ -132,27 +132,25 @@ class OPM(Balancing):
         with torch.no_grad():
             credits = credits_of(net.criterion_, own_logits(net, whole, batch, self.own_logits), y)
             having = rows_having(batch, names)
-            scores = pair_ratios(credits, having, X.get("weight"))[0]
+            scores = mean_credits(credits, having, X.get("weight"))
             chances = drop_chances(scores, self.drop_base, self.drop_gain)
             if self.drops == "any":
                 chances = chances.mean().expand_as(chances)
-            having = torch.ones_like(credits, dtype=torch.bool) if having is None else having
-            kept = self._kept(having, chances, seed)
+            kept = self._kept(len(y), having, chances, seed)
             larger = 1 / (1 - dropped_share(chances, embeddings)) if self.rescale else None
-            lost = (having & ~kept).sum(dim=0) / having.sum(dim=0).clamp_min(1)
-        left = {name: kept[:, k] for k, name in enumerate(names)}
-        fewer = {m: u.masked_fill(~left[m][:, None], 0) for m, u in embeddings.items()}
+        fewer, left = dropped(embeddings, kept)
         if larger is not None:
             fewer = {m: u * larger.to(u.dtype) for m, u in fewer.items()}
-        net.note({f"{name}__score": scores[k] for k, name in enumerate(names)})
-        net.note({f"{name}__dropped": lost[k] for k, name in enumerate(names)})
+        net.note_each("score", scores)
+        net.note_each("dropped", share_lost(having, kept))
         logits = fuse(net, fewer, left, unimodal=False).logits
         return MultimodalOutput(logits, whole.unimodal, embeddings)
 
-    def _kept(self, having: Tensor, chances: Tensor, seed: int) -> Tensor:
-        shape = (len(having) if self.unit == "row" else 1, len(chances))
-        generator = torch.Generator(having.device).manual_seed(seed)
-        uniform, ties = torch.rand((2, *shape), generator=generator, device=having.device)
+    def _kept(self, n_rows: int, having: Tensor | None, chances: Tensor, seed: int) -> Tensor:
+        shape = (2, n_rows if self.unit == "row" else 1, len(chances))
+        generator = torch.Generator(chances.device).manual_seed(seed)
+        draws = torch.rand(shape, generator=generator, device=chances.device)
+        uniform, ties = draws.expand(-1, n_rows, -1)
         # the least ahead stays, any of those with equal chances
         return survivors(having, uniform, chances, 1 - chances + 1e-4 * ties)
 
@@ -174,9 +172,8 @@ def drop_chances(scores: Tensor, base: float, gain: float) -> Tensor:
     base, gain : float
         Chance of a modality that is just ahead, and how much it grows.
     """
-    known = scores.isfinite()
-    some = torch.where(known, scores, 0)
-    others = (some.sum() - some) / (known.sum() - 1).clamp_min(1)
-    lead = torch.where(known & (others > 0), some / others, 1)
+    n_known = (scores == scores).sum()
+    others = (scores.nansum() - scores) / (n_known - 1).clamp_min(1)
+    lead = torch.where(others > 0, scores / others, 1)
     chances = (base * (1 + gain * torch.tanh(lead - 1))).clamp(0, 1)
     return torch.where(lead > 1, chances, 0)

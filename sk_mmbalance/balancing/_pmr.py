@@ -19,11 +19,10 @@ from ..networks import (
     MultimodalOutput,
     RowBatches,
     entropy,
-    probability_of_truth,
     weighted_mean_loss,
 )
 from ._base import Balancing, switched_on
-from ._evidence import pair_ratios, rows_having
+from ._evidence import credits_of, pair_ratios, rows_having
 from ._protocol import Net
 
 
@@ -160,37 +159,40 @@ class PMR(Balancing):
         for m in names:
             u = embeddings[m].to(state[m].means.dtype)
             logits[m] = prototype_logits(u, state[m].means, state[m].known)
-        told = {m: state[m].known[y] for m in names}  # a class may have no mean in a modality
-        if "present" in X:
-            told = {m: told[m] & X["present"][m] for m in names}
+        # the class of a row that has a modality has a mean in it, to which the row belonged
+        here = X.get("present") or dict.fromkeys(names)
         with torch.no_grad():
-            credits = torch.stack([probability_of_truth(logits[m], y) for m in names], dim=1)
-            having = rows_having(({**X, "present": told}, y), names)
-            scores, ratios, pairs = pair_ratios(credits, having, weight)
-            behind, ahead = self._coefficients(ratios, pairs)
-        early = len(net.history) <= self.entropy_epochs
-        for k, m in enumerate(names):
-            if switched_on(self.weight):
-                losses = F.cross_entropy(logits[m], y, reduction="none")
-                mean = weighted_mean_loss(losses, weight, told[m])
-                loss = loss + self.weight * behind[k] * mean
-            if switched_on(self.entropy_weight) and early:
-                doubt = weighted_mean_loss(_entropy(logits[m]), weight, told[m])
-                loss = loss - self.entropy_weight * ahead[k] * doubt
-        net.note({f"{m}__score": scores[k] for k, m in enumerate(names)})
-        net.note({f"{m}__loss_weight": behind[k] for k, m in enumerate(names)})
+            credits = credits_of(net.criterion_, logits, y)
+            scores, ratios, pairs = pair_ratios(credits, rows_having(batch, names), weight)
+            behind = self._coefficients(ratios.t(), pairs)
+        if switched_on(self.weight):
+            for m, share in zip(names, (self.weight * behind).unbind(), strict=True):
+                loss = loss + share * _mean_loss(logits[m], y, weight, here[m])
+        if switched_on(self.entropy_weight) and len(net.history) <= self.entropy_epochs:
+            ahead = self._coefficients(ratios, pairs)
+            for m, share in zip(names, (self.entropy_weight * ahead).unbind(), strict=True):
+                loss = loss - share * weighted_mean_loss(_entropy(logits[m]), weight, here[m])
+        net.note_each("score", scores)
+        net.note_each("loss_weight", behind)
         return loss
 
     def _state(self, net: Net) -> Any:
         return net.running(self)
 
-    def _coefficients(self, ratios: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """How far each modality is behind the best, and ahead of the last."""
+    def _coefficients(self, ratios: Tensor, pairs: Tensor) -> Tensor:
+        """How far each modality is behind the best, from ``[m, j] = s_j / s_m``.
+
+        From the transposed, how far it is ahead of the last.
+        """
         if self.coefficient == "equal":
-            half = torch.full_like(ratios[0], 0.5)
-            return half, half
-        constant = self.coefficient == "constant"
-        return shortfall(ratios.t(), pairs, constant), shortfall(ratios, pairs, constant)
+            return torch.full_like(ratios[0], 0.5)
+        return shortfall(ratios, pairs, self.coefficient == "constant")
+
+
+def _mean_loss(logits: Tensor, y: Tensor, weight: Tensor | None, here: Tensor | None) -> Tensor:
+    if weight is None and here is None:
+        return F.cross_entropy(logits, y)
+    return weighted_mean_loss(F.cross_entropy(logits, y, reduction="none"), weight, here)
 
 
 def prototype_logits(u: Tensor, means: Tensor, known: Tensor) -> Tensor:

@@ -93,6 +93,9 @@ class Net(Protocol):
     def note(self, figures: dict[str, Tensor]) -> None:
         """Keep figures of a step, by their column; the history gets their means over the epoch."""
 
+    def note_each(self, figure: str, values: Tensor) -> None:
+        """Keep a figure of every modality, (n_modalities,), by name in the columns of `note`."""
+
     def add_up(self, key: str, value: Tensor) -> None:
         """Add to a sum of this epoch."""
 

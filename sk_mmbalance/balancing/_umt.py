@@ -165,8 +165,7 @@ class UMT(Balancing):
                 continue
             here = None if present is None else present[name]
             if self.feature_weight:
-                apart = distances(u, extras[f"{name}|teacher"])
-                distance = weighted_mean_loss(apart, weight, here)
+                distance = mean_distance(u, extras[f"{name}|teacher"], weight, here)
                 net.note({f"{name}__teacher_distance": distance.detach()})
                 loss = loss + self.feature_weight * distance
             if self.logit_weight:
@@ -180,6 +179,13 @@ class UMT(Balancing):
         state: Any = net.running(self)
         networks = zip(net.network.names, state.trained.tolist(), strict=True)
         return {"teachers": {name: state.networks[name] for name, trained in networks if trained}}
+
+
+def mean_distance(u: Tensor, t: Tensor, weight: Tensor | None, here: Tensor | None) -> Tensor:
+    """Mean over rows of `distances`."""
+    if weight is None and here is None:
+        return F.mse_loss(u, t)
+    return weighted_mean_loss(distances(u, t), weight, here)
 
 
 def distances(u: Tensor, t: Tensor) -> Tensor:

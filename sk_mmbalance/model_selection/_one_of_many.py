@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..balancing import hooks_of
+from ..balancing import changed_loss, hooks_of
 from ..networks import Batch, MultimodalOutput, joint_loss, mean_criterion
 from ..neural import MultimodalNet
 from ._stacked_linear import with_stacked_layers
@@ -137,10 +137,11 @@ class OneOfMany:
         X, y = batch
         output = self._forward(batch)
         own = self.unimodal_weight if self.nets[0].unimodal_weight else 0.0
-        loss = joint_loss(self.criterion_, output, y, X, own)
-        for method in self._hooks["loss"]:
-            loss = method.loss(self, output, batch, loss)
-        return loss, output
+
+        def joint() -> Tensor:
+            return joint_loss(self.criterion_, output, y, X, own)
+
+        return changed_loss(self._hooks["loss"], self, output, batch, joint), output
 
     def _forward(self, batch: Batch) -> MultimodalOutput:
         unimodal = self.trains_modalities
@@ -163,6 +164,9 @@ class OneOfMany:
         return self.network.running[type(method).__name__]
 
     def note(self, figures: dict[str, Tensor]) -> None:
+        """Nothing: the history of a stack has losses only."""
+
+    def note_each(self, figure: str, values: Tensor) -> None:
         """Nothing: the history of a stack has losses only."""
 
     def add_up(self, key: str, value: Tensor) -> None:

@@ -4,7 +4,7 @@ The rooms that train networks (`neural`, `federated`) and those that say how (`b
 on it.
 """
 
-from ._aligned import FEWEST, Aligned, each, masks_of, over, side_by_side, stacked_of
+from ._aligned import FEWEST, Aligned, each, masks_of, over, side_by_side, stacked_of, total
 from ._allocation import AllocationGuard
 from ._backbones import BACKBONES, make_backbones, not_ours, refuse_batch_statistics
 from ._devices import choose_device, choose_dtype
@@ -30,6 +30,7 @@ from ._joint_loss import joint_loss
 from ._keys import ByModality, safe_key
 from ._loading import has_plain_state, load_state
 from ._module import MultimodalModule, MultimodalOutput
+from ._parameters import parameters_of
 from ._rows import Batch, ModalityRows, RowBatches, SparseInput, mix_seeds, to_device, to_rows
 from ._target_loss import (
     NUMBER_LOSSES,
@@ -103,6 +104,7 @@ __all__ = [
     "mix_seeds",
     "not_ours",
     "over",
+    "parameters_of",
     "proba",
     "probability_of_truth",
     "refuse_batch_statistics",
@@ -111,6 +113,7 @@ __all__ = [
     "stacked_of",
     "to_device",
     "to_rows",
+    "total",
     "unimodal_losses",
     "warn_if_ambiguous",
     "weighted_mean",

@@ -96,7 +96,7 @@ def over(change: Callable[[Tensor], Tensor], values: Mapping[str, Tensor]) -> di
     return Aligned(values, change(together))
 
 
-def total(values: Mapping[str, Tensor]) -> Tensor:
+def total(values: Mapping[Any, Tensor]) -> Tensor:
     """Sum over modalities."""
     together = stacked_of(values)
     if together is not None:

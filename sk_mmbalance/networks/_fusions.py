@@ -194,19 +194,20 @@ class SharedHead(nn.Module):
         if not self.by_certainty:
             return weighted_mean(parts, self.weights, present)
         together = stacked_of(parts)
+        rows = side_by_side(parts)
         if together is None:
-            scores = torch.stack(
-                [math.log(self.weights[m]) - entropy(z) for m, z in parts.items()], dim=1
-            )
+            unsure = entropy(rows.flatten(0, 1)).view(rows.shape[:2])
         else:
             unsure = entropy(together.flatten(0, 1)).view(together.shape[:2]).t()
-            scores = unsure.new_tensor([math.log(self.weights[m]) for m in parts]) - unsure
+        scores = -unsure
+        if any(self.weights[m] != 1 for m in parts):
+            scores = scores + scores.new_tensor([math.log(self.weights[m]) for m in parts])
         if present is not None:
             scores = scores.masked_fill(
                 ~masks_of(present, parts).t(), torch.finfo(scores.dtype).min
             )
         shares = scores.softmax(dim=1)
-        return (shares[:, :, None] * side_by_side(parts)).sum(dim=1)
+        return (shares[:, :, None] * rows).sum(dim=1)
 
     def no_logits(self, n_rows: int) -> Tensor:
         """What stands for a modality that no row of a batch has."""
@@ -287,9 +288,16 @@ class FiLMFusion(nn.Module):
     def gates(self, embeddings: Embeddings, present: Presence = None) -> dict[str, Tensor]:
         """Scale and shift of each embedding, side by side, from what the others say."""
         said = _kept(each(self.context, embeddings), present)
-        all_say = total(said)
         if stacked_of(said) is not None:
-            return each(self.film, Aligned(list(said), _of_the_others(said, all_say, present)))
+            context = _of_the_others(said, total(said), present)
+            return each(self.film, Aligned(list(said), context))
+        if len(said) == 2:  # nothing to add up, and nothing to divide by
+            first, second = said
+            return {
+                first: self.film[first](said[second]),
+                second: self.film[second](said[first]),
+            }
+        all_say = total(said)
         count: Any = len(said)
         if present is not None:
             count = _total([present[m].to(all_say.dtype) for m in said])[:, None]
@@ -453,7 +461,8 @@ def _share_bias(parts: Mapping[str, Tensor], bias: Tensor, present: Presence) ->
     if together is not None:
         return Aligned(list(parts), together + bias / len(parts))
     if present is None:
-        return {m: z + bias / len(parts) for m, z in parts.items()}
+        share = bias / len(parts)
+        return {m: z + share for m, z in parts.items()}
     here = {m: present[m].to(bias.dtype)[:, None] for m in parts}
     number = _total(list(here.values())).clamp_min(1)
     return {m: z + here[m] / number * bias for m, z in parts.items()}

@@ -358,7 +358,10 @@ class RowBatches:
 
 def mix_seeds(*numbers: int) -> int:
     """One seed from several numbers, without the collisions of a sum."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    words: Any = numbers
+    if max(numbers) < 2**32:  # numpy takes longer to make words of numbers than to mix them
+        words = np.array(numbers, dtype=np.uint32)
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

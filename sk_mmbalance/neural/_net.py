@@ -27,7 +27,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from skorch.dataset import Dataset
 from torch import Tensor, nn
 
-from ..balancing import Balancing, hooks_of
+from ..balancing import Balancing, changed_loss, hooks_of
 from ..exceptions import DivergenceError
 from ..networks import (
     Batch,
@@ -109,7 +109,8 @@ class MultimodalNet(PredictingNet):
         #: whether the batch at hand is one on which the modalities are measured
         self.measuring = True
         self.batch_number = self.n_batches = 0
-        self._noted: dict[str, list[Tensor]] = {}
+        #: figures of the steps so far, by the columns that they are for
+        self._noted: dict[tuple[str, ...], list[Tensor]] = {}
         self.sums: dict[str, Tensor] = {}
 
     #: where a training writes how far it has come
@@ -151,12 +152,13 @@ class MultimodalNet(PredictingNet):
     ) -> Tensor:
         """Weighted mean criterion of the fused logits; in training also of the modalities'."""
         own = self.unimodal_weight if training else 0.0
-        loss = joint_loss(self.criterion_, y_pred, y_true, X, own)
+
+        def joint() -> Tensor:
+            return joint_loss(self.criterion_, y_pred, y_true, X, own)
+
         if not training:
-            return loss
-        for method in self._hooks["loss"]:
-            loss = method.loss(self, y_pred, (X, y_true), loss)
-        return loss
+            return joint()
+        return changed_loss(self._hooks["loss"], self, y_pred, (X, y_true), joint)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute loss and gradients of one batch."""
@@ -252,7 +254,12 @@ class MultimodalNet(PredictingNet):
     def note(self, figures: dict[str, Tensor]) -> None:
         """Keep figures of a step, by their column; the history gets their means over the epoch."""
         for key, value in figures.items():
-            self._noted.setdefault(key, []).append(value)
+            self._noted.setdefault((key,), []).append(value)
+
+    def note_each(self, figure: str, values: Tensor) -> None:
+        """Keep a figure of every modality, (n_modalities,), by name in the columns of `note`."""
+        columns = tuple(f"{name}__{figure}" for name in self.network.names)
+        self._noted.setdefault(columns, []).append(values)
 
     def add_up(self, key: str, value: Tensor) -> None:
         """Add to a sum of this epoch."""
@@ -349,8 +356,10 @@ class MultimodalNet(PredictingNet):
         self.record_pass(prefix, figures[f"{prefix}_loss"], log.n_rows, log.n_batches, events)
         for key, value in {**figures, **begun}.items():
             self.history.record(key, value)
-        for key, values in self._noted.items():
-            self.history.record(key, torch.stack(values).mean().item())
+        for columns, values in self._noted.items():
+            of_steps = torch.stack(values, dim=-1).view(len(columns), -1)
+            for column, numbers in zip(columns, of_steps, strict=True):
+                self.history.record(column, numbers.mean().item())
         self._noted = {}
         if training:
             self.refuse_divergence(figures["train_loss"])

@@ -51,7 +51,7 @@ def test_pairs_are_those_of_the_row():
     gaps = torch.zeros(3, 3, 3)
     present = torch.tensor([[True, True, True], [True, False, True], [True, False, False]])
     assert mbsd.n_pairs(gaps, None) == 3
-    assert mbsd.n_pairs(gaps, present).tolist() == [3, 1, 1]
+    assert mbsd.n_pairs(gaps, present).flatten().tolist() == [3, 1, 1]
     credits = torch.tensor([[0.9, 0.1, 0.5]]).expand(3, 3)
     teaches = mbsd.teaching(credits, torch.ones(3, 3, dtype=torch.bool), present) > 0
     assert teaches.sum(dim=(1, 2)).tolist() == [3, 1, 0]
