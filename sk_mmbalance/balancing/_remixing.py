@@ -25,7 +25,7 @@ from ..networks import (
     mean_criterion,
     unimodal_losses,
 )
-from ._base import Balancing
+from ._base import Balancing, switched_on
 from ._protocol import Net
 from ._remixed_batches import RemixedBatches
 from ._uncertainty import assign, uncertainty
@@ -254,14 +254,18 @@ class DataRemixing(Balancing):
                 "goes by the loss of a row."
             )
 
+    def gamma_of(self, name: str) -> Any:
+        """Weight of a modality's own loss in its batches."""
+        return self.gamma.get(name, 1.0) if isinstance(self.gamma, Mapping) else self.gamma
+
     def part_loss(self, net: Net, output: MultimodalOutput, batch: Batch) -> Tensor:
         """Criterion of the fused logits, and gamma times that of the assigned modality's own."""
         X, y = batch
         weight = X.get("weight")
         loss = mean_criterion(net.criterion_, output.logits, y, weight)
         for name in X["assigned"]:
-            gamma = self.gamma.get(name, 1.0) if isinstance(self.gamma, Mapping) else self.gamma
-            if gamma and name in output.unimodal:
+            gamma = self.gamma_of(name)
+            if switched_on(gamma) and name in output.unimodal:
                 own = {name: output.unimodal[name]}
                 losses = unimodal_losses(net.criterion_, own, y, weight, X.get("present"))
                 loss = loss + gamma * losses[name]
