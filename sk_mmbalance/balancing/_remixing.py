@@ -130,6 +130,10 @@ class DataRemixing(Balancing):
     _published: ClassVar[Mapping[str, Any]] = {"order": "sequential", "joint_every": None}
     _published_side: ClassVar[Mapping[str, Any]] = {"fusion_weights": None}
     _in_groups: ClassVar[bool | None] = True
+    _stacks: ClassVar[bool] = True
+    _each_its_own: ClassVar[frozenset[str]] = frozenset(
+        {"criterion", "gamma", "joint_every", "min_share", "order", "start_epoch", "temperature"}
+    )
     _unimodal_weight: ClassVar[float] = 0.5
     _fixed: ClassVar[frozenset[str]] = frozenset({"predictor"})
 
@@ -160,6 +164,12 @@ class DataRemixing(Balancing):
                 "cannot train one modality at a time. Use 'adamw', 'adam' or 'sgd', or do without "
                 "remixing (remix_after=None)."
             )
+
+    def why_not_stacked(self) -> str:
+        """Ablations cut batches that train all modalities."""
+        if self.ablation is None:
+            return ""
+        return f"DataRemixing(ablation={self.ablation!r}) is for experiments, one network at a time"
 
     # -- epochs ----------------------------------------------------------------------------
 
