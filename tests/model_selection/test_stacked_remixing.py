@@ -8,6 +8,7 @@ from torch import nn
 
 from sk_mmbalance import DataRemixingClassifier, Modalities, MultimodalRegressor
 from sk_mmbalance.balancing import OGM, DataRemixing
+from sk_mmbalance.model_selection import VectorizedGridSearchCV
 from tests.model_selection._compare import assert_same_results, classifier, make_rows, search_both
 
 # Small sets remix unequally, which no test here is about.
@@ -253,3 +254,12 @@ def test_what_of_remixing_is_not_stacked_is_named(params, reason):
     both = search_both(classifier(max_epochs=3, **params), {"lr": [0.01]}, X, y, cv=2)
     assert both.together.vectorized_["reason"].str.contains(reason).all()
     assert both.apart == 0
+
+
+def test_few_remixed_networks_are_not_stacked_and_many_are():
+    X, y = make_rows(n=60)
+    net = classifier(max_epochs=3, hidden_layer_sizes=(16,), balancing=REMIXED)
+    for n_candidates, stacked in ((1, False), (16, True)):
+        grid = {"lr": np.geomspace(1e-3, 1e-2, n_candidates).tolist()}
+        search = VectorizedGridSearchCV(net, grid, cv=3, refit=False).fit(X, y)
+        assert (search.vectorized_["stacked"] == stacked).all()
