@@ -53,6 +53,9 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     #: are never together with others.
     _stacks: ClassVar[bool] = False
     _stacked_numbers: ClassVar[frozenset[str]] = frozenset()
+    #: Parameters that differ freely among networks that are trained as one: only hooks between the
+    #: steps look at them, or a step of a single modality, for which each network is asked.
+    _each_its_own: ClassVar[frozenset[str]] = frozenset()
     #: Whether many encoders may be run as one: not where gradients of one modality, or at its
     #: embeddings, are asked for. None is whether the method stacks, whose hooks know no graphs.
     _in_groups: ClassVar[bool | None] = None
@@ -102,6 +105,10 @@ class Balancing(PublishedFormMixin, BaseEstimator):
     def _encodes_apart(self) -> bool:
         """Whether every encoder needs a graph of its own."""
         return not (self._stacks if self._in_groups is None else self._in_groups)
+
+    def why_not_stacked(self) -> str:
+        """Why networks cannot be trained with it as one although it stacks; empty if they can."""
+        return ""
 
     def prepare(self, max_epochs: int) -> None:
         """Settle what depends on the estimator; called on the clone that a fit works with."""

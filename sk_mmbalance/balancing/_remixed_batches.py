@@ -82,6 +82,16 @@ class RemixedBatches(RowBatches):
         generator = torch.Generator().manual_seed(mix_seeds(mix_seeds(self.seed, self.epoch), 1))
         return [pieces[i] for i in torch.randperm(len(pieces), generator=generator).tolist()]
 
+    def cut(self) -> tuple[Tensor, list[tuple[str, int]]]:
+        """Rows of a remixed epoch in the order of training; modality and size of each batch."""
+        assert self.assigned is not None
+        order = self._shuffled().to(self.assigned.device)
+        owner = self.assigned[order]
+        subsets = {name: order[owner == k] for k, name in enumerate(self.names)}
+        pieces = self._pieces()
+        rows = torch.cat([subsets[name][start:stop] for name, start, stop in pieces])
+        return rows, [(name, stop - start) for name, start, stop in pieces]
+
     def _shuffled(self) -> Tensor:
         order = self.order()
         return torch.arange(len(self.rows)) if order is None else order

@@ -25,7 +25,7 @@ from ..networks import (
     mean_criterion,
     unimodal_losses,
 )
-from ._base import Balancing
+from ._base import Balancing, switched_on
 from ._protocol import Net
 from ._remixed_batches import RemixedBatches
 from ._uncertainty import assign, uncertainty
@@ -130,6 +130,10 @@ class DataRemixing(Balancing):
     _published: ClassVar[Mapping[str, Any]] = {"order": "sequential", "joint_every": None}
     _published_side: ClassVar[Mapping[str, Any]] = {"fusion_weights": None}
     _in_groups: ClassVar[bool | None] = True
+    _stacks: ClassVar[bool] = True
+    _each_its_own: ClassVar[frozenset[str]] = frozenset(
+        {"criterion", "gamma", "joint_every", "min_share", "order", "start_epoch", "temperature"}
+    )
     _unimodal_weight: ClassVar[float] = 0.5
     _fixed: ClassVar[frozenset[str]] = frozenset({"predictor"})
 
@@ -160,6 +164,12 @@ class DataRemixing(Balancing):
                 "cannot train one modality at a time. Use 'adamw', 'adam' or 'sgd', or do without "
                 "remixing (remix_after=None)."
             )
+
+    def why_not_stacked(self) -> str:
+        """Ablations cut batches that train all modalities."""
+        if self.ablation is None:
+            return ""
+        return f"DataRemixing(ablation={self.ablation!r}) is for experiments, one network at a time"
 
     # -- epochs ----------------------------------------------------------------------------
 
@@ -254,14 +264,18 @@ class DataRemixing(Balancing):
                 "goes by the loss of a row."
             )
 
+    def gamma_of(self, name: str) -> Any:
+        """Weight of a modality's own loss in its batches."""
+        return self.gamma.get(name, 1.0) if isinstance(self.gamma, Mapping) else self.gamma
+
     def part_loss(self, net: Net, output: MultimodalOutput, batch: Batch) -> Tensor:
         """Criterion of the fused logits, and gamma times that of the assigned modality's own."""
         X, y = batch
         weight = X.get("weight")
         loss = mean_criterion(net.criterion_, output.logits, y, weight)
         for name in X["assigned"]:
-            gamma = self.gamma.get(name, 1.0) if isinstance(self.gamma, Mapping) else self.gamma
-            if gamma and name in output.unimodal:
+            gamma = self.gamma_of(name)
+            if switched_on(gamma) and name in output.unimodal:
                 own = {name: output.unimodal[name]}
                 losses = unimodal_losses(net.criterion_, own, y, weight, X.get("present"))
                 loss = loss + gamma * losses[name]

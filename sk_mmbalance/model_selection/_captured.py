@@ -32,8 +32,13 @@ def can_be_captured(one: OneOfMany) -> bool:
 
     Known of networks and losses from torch and from this package that are trained without a method.
     """
-    modules = [*one.network.modules(), one.criterion_]
-    return not one.methods and all(type(m).__module__.startswith(KNOWN) for m in modules)
+    return not one.methods and knows(one.network, one.criterion_)
+
+
+def knows(*modules: nn.Module) -> bool:
+    """Whether modules are from torch and from this package alone, parts and all."""
+    parts = [part for module in modules for part in module.modules()]
+    return all(type(part).__module__.startswith(KNOWN) for part in parts)
 
 
 class CapturedSteps:

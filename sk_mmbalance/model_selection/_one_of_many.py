@@ -118,6 +118,22 @@ class OneOfMany:
         self.network.train()
         return self._with(values, lambda: self._training_loss(batch))
 
+    def part_loss(
+        self, name: str, values: Mapping[str, Tensor], gamma: Any, batch: Batch
+    ) -> Tensor:
+        """Loss of one network on a batch of one modality, with this weight of its own loss."""
+        method: Any = copy.copy(self._methods[0])
+        method.gamma = gamma
+        X, y = batch
+        X = {**X, "assigned": (name,), "cut_by": method}
+        self.network.train()
+
+        def loss() -> Tensor:
+            output = self.infer(X, unimodal=self.network.has_own_logits)
+            return method.part_loss(self, output, (X, y))
+
+        return self._with(values, loss)
+
     def watched_loss(self, values: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Loss of the fused model on rows that are not learnt from."""
         self.network.eval()

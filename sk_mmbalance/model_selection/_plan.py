@@ -19,10 +19,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ._fits import Fit, FoldRows, Work, network_of, unfinished
 from ._halving import Halving
 from ._memory import most_at_once
+from ._parted_stack import PartedStack
 from ._progress import Bar, ToldBar
 from ._rule import pays
 from ._stack import Stack
-from ._stackable import form, in_groups, structure, why_not_estimator, why_not_training
+from ._stackable import (
+    cuts_batches,
+    form,
+    in_groups,
+    structure,
+    why_not_estimator,
+    why_not_training,
+)
 from ._stacked_parameters import UnstackableError
 
 
@@ -196,7 +204,9 @@ class Together:
     def _train_stack(self, number: int, fits: Sequence[Fit], halving: Halving | None) -> None:
         torch.set_num_threads(1)  # small products: a thread each costs more than it gives
         start = time.perf_counter()
-        stack = Stack([fit.ready for fit in fits], self._on_epoch, halving)
+        trainings = [fit.ready for fit in fits]
+        cut = cuts_batches(trainings[0].net.methods)
+        stack = (PartedStack if cut else Stack)(trainings, self._on_epoch, halving)
         try:
             outcomes = stack.run()
         except Exception as error:  # what is wrong with it by itself, too, the search will show

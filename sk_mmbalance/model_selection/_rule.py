@@ -9,9 +9,13 @@ the rule is a cautious one, which a training of few steps needs.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..balancing import hooks_of
 from ..neural import Training
+from ._captured import knows
 from ._one_of_many import OUTSIDE
+from ._stackable import cuts_batches
 from ._trial import products_of
 
 #: A step of one network: whatever its size, for a million products, for a million weights.
@@ -27,7 +31,9 @@ BY_NET = 250.0
 LEAST_GAIN = 1.1
 
 
-def gain(products: float, weights: float, n_networks: int, by_net: bool = False) -> float:
+def gain(
+    products: float, weights: float, n_networks: int, by_net: bool = False, n_groups: int = 1
+) -> float:
     """How much faster a stack is expected to be.
 
     Parameters
@@ -40,11 +46,13 @@ def gain(products: float, weights: float, n_networks: int, by_net: bool = False)
         Networks in the stack.
     by_net : bool, default=False
         Whether a method has something to do with every network by itself.
+    n_groups : int, default=1
+        Groups of networks, each of which takes a step of its own.
     """
     products, weights = products / 1e6, weights / 1e6
     alone = ALONE + ALONE_PER_PRODUCTS * products + ALONE_PER_WEIGHTS * weights
     own = STACKED + STACKED_PER_PRODUCTS * products + STACKED_PER_WEIGHTS * weights
-    return alone / (STACK / n_networks + own + BY_NET * by_net)
+    return alone / (STACK * n_groups / n_networks + own + BY_NET * by_net)
 
 
 def stacked_seconds(training: Training) -> float:
@@ -67,5 +75,11 @@ def pays(training: Training, n_networks: int) -> bool:
     except Exception:  # a network that fails does so where the search says what becomes of it
         return False
     hooks = hooks_of(training.net.methods)
-    by_net = any(hooks[name] for name in OUTSIDE)
-    return gain(products, weights, n_networks, by_net) >= LEAST_GAIN
+    by_net, n_groups = any(hooks[name] for name in OUTSIDE), 1
+    if cuts_batches(training.net.methods):
+        # at worst there is a group for every modality, or for every network where batches cannot be
+        # filled up, in all epochs; the look at all rows and the order of each are its own
+        network: Any = training.net.network
+        known = knows(network, training.net.criterion_)
+        by_net, n_groups = True, min(n_networks, len(network.names)) if known else n_networks
+    return gain(products, weights, n_networks, by_net, n_groups) >= LEAST_GAIN

@@ -200,8 +200,8 @@ class VectorizedGridSearchCV(_VectorizedSearch, GridSearchCV):
     are those of training one after another, up to rounding.
 
     Whatever cannot be stacked (dropout, batch statistics, sparse modalities, callbacks of your
-    own, most balancing methods, other estimators) takes scikit-learn's path, and ``vectorized_``
-    says so.
+    own, balancing methods that take steps of their own, other estimators) takes scikit-learn's
+    path, and ``vectorized_`` says so.
 
     Parameters
     ----------

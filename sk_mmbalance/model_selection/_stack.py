@@ -80,13 +80,10 @@ class Stack:
         ]
         self._learning = _Together([model.batches for model in self._models])
         self._watching = _Together([m.watched for m in self._models if m.watched is not None])
-        self._parameters = StackedParameters(nets)
-        self._optimizer = StackedOptimizer(
-            nets, self._parameters, [len(model.bounds) for model in self._models]
-        )
+        self._hold(nets)
         self._one = OneOfMany(nets)
         self._numbers = self._read_numbers()
-        self._captured = CapturedSteps(self._plain_step) if can_be_captured(self._one) else None
+        self._captured = CapturedSteps(self._plain_step) if self._can_be_captured() else None
         hooks = hooks_of(nets[0].methods)
         self._by_net = any(hooks[name] for name in OUTSIDE)
         self._n_epochs = 0
@@ -94,6 +91,17 @@ class Stack:
             self._epoch()
         found = dict(zip(self._places, self.outcomes, strict=True))
         return [found[k] for k in range(len(found))]
+
+    def _hold(self, nets: Sequence[MultimodalNet]) -> None:
+        """Put the networks' parameters under each other, and an optimiser over them."""
+        self._parameters = StackedParameters(nets)
+        self._optimizer: Any = StackedOptimizer(
+            nets, self._parameters, [len(model.bounds) for model in self._models]
+        )
+
+    def _can_be_captured(self) -> bool:
+        """Whether steps of all of a network do the same every time, with other numbers."""
+        return can_be_captured(self._one)
 
     def _read_numbers(self) -> dict[str, Tensor]:
         numbers = self._one.numbers()
@@ -112,7 +120,8 @@ class Stack:
         left: list[_Model] = []
         for model, loss in zip(models, losses.tolist(), strict=True):
             try:
-                model.record("train", loss, model.batches)
+                model.record("train", loss, model.batches, model.n_visited)
+                model.record_begun()
                 model.net.refuse_divergence(loss)
             except ArithmeticError as error:
                 self.outcomes[model.number] = error
@@ -212,7 +221,8 @@ class Stack:
                     loss = vmap(self._one.watched_loss)(values, batch)
                     sums[mine] += loss * (stop - start)
         for model, total in zip(models, sums.tolist(), strict=True):
-            model.record("valid", total / len(model.watched.rows), model.watched)
+            n_rows = len(model.watched.rows)
+            model.record("valid", total / n_rows, model.watched, n_rows)
 
     # -- leaving ---------------------------------------------------------------------------
 
@@ -251,13 +261,23 @@ class _Model:
         if training.valid is not None:
             self.watched = net.get_iterator(training.valid)
         self._rows, self._valid, self._training = rows, training.valid, training
+        #: figures of this epoch that methods gave, and how many rows it trains on
+        self._begun: dict[str, Any] = {}
+        self.n_visited = len(rows)
 
     def begin_epoch(self) -> None:
         """Tell the net."""
         self.net.notify("on_epoch_begin", dataset_train=self._rows, dataset_valid=self._valid)
         self.batches.epoch = len(self.net.history) - 1
+        self._begun = {}
+        self.n_visited = len(self.batches.rows)
         for method in self.net.methods:
-            method.begin_pass(self.net, self.batches)
+            self._begun.update(method.begin_pass(self.net, self.batches))
+
+    def record_begun(self) -> None:
+        """Enter what the methods had to say before the pass."""
+        for key, value in self._begun.items():
+            self.net.history.record(key, value)
 
     def after_backward(self, number: int, batch: Batch, output: MultimodalOutput) -> None:
         """Let the methods change the gradients of step `number`."""
@@ -271,9 +291,9 @@ class _Model:
         for method in self.net.methods:
             method.after_step(self.net)
 
-    def record(self, prefix: str, loss: float, batches: RowBatches) -> None:
-        """Enter a pass over rows into the net's history."""
-        self.net.record_pass(prefix, loss, len(batches.rows), len(batches))
+    def record(self, prefix: str, loss: float, batches: RowBatches, n_rows: int) -> None:
+        """Enter a pass over so many rows into the net's history."""
+        self.net.record_pass(prefix, loss, n_rows, len(batches))
         self.net.history.record(f"{prefix}_loss", loss)
 
     def end_epoch(self) -> bool:
@@ -311,15 +331,18 @@ class _Together:
         assert self._joined is not None
         return self._joined
 
-    def orders(self, all_batches: Sequence[Any]) -> Tensor:
+    def orders(self, all_batches: Sequence[Any], own: Sequence[Tensor | None] = ()) -> Tensor:
         """For each training, its rows in the order of this epoch, as numbers of rows of all.
 
         Of shape (n_trainings, most rows that one has); what is behind a training's rows is of no
-        meaning.
+        meaning. A training may have an order of its `own`, in place of that of its batches.
         """
         found: dict[Any, Tensor] = {}
         orders = []
-        for batches in all_batches:
+        for batches, given in zip(all_batches, own or [None] * len(all_batches), strict=True):
+            if given is not None:
+                orders.append((given + self._starts[id(batches.rows)]).to(batches.device))
+                continue
             key = (id(batches.rows), batches.seed, batches.epoch if batches.seed is not None else 0)
             if key not in found:
                 order = batches.order()

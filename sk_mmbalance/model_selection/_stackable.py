@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from torch import nn
 
-from ..balancing import Balancing
+from ..balancing import Balancing, hooks_of
 from ..networks import SparseInput
 from ..neural import BY_ELEMENT, BestWeights, EpochBar, Training, hands_out, preset_of, same
 from ._trial import draws_at_random
@@ -61,6 +61,11 @@ def why_not_estimator(estimator: Any) -> str:
     return ""
 
 
+def cuts_batches(methods: Sequence[Any]) -> bool:
+    """Whether some of the methods cut batches of their own, of some modalities each."""
+    return bool(hooks_of(methods)["batches"])
+
+
 def why_not_training(training: Training) -> str:
     """Why a training cannot be in a stack; empty if it can."""
     net = training.net
@@ -68,6 +73,10 @@ def why_not_training(training: Training) -> str:
     for method in net.methods:
         if not vars(type(method)).get("_stacks", False):  # a subclass may do otherwise
             return f"{type(method).__name__}() trains in steps of its own"
+        if reason := method.why_not_stacked():
+            return reason
+        if len(net.methods) > 1 and cuts_batches([method]):
+            return f"{type(method).__name__}() cuts batches beside another method"
     if not isinstance(net.optimizer_, BY_ELEMENT):
         return f"the optimiser {type(net.optimizer_).__name__} is not one that works by element"
     if len(net.optimizer_.param_groups) > 1:
@@ -125,11 +134,13 @@ def _without_numbers(estimator: Any, held: dict[str, Any]) -> tuple[dict[str, An
         held = {**held, "balancing": type(value)}
         own = {f"balancing__{k}": v for k, v in value.get_params(deep=False).items()}
         free = {f"balancing__{name}" for name in value._stacked_numbers}
+        apart = {f"balancing__{name}" for name in value._each_its_own}
     else:
         own, (preset, called) = held, preset_of(estimator)
         free = {called.get(name, name) for name in preset._stacked_numbers} if preset else set()
+        apart = {called.get(name, name) for name in preset._each_its_own} if preset else set()
         held = {}
-    return {k: bool(v) if k in free else v for k, v in own.items()}, held
+    return {k: bool(v) if k in free else v for k, v in own.items() if k not in apart}, held
 
 
 def form(training: Training) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,8 @@ class StackedParameters:
     ----------
     nets : sequence of MultimodalNet
         Their networks must have the same parameters and buffers by name and shape.
+    order : sequence of str, default=()
+        Parameters in the order of the table; empty for that of the network.
 
     Attributes
     ----------
@@ -40,14 +42,11 @@ class StackedParameters:
         Buffers, and parameters that are not trained.
     """
 
-    def __init__(self, nets: Sequence[MultimodalNet]):
+    def __init__(self, nets: Sequence[MultimodalNet], order: Sequence[str] = ()):
         modules = [net.network for net in nets]
-        learnt = {name for name, p in modules[0].named_parameters() if p.requires_grad}
-        learnt = {name for name in learnt if not name.startswith("running.")}
+        learnt = learnt_parameters(modules[0])
         with torch.no_grad():
-            self.shapes = {
-                name: p.shape for name, p in modules[0].named_parameters() if name in learnt
-            }
+            self.shapes = {name: learnt[name].shape for name in order or learnt}
             rows = [_row(module, self.shapes) for module in modules]
             self._hold(torch.stack(rows))
             whole = [_everything(module) for module in modules]
@@ -84,6 +83,16 @@ class StackedParameters:
         leaves = _leaves(self.table[some], self.shapes)
         return leaves, {**leaves, **{name: values[some] for name, values in self.fixed.items()}}
 
+    def take_gradients_of(
+        self, names: Collection[str], gradients: Sequence[Tensor | None], some: Tensor
+    ) -> None:
+        """Keep gradients by parameter, of which these alone take part."""
+        for name, held, given in zip(self.shapes, self._gradients, gradients, strict=True):
+            if (given is None) == (name in names):
+                raise UnstackableError(f"{name} takes part in some batches of a modality only")
+            if given is not None:
+                held[some] = given
+
     def put_back(self, values: Mapping[str, Tensor], some: Tensor) -> None:
         """Keep what a step has made of the buffers of some networks."""
         for name, held in self.fixed.items():
@@ -110,6 +119,15 @@ class StackedParameters:
         self._hold(self.table[chosen])
         self.fixed = {name: values[chosen] for name, values in self.fixed.items()}
         self._bind([nets[k].network for k in kept])
+
+
+def learnt_parameters(module: Any) -> dict[str, Tensor]:
+    """Parameters of a network that its training moves, by name."""
+    return {
+        name: p
+        for name, p in module.named_parameters()
+        if p.requires_grad and not name.startswith("running.")
+    }
 
 
 def _everything(module: Any) -> dict[str, Tensor]:

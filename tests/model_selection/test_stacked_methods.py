@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sk_mmbalance import (
-    DataRemixingClassifier,
     Modalities,
     MultimodalClassifier,
     MultimodalRegressor,
@@ -87,6 +86,8 @@ def test_rounding_stays_small_over_many_epochs(method, optimizer, dtype, apart):
     value, numbers = METHODS[method]
     X, y = make_rows(60)
     grid = {"lr": [0.01, 0.03], **{f"balancing__{k}": v for k, v in numbers.items()}}
+    if method == "midas":  # whose first epochs leave the fusion out, which keeps it out of a stack
+        value = MIDAS(start_epoch=0)
     settings = {**NET, "max_epochs": 20, "optimizer": optimizer, "dtype": dtype}
     clf = MultimodalClassifier(balancing=value, **settings)
     both = search_both(clf, grid, X, y, cv=2)
@@ -147,18 +148,11 @@ def test_presets_are_stacked_by_the_numbers_of_their_method():
     assert both.apart < 1e-8
 
 
-@pytest.mark.parametrize(
-    ("clf", "name"),
-    [
-        (MultimodalClassifier(balancing=MLA(), **NET), "MLA"),
-        (MultimodalClassifier(remix_after=2, **NET), "DataRemixing"),
-        (DataRemixingClassifier(**NET), "DataRemixing"),
-    ],
-)
-def test_methods_with_steps_of_their_own_take_the_ordinary_path(clf, name):
+def test_methods_with_steps_of_their_own_take_the_ordinary_path():
     X, y = make_rows(46)
+    clf = MultimodalClassifier(balancing=MLA(), **NET)
     both = search_both(clf.set_params(max_epochs=3), {"lr": [0.01]}, X, y)
-    assert name in both.together.vectorized_["reason"][0]
+    assert "MLA" in both.together.vectorized_["reason"][0]
     assert both.apart == 0
 
 
