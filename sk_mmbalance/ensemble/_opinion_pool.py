@@ -82,10 +82,11 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
     missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality.
     time_limit : float, default=None
-        Seconds after which no further expert is begun. None lets reckoned costs decide which
-        default experts there are, the same on every machine; with a limit the clock alone does,
-        cheap experts first, so that another run may end with other experts. The first expert is
-        fitted in any case, and none is broken off.
+        Seconds after which no further expert is begun, nor one that by the pace of those before it
+        would end later. None lets reckoned costs decide which default experts there are, the same
+        on every machine; with a limit the clock alone does, cheap experts first, so that another
+        run may end with other experts. The first expert is fitted in any case, and none is broken
+        off.
     memory_limit : float, default=None
         Megabytes that a fit of a default expert may take beside its input, as reckoned.
     n_jobs : int, default=None

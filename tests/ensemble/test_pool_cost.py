@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
 from sk_mmbalance import Modalities, OpinionPoolClassifier, OpinionPoolRegressor
+from sk_mmbalance.ensemble._pool_pace import Pace
 from sk_mmbalance.experts import WeightedBins, auto_classifiers, auto_regressors, seconds
 
 
@@ -140,6 +141,47 @@ def test_default_experts_that_are_reckoned_too_long_are_not_begun(data, monkeypa
     assert len(model.experts_) + len(model.left_out_) == 6
     assert all(name.endswith("trees") for name in model.left_out_)  # the dear ones
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.fixture
+def overhead(monkeypatch):
+    """Every expert takes half a second, whatever is reckoned."""
+    from sk_mmbalance.ensemble import _pool_work
+
+    def slow(*args, **kwargs):
+        Clock.now += 0.5
+        return cross_fit_parts(*args, **kwargs)
+
+    cross_fit_parts = _pool_work.cross_fit_parts
+    monkeypatch.setattr(_pool_work, "cross_fit_parts", slow)
+    monkeypatch.setattr(time, "monotonic", lambda: Clock.now)
+
+
+@pytest.mark.parametrize("pool", [OpinionPoolClassifier, OpinionPoolRegressor])
+def test_what_the_cheapest_takes_is_overhead_and_costs_no_other_its_place(data, overhead, pool):
+    model = pool(cv=2, random_state=0, time_limit=4.0).fit(*data)
+    assert len(model.experts_) == 6
+    assert model.left_out_ == {}
+    model.set_params(time_limit=2.0).fit(*data)
+    assert len(model.experts_) == 3  # half a second more would be too long, as reckoned
+
+
+def test_pace_finds_overhead_and_slowness():
+    pace = Pace()
+    assert pace.foretell(5.0) == 0.0
+    pace.see(1e-4, 0.3)
+    assert pace.foretell(2.0) == pytest.approx(2.3, abs=0.01)
+    pace.see(30.0, 90.3)
+    assert pace.foretell(100.0) == pytest.approx(300.3, rel=0.01)
+    pace.see(10.0, 30.3)
+    assert pace.foretell(1e-4) == pytest.approx(0.3, abs=0.1)
+
+
+def test_pace_foretells_nothing_below_zero():
+    pace = Pace()
+    for reckoned, taken in ((1.0, 9.0), (2.0, 1.0), (30.0, 0.1)):
+        pace.see(reckoned, taken)
+    assert 0 < pace.foretell(0.0) == pace.foretell(100.0)
 
 
 def test_time_enough_gives_the_pool_of_no_limit(data):
