@@ -10,13 +10,10 @@ import numpy as np
 
 from ..experts import Admission, NamedExpert
 from ..modalities import CheckedModalities
+from ._pool_budget import too_dear
 
 #: Prefix of the experts on all modalities; the longer one where a modality is called "all".
 ALL = ("all", "all modalities")
-
-
-#: Reckoned seconds of all fits of one expert after the other, folds included, that a pool may take.
-MOST_SECONDS = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,20 +86,10 @@ def auto_experts(
 
 
 def _affordable(found: ChosenExperts, n_fits: int) -> ChosenExperts:
-    """Without the costliest, but for the linear ones, as long as all take too long together."""
-    named, left_out = list(found.named), dict(found.left_out)
-    total = n_fits * sum(found.seconds[e.name] for e in named)
-    for expert in sorted(named, key=lambda e: -found.seconds[e.name]):
-        if total <= MOST_SECONDS:
-            break
-        if ": linear" in expert.name:
-            continue
-        named.remove(expert)
-        left_out[expert.name] = (
-            f"all experts would take about {total:.3g} s, above {MOST_SECONDS:g} s"
-        )
-        total -= n_fits * found.seconds[expert.name]
-    return replace(found, named=named, left_out=left_out)
+    """Without those that are too dear where all take too long together."""
+    dear = too_dear(found.named, {name: n_fits * s for name, s in found.seconds.items()})
+    named = [expert for expert in found.named if expert.name not in dear]
+    return replace(found, named=named, left_out={**found.left_out, **dear})
 
 
 def given_experts(experts: Any) -> list[tuple[str, Any, Any]]:

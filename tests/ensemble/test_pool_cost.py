@@ -13,8 +13,15 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
 from sk_mmbalance import Modalities, OpinionPoolClassifier, OpinionPoolRegressor
+from sk_mmbalance.ensemble._pool_budget import too_dear
 from sk_mmbalance.ensemble._pool_pace import Pace
-from sk_mmbalance.experts import WeightedBins, auto_classifiers, auto_regressors, seconds
+from sk_mmbalance.experts import (
+    NamedExpert,
+    WeightedBins,
+    auto_classifiers,
+    auto_regressors,
+    seconds,
+)
 
 
 @pytest.fixture
@@ -77,16 +84,55 @@ def test_memory_limit_leaves_out_what_takes_more(data):
 
 
 def test_costliest_experts_go_first_where_modalities_are_many(data, monkeypatch):
-    from sk_mmbalance.ensemble import _pool_experts
+    from sk_mmbalance.ensemble import _pool_budget
 
     X, y = data
     whole = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
     assert whole.left_out_ == {}
-    monkeypatch.setattr(_pool_experts, "MOST_SECONDS", 1e-9)
+    monkeypatch.setattr(_pool_budget, "MOST_SECONDS", 1e-9)
     least = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
     linear = {"all: linear", "face: linear", "voice: linear"}
     assert set(least.experts_) == linear
     assert all("all experts would take" in reason for reason in least.left_out_.values())
+
+
+def dear(seconds):
+    """Names of the experts that a pool of these costs does without."""
+    named = [NamedExpert(name, None, (name.split(":")[0],)) for name in seconds]
+    return list(too_dear(named, seconds))
+
+
+def test_pools_within_ten_minutes_keep_everything():
+    assert dear({"a: linear": 200.0, "a: linear, C=0.1": 200.0, "a: trees": 200.0}) == []
+
+
+def test_weaker_linear_experts_go_before_cheap_ones_of_other_kinds():
+    weaker = {"a: linear, C=0.1": 250.0, "a: linear, C=0.01": 250.0}
+    costs = {"a: linear": 250.0, **weaker, "a: trees": 40.0, "b: linear": 1.0, "b: kernel": 2.0}
+    assert dear(costs) == ["a: linear, C=0.1"]
+    assert dear({**costs, "c: linear": 200.0}) == list(weaker)
+
+
+def test_equal_costs_take_the_weaker_linear_expert_first():
+    assert dear({"a: linear": 9.0, "a: trees": 300.0, "a: linear, C=0.1": 300.0}) == [
+        "a: linear, C=0.1"
+    ]
+
+
+def test_no_expert_goes_in_vain():
+    costs = {"a: linear": 700.0, "a: trees": 30.0, "a: kernel": 40.0, "b: linear": 5.0}
+    assert dear(costs) == ["a: linear"]  # with or without the kernel it is too dear
+
+
+def test_every_block_keeps_its_cheapest_expert():
+    costs = {f"{block}: linear": 400.0 for block in "abc"}
+    assert dear(costs) == []
+    assert dear({**costs, "a: trees": 500.0}) == ["a: trees"]
+
+
+def test_a_modality_may_be_named_like_a_kind():
+    costs = {"x: linear: linear": 1.0, "x: linear: trees": 400.0, "x: linear: kernel": 500.0}
+    assert dear(costs) == ["x: linear: kernel"]
 
 
 # -- the clock -----------------------------------------------------------------------------
