@@ -62,7 +62,8 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         run may end with other experts. The first expert is fitted in any case, and none is broken
         off.
     memory_limit : float, default=None
-        Megabytes that a fit of a default expert may take beside its input, as reckoned.
+        Megabytes that a fit of a default expert may take beside its input, as reckoned; sparse
+        modalities, which are made dense, count too. There must be an expert that takes no more.
     n_jobs : int, default=None
         Number of fits run in parallel.
     verbose : int, default=0

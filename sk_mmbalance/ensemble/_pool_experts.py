@@ -11,6 +11,7 @@ import numpy as np
 from ..experts import Admission, NamedExpert
 from ..modalities import CheckedModalities
 from ._pool_budget import too_dear
+from ._pool_memory import megabytes_beside
 
 #: Prefix of the experts on all modalities; the longer one where a modality is called "all".
 ALL = ("all", "all modalities")
@@ -37,7 +38,7 @@ class ChosenExperts:
 
 def auto_experts(
     checked: CheckedModalities,
-    models_for: Callable[[int, bool], Admission],
+    models_for: Callable[[int, bool, float], Admission],
     n_fits: int,
     unlimited: bool = False,
     admit_more: Callable[[Admission], None] | None = None,
@@ -52,14 +53,19 @@ def auto_experts(
     checked : CheckedModalities
         What `fit` was given.
     models_for : callable
-        Which unfitted estimators a number of columns gets, and whether rows may lack some of
-        them.
+        Which unfitted estimators a number of columns gets, whether rows may lack some of them,
+        and megabytes that are taken beside them.
     n_fits : int
         How often each is fitted.
     unlimited : bool
         Whether no time is too long.
     admit_more : callable, default=None
         Admits further estimators to all modalities.
+
+    Raises
+    ------
+    ValueError
+        If a limit of memory leaves none.
     """
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
@@ -67,21 +73,29 @@ def auto_experts(
         blocks[next(label for label in ALL if label not in names)] = names
     sizes = {name: int(np.prod(shape)) for name, shape in checked.spec.shapes.items()}
     found = ChosenExperts([])
+    too_large: list[float] = []
     for label, modalities in blocks.items():
         # one on all modalities would lack something in many a row: it makes do with what is there
         any_of = len(modalities) > 1 and checked.has_missing
-        admitted = models_for(sum(sizes[m] for m in modalities), any_of)
+        beside = megabytes_beside(checked, modalities)
+        admitted = models_for(sum(sizes[m] for m in modalities), any_of, beside)
         if admit_more is not None and modalities == names:
             admit_more(admitted)
         experts = [
             NamedExpert(f"{label}: {kind}", model, modalities, any_of=any_of)
             for kind, model in admitted.models.items()
         ]
-        if not experts[0].available(checked.present, names).any():
+        if experts and not experts[0].available(checked.present, names).any():
             continue
+        too_large.extend(admitted.too_large.values())
         found.named.extend(experts)
         found.seconds.update({f"{label}: {kind}": s for kind, s in admitted.seconds.items()})
         found.left_out.update({f"{label}: {kind}": s for kind, s in admitted.left_out.items()})
+    if not found.named and too_large:
+        raise ValueError(
+            "`memory_limit` leaves no default expert: the fit that takes least would take about "
+            f"{min(too_large):.3g} MB beside its input. Raise it, or name your own `experts`."
+        )
     return found if unlimited else _affordable(found, n_fits)
 
 

@@ -113,6 +113,8 @@ class Admission:
         Seed of what is drawn.
     memory_limit : float or None
         Megabytes that a fit may take beside its input.
+    megabytes_beside : float
+        Megabytes that are taken beside the input whatever is fitted.
     unlimited : bool
         Whether no time is too long: a clock decides.
     incomplete : bool
@@ -126,6 +128,8 @@ class Admission:
         Reckoned seconds of a fit, by kind.
     left_out : dict of str to str
         Why a kind is not among them, or not as it would be.
+    too_large : dict of str to float
+        Megabytes of a fit, by kind, of those that `memory_limit` leaves out.
     """
 
     n_rows: int
@@ -133,11 +137,13 @@ class Admission:
     n_outputs: int
     random_state: Any
     memory_limit: float | None = None
+    megabytes_beside: float = 0.0
     unlimited: bool = False
     incomplete: bool = False
     models: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    too_large: dict[str, float] = field(default_factory=dict)
 
     @property
     def kinds(self) -> set[str]:
@@ -156,8 +162,9 @@ class Admission:
         if cost > longest and not self.unlimited:
             self.left_out[kind] = f"a fit would take about {cost:.3g} s, above {longest:g} s"
             return False
-        size = megabytes(reckoned_as, *self.shape, **memory)
+        size = self.megabytes_beside + megabytes(reckoned_as, *self.shape, **memory)
         if self.memory_limit is not None and size > self.memory_limit:
+            self.too_large[kind] = size
             self.left_out[kind] = (
                 f"a fit would take about {size:.3g} MB, above `memory_limit`={self.memory_limit:g}"
             )
@@ -178,11 +185,10 @@ class Admission:
         return int(min(TREES, max(FEWEST_TREES, affordable)))
 
     def admit_linear(self, standard: Any, weaker: dict[str, Any]) -> None:
-        """Take a linear model, and on a wide block weaker ones beside it."""
+        """Take a linear model, on a wide block weaker ones beside it, however long they take."""
         wide = self.n_columns >= FEWEST_WIDE and 4 * self.n_columns > self.n_rows
         for kind, model in {"linear": standard, **(weaker if wide else {})}.items():
-            self.models[kind] = self.scaled(model)
-            self.seconds[kind] = seconds("linear", *self.shape)
+            self.admit(kind, self.scaled(model), np.inf)
 
     def admit_trees(self, model: Any) -> None:
         """Take trees, as many as are worth their time."""

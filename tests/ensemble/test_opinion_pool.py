@@ -386,9 +386,9 @@ def test_networks_learn_labels_and_take_weights(data):
 
 def test_a_network_that_takes_too_much_is_left_out(data):
     X, y = data[0][:60], data[1][:60]
-    model = with_networks(memory_limit=1e-3).fit(X, y)
+    model = with_networks(memory_limit=4e-3).fit(X, y)
     assert not networks_of(model)
-    assert "above `memory_limit`=0.001" in model.left_out_["all: network"]
+    assert "above `memory_limit`=0.004" in model.left_out_["all: network"]
 
 
 def test_other_words_for_experts_are_refused(data):

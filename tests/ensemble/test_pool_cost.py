@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from packaging.version import Version
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -81,6 +82,38 @@ def test_memory_limit_leaves_out_what_takes_more(data):
     model = OpinionPoolClassifier(memory_limit=0.2, random_state=0).fit(X, y)
     assert {name.split(": ")[1] for name in model.experts_} == {"linear"}
     assert set(model.left_out_) == {"face: trees", "voice: trees", "all: trees"}
+
+
+@pytest.mark.parametrize("pool", [OpinionPoolClassifier, OpinionPoolRegressor])
+def test_memory_limit_holds_for_linear_experts_and_names_them(data, pool):
+    X, y = data
+    model = pool(memory_limit=0.004, random_state=0).fit(X, y)  # a column takes .003
+    assert set(model.experts_) == {"face: linear"}
+    assert "above `memory_limit`=0.004" in model.left_out_["voice: linear"]
+    with pytest.raises(ValueError, match=r"`memory_limit` leaves no default expert.* 0\.00288 MB"):
+        clone(model).set_params(memory_limit=0.001).fit(X, y)
+
+
+@pytest.mark.parametrize("pool", [OpinionPoolClassifier, OpinionPoolRegressor])
+def test_memory_limit_counts_sparse_modalities_as_they_are_once_dense(data, pool):
+    X, y = data
+    mixed = Modalities(face=X["face"], voice=csr_matrix(X["voice"]))
+    dense = 180 * 2 * 8 / 1e6
+    whole = pool(random_state=0, cv=2).fit(X, y)
+    limited = pool(memory_limit=100, random_state=0, cv=2).fit(mixed, y)
+    np.testing.assert_array_equal(limited.predict(mixed), whole.predict(X))
+    least = 16 * 180 / 1e6 + dense
+    model = pool(memory_limit=1.001 * least).fit(mixed, y)
+    assert set(model.experts_) == {"face: linear"}
+    with pytest.raises(ValueError, match="`memory_limit` leaves no default expert"):
+        pool(memory_limit=0.999 * least).fit(mixed, y)
+    told = (
+        r"`memory_limit`=0.002 MB is less than the sparse modalities \['voice'\] take .* 0.00288 MB"
+    )
+    for experts in ("auto", {"a": (None, "face"), "b": (None, "voice")}):
+        with pytest.raises(ValueError, match=told):
+            pool(experts, memory_limit=0.002).fit(mixed, y)
+    assert model.predict(mixed).shape == (180,)
 
 
 def test_costliest_experts_go_first_where_modalities_are_many(data, monkeypatch):
