@@ -115,7 +115,7 @@ class OpinionPoolClassifier(OpinionPool, ExpertsClassifier):
         Weights learnt for patterns with missing modalities, one row a pattern, one column an
         expert (means over classes with ``per_class``); None with ``rule="stack"``.
     left_out_ : dict of str to str
-        Experts that were left out for their cost, and why.
+        Experts that were left out for their cost or by a limit, or that have fewer trees, and why.
     oof_scores_ : DataFrame
         Out-of-fold `accuracy`, `balanced_accuracy` and `log_loss` of each expert on the rows that
         have its input, weighted by `sample_weight`, with their number `n_rows`; the last row,

@@ -85,7 +85,7 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         Weights learnt for patterns with missing modalities, one row a pattern, one column an
         expert.
     left_out_ : dict of str to str
-        Experts that were left out for their cost, and why.
+        Experts that were left out for their cost or by a limit, or that have fewer trees, and why.
     oof_scores_ : DataFrame
         Out-of-fold `r2` and `rmse` of each expert on the rows that have its input, weighted by
         `sample_weight`, with their number `n_rows`; the last row, "pool", is the fusion of the same

@@ -65,7 +65,8 @@ class Work:
         """Fit the experts on all rows, and out of fold where there are folds, in `parts`."""
         self._say(f"{len(chosen.named)} experts, {len(rows)} rows", least=2)
         for name, reason in chosen.left_out.items():
-            self._say(f"without {name}: {reason}")
+            smaller = any(expert.name == name for expert in chosen.named)
+            self._say(f"{'' if smaller else 'without '}{name}: {reason}")
         if self.time_limit is not None and parts is not None:
             return self._until_the_limit(chosen, rows, parts)
         oof, named = None, chosen.named

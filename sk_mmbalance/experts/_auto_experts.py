@@ -196,7 +196,24 @@ class Admission:
         model.set_params(n_estimators=n_trees)
         longest = np.inf if n_trees < TREES else LONGEST_FIT
         if self.admit("trees", model, longest, n_trees=n_trees):
+            if n_trees < TREES:
+                self.left_out["trees"] = (
+                    f"{n_trees} trees: a fit of {TREES} would take about "
+                    f"{self.seconds['trees']:.3g} s, above {LONGEST_TREES:g} s"
+                )
             self.seconds["trees"] *= n_trees / TREES
+
+    def admit_boosting(self, boosted: Any) -> None:
+        """Take boosting, unless columns or classes are too many for it to be worth its time."""
+        counts = [
+            ("columns", self.n_columns, MOST_COLUMNS_TO_BOOST),
+            ("classes or labels", self.n_outputs, MOST_CLASSES_TO_BOOST),
+        ]
+        beyond = [f"{many} {what}, above {most}" for what, many, most in counts if many > most]
+        if beyond:
+            self.left_out["boosting"] = f"it would take too long with {' and '.join(beyond)}"
+        else:
+            self.admit("boosting", make_pipeline(WeightedBins(), boosted))
 
     def admit_kernel(self, kernel: Any, rough: Any) -> None:
         """Take a kernel machine, or where it would take too long an approximation of it."""
@@ -217,11 +234,8 @@ def auto_classifiers(
     # No bootstrap (the default): a drawn row would not be a row of weight 2.
     found.admit_trees(ExtraTreesClassifier(random_state=random_state))
     enough = n_samples >= FEWEST_ROWS
-    boosts = n_classes <= MOST_CLASSES_TO_BOOST and n_features <= MOST_COLUMNS_TO_BOOST
-    if enough and boosts:
-        boosted = HistGradientBoostingClassifier(**BOOSTING, random_state=random_state)
-        found.admit("boosting", make_pipeline(WeightedBins(), boosted))
     if enough:
+        found.admit_boosting(HistGradientBoostingClassifier(**BOOSTING, random_state=random_state))
         # gamma = 1 / n_features: "scale" would look at the variance without the weights.
         kernel = found.scaled(KernelClassifier(gamma="auto"))
         mapped = rough_kernel(n_features, random_state)
@@ -234,11 +248,8 @@ def auto_regressors(n_samples: int, n_features: int, random_state: Any, **limits
     found = Admission(n_samples, n_features, 1, random_state, **limits)
     found.admit_linear(Ridge(), {f"linear, alpha={a:g}": Ridge(a) for a in WEAKER_ALPHA})
     found.admit_trees(ExtraTreesRegressor(random_state=random_state))
-    enough = n_samples >= FEWEST_ROWS
-    if enough and n_features <= MOST_COLUMNS_TO_BOOST:
-        boosted = HistGradientBoostingRegressor(**BOOSTING, random_state=random_state)
-        found.admit("boosting", make_pipeline(WeightedBins(), boosted))
-    if enough:
+    if n_samples >= FEWEST_ROWS:
+        found.admit_boosting(HistGradientBoostingRegressor(**BOOSTING, random_state=random_state))
         kernel = found.scaled(KernelRegressor(gamma="auto"))
         found.admit_kernel(kernel, found.scaled(rough_kernel(n_features, random_state), Ridge()))
     return _all_requesting_weights(found)

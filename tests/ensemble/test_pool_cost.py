@@ -58,6 +58,44 @@ def test_kernel_of_many_rows_is_approximated_and_named():
     assert auto_regressors(20_000, 50, 0).kinds == large.kinds
 
 
+def test_boosting_left_out_for_columns_or_classes_is_named():
+    wide = auto_classifiers(600, 101, 21, 0)
+    assert "boosting" not in wide.models
+    told = "it would take too long with 101 columns, above 100 and 21 classes or labels, above 20"
+    assert wide.left_out == {"boosting": told}
+    assert auto_regressors(600, 101, 0).left_out == {
+        "boosting": "it would take too long with 101 columns, above 100"
+    }
+    for found in (auto_classifiers(600, 100, 20, 0), auto_regressors(600, 100, 0)):
+        assert "boosting" in found.models
+        assert not found.left_out
+    few = auto_classifiers(499, 101, 21, 0)  # so few rows have none for another reason than cost
+    assert not few.left_out
+
+
+@pytest.mark.parametrize(
+    "found", [auto_classifiers(200_000, 50, 2, 0), auto_regressors(200_000, 50, 0)]
+)
+def test_fewer_trees_are_named(found):
+    trees = found.models["trees"].n_estimators
+    assert trees < 100
+    told = found.left_out["trees"]
+    assert told.startswith(f"{trees} trees: a fit of 100 would take about 35")
+    assert told.endswith("above 1.8 s")
+
+
+def test_verbose_says_that_trees_are_fewer_and_not_that_there_are_none(data, monkeypatch, capsys):
+    from sk_mmbalance.experts import _auto_experts
+
+    monkeypatch.setattr(_auto_experts, "LONGEST_TREES", 1e-9)
+    model = OpinionPoolClassifier(cv=2, random_state=0, verbose=1).fit(*data)
+    assert {"face: trees", "voice: trees", "all: trees"} == set(model.left_out_)
+    assert "face: trees" in model.experts_
+    told = capsys.readouterr().out
+    assert "face: trees: 20 trees" in told
+    assert "without" not in told
+
+
 def test_the_clock_alone_decides_where_it_may():
     everything = auto_classifiers(20_000, 50, 2, 0, unlimited=True)
     assert everything.kinds == {"linear", "trees", "boosting", "kernel"}
