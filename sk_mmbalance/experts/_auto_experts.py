@@ -216,8 +216,14 @@ class Admission:
             self.admit("boosting", make_pipeline(WeightedBins(), boosted))
 
     def admit_kernel(self, kernel: Any, rough: Any) -> None:
-        """Take a kernel machine, or where it would take too long an approximation of it."""
-        if not self.admit("kernel", kernel, LONGEST_KERNEL) and self.admit("rough kernel", rough):
+        """Take a kernel machine, or where it would take too long an approximation of it.
+
+        A clock gets both there: it tries the approximation first, and may have no time for more.
+        """
+        admitted = self.admit("kernel", kernel, LONGEST_KERNEL)
+        if admitted and self.seconds["kernel"] <= LONGEST_KERNEL:
+            return
+        if self.admit("rough kernel", rough) and not admitted:
             self.left_out["kernel"] += '; "rough kernel" approximates it'
 
 

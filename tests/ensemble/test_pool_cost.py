@@ -97,9 +97,32 @@ def test_verbose_says_that_trees_are_fewer_and_not_that_there_are_none(data, mon
 
 
 def test_the_clock_alone_decides_where_it_may():
-    everything = auto_classifiers(20_000, 50, 2, 0, unlimited=True)
-    assert everything.kinds == {"linear", "trees", "boosting", "kernel"}
-    assert everything.models["trees"].n_estimators == 100
+    for everything in (
+        auto_classifiers(20_000, 50, 2, 0, unlimited=True),
+        auto_regressors(20_000, 50, 0, unlimited=True),
+    ):
+        assert everything.kinds == {"linear", "trees", "boosting", "kernel", "rough kernel"}
+        assert everything.models["trees"].n_estimators == 100
+        assert not everything.left_out
+        assert everything.seconds["rough kernel"] < everything.seconds["kernel"]  # goes first
+    small = auto_classifiers(3000, 50, 2, 0, unlimited=True)
+    assert small.kinds == auto_classifiers(3000, 50, 2, 0).kinds
+
+
+@pytest.mark.parametrize("pool", [OpinionPoolClassifier, OpinionPoolRegressor])
+def test_the_approximated_kernel_stands_in_where_there_is_no_time_for_the_exact_one(
+    pool, monkeypatch
+):
+    from sk_mmbalance.experts import _auto_experts
+
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 300)
+    X = rng.normal(size=(600, 2)) + y[:, None]
+    monkeypatch.setattr(_auto_experts, "LONGEST_KERNEL", 1e-9)
+    monkeypatch.setattr(_auto_experts, "seconds", lambda kind, *shape: 1e9 * (kind == "kernel"))
+    model = pool(cv=2, random_state=0, time_limit=1e6).fit(X, y)
+    assert "X: rough kernel" in model.experts_
+    assert list(model.left_out_) == ["X: kernel"]
 
 
 def test_twenty_thousand_rows_are_reckoned_to_end_within_a_minute():
