@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._sklearn import routing_enabled
-from ..base import FoldChoice, TrainingRows
+from ..base import FoldChoice, TrainingRows, is_real
 from ..experts import Admission, NamedExpert, OutOfFold, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
@@ -149,7 +148,7 @@ class OpinionPool(ExpertsEstimator):
             )
         for name in ("time_limit", "memory_limit"):
             limit = getattr(self, name)
-            if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
+            if limit is not None and not (is_real(limit) and float(limit) > 0):
                 raise ValueError(f"`{name}` must be a number above 0 or None; got {limit!r}.")
         if self.min_pattern_rows < 1:
             raise ValueError(

@@ -13,9 +13,6 @@ from ..modalities import CheckedModalities
 from ._pool_budget import too_dear
 from ._pool_memory import megabytes_beside
 
-#: Prefix of the experts on all modalities; the longer one where a modality is called "all".
-ALL = ("all", "all modalities")
-
 
 @dataclass(frozen=True, eq=False)
 class ChosenExperts:
@@ -70,7 +67,7 @@ def auto_experts(
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     if len(names) > 1:
-        blocks[next(label for label in ALL if label not in names)] = names
+        blocks[label_of_all(names)] = names
     sizes = {name: int(np.prod(shape)) for name, shape in checked.spec.shapes.items()}
     found = ChosenExperts([])
     too_large: list[float] = []
@@ -97,6 +94,14 @@ def auto_experts(
             f"{min(too_large):.3g} MB beside its input. Raise it, or name your own `experts`."
         )
     return found if unlimited else _affordable(found, n_fits)
+
+
+def label_of_all(names: tuple[str, ...]) -> str:
+    """Prefix of the experts on all modalities, a longer one where a modality is called so."""
+    label = "all" if "all" not in names else "all modalities"
+    while label in names:
+        label += " together"
+    return label
 
 
 def _affordable(found: ChosenExperts, n_fits: int) -> ChosenExperts:

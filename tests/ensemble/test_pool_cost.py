@@ -352,10 +352,11 @@ def test_verbose_tells_what_is_done(data, capsys, limit):
 
 
 @pytest.mark.parametrize("name", ["time_limit", "memory_limit"])
-@pytest.mark.parametrize("value", [0, -1.0, "much"])
+@pytest.mark.parametrize("value", [0, -1.0, "much", True, float("nan")])
 def test_bad_limits_are_named(data, name, value):
-    with pytest.raises(ValueError, match=f"`{name}` must be a number above 0"):
-        OpinionPoolClassifier(**{name: value}).fit(*data)
+    for pool in (OpinionPoolClassifier, OpinionPoolRegressor):
+        with pytest.raises(ValueError, match=f"`{name}` must be a number above 0"):
+            pool(**{name: value}).fit(*data)
 
 
 def test_what_keeps_most_is_fitted_last(data):
