@@ -124,6 +124,45 @@ def test_beside_autogluon_in_the_same_seconds():
         assert verdict(cells["AutoGluon"] - cells[POOL]) == told
 
 
+def test_the_pool_takes_more_seconds_than_autogluon_on_four_sets(record):
+    peers = read("pool_peers")
+    took = peers[peers["metric"] == "cpu_seconds"]
+    mean = took.groupby(["dataset", "method"])["value"].mean().unstack("method")
+    assert len(mean) == len(SETS) == 12
+    longer = mean[mean[POOL] > mean["AutoGluon"]].round(1)
+    assert {name: (row[POOL], row["AutoGluon"]) for name, row in longer.iterrows()} == {
+        "avdigits": (32.0, 25.9),
+        "hydraulic_ts": (47.9, 31.5),
+        "mfeat": (22.3, 21.3),
+        "occupancy": (26.8, 23.3),
+    }
+
+
+def test_the_seed_of_the_comparison_took_longer_than_others_on_three_of_the_four(record):
+    peers = read("pool_peers")
+    assert set(peers["seed"]) == {0}
+    took = record[(record["method"] == POOL) & (record["metric"] == "cpu_seconds")]
+    limits = took.groupby("dataset")["value"].mean().round()
+    seeds = took.groupby(["dataset", "seed"])["value"].mean().unstack("seed")
+    for dataset in ("avdigits", "hydraulic_ts", "mfeat"):
+        assert seeds.loc[dataset, 0] > limits[dataset]
+        assert (seeds.loc[dataset, [1, 2]] < 1.01 * limits[dataset]).all()
+        assert (seeds.loc[dataset, [1, 2]] < seeds.loc[dataset, 0]).all()
+    folds = took[took["dataset"] == "hydraulic_ts"].pivot(
+        index="fold", columns="seed", values="value"
+    )
+    longer = folds[0] / folds[[1, 2]].mean(axis=1)
+    assert round(longer.max()) == 7
+    clock = record[(record["method"] == POOL) & (record["metric"] == "seconds")]
+    busy = clock[(clock["dataset"] == "hydraulic_ts") & (clock["seed"] == 0)]
+    waited = busy.set_index("fold")["value"] / folds[0]
+    assert round(waited[longer.idxmax()]) == 4
+    theirs = peers[(peers["method"] == "AutoGluon") & (peers["metric"] == "cpu_seconds")]
+    mean = theirs.groupby("dataset")["value"].mean()
+    assert mean["occupancy"] < limits["occupancy"] - 3
+    assert (mean.drop("occupancy") > limits.drop("occupancy")).all()
+
+
 # -- networks among its experts --------------------------------------------------------------------
 
 TWO = f"{POOL} and two networks"

@@ -5,7 +5,7 @@ from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, Modali
 from ._folds import Fold, FoldChoice, cut_folds
 from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
-from ._parameters import FLAG, NUMBER, SHARED, TEXT, check_kinds, check_word, is_word
+from ._parameters import FLAG, NUMBER, SHARED, TEXT, check_kinds, check_word, is_real, is_word
 from ._published import PublishedFormMixin
 from ._rows import TrainingRows, cut, read_groups
 from ._scale import refuse_unsquarable, warn_if_unscaled
@@ -57,6 +57,7 @@ __all__ = [
     "first_step",
     "first_tags",
     "hold_out",
+    "is_real",
     "is_word",
     "read_column",
     "read_groups",

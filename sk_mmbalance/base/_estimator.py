@@ -87,7 +87,11 @@ class ModalityEstimator(PlainState):
             only=only,
             accept_lengths=self._uses_lengths,
         )
-        return checked.dense() if self._makes_dense else checked
+        return self._made_dense(checked, reset) if self._makes_dense else checked
+
+    def _made_dense(self, checked: CheckedModalities, reset: bool) -> CheckedModalities:
+        """Input of a fit (`reset`) or a prediction, with sparse modalities made dense."""
+        return checked.dense()
 
     def _read_for_prediction(self, X: Any, **options: Any) -> CheckedModalities:
         check_is_fitted(self)

@@ -25,8 +25,8 @@ def _is_seed(value: Any) -> bool:
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a real number, and known."""
-    return isinstance(value, Real) and bool(value == value)
+    """Whether it is a real number, and known; True is none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(value == value)
 
 
 def is_word(value: Any, words: Collection[str]) -> bool:

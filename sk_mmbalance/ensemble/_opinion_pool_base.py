@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._sklearn import routing_enabled
-from ..base import FoldChoice, TrainingRows
+from ..base import FoldChoice, TrainingRows, is_real
 from ..experts import Admission, NamedExpert, OutOfFold, say
 from ..modalities import CheckedModalities
 from ._base import ExpertsEstimator
 from ._pool_experts import ChosenExperts, auto_experts, given_experts, read_experts, replaced
+from ._pool_memory import refuse_to_make_dense
 from ._pool_networks import admit_networks
 from ._pool_work import Work
 
@@ -72,6 +72,11 @@ class OpinionPool(ExpertsEstimator):
         if self.verbose:
             say(f"{type(self).__name__}: {self._in_a_line()}")
 
+    def _made_dense(self, checked: CheckedModalities, reset: bool) -> CheckedModalities:
+        if reset:
+            refuse_to_make_dense(checked, self.memory_limit)
+        return super()._made_dense(checked, reset)
+
     def _in_a_line(self) -> str:
         """What was learnt, for `verbose`."""
         shares = getattr(self, "modality_weights_", None) or {}
@@ -110,7 +115,9 @@ class OpinionPool(ExpertsEstimator):
             n_fits = 1 + (int(self.cv) if isinstance(self.cv, int | np.integer) else 5)
             chosen = auto_experts(
                 checked,
-                lambda n_columns, some: self._auto(rows, n_columns, incomplete=some, **limits),
+                lambda n_columns, some, beside: self._auto(
+                    rows, n_columns, incomplete=some, megabytes_beside=beside, **limits
+                ),
                 n_fits,
                 unlimited,
                 partial(admit_networks, rows=rows, random_state=self.random_state)
@@ -141,7 +148,7 @@ class OpinionPool(ExpertsEstimator):
             )
         for name in ("time_limit", "memory_limit"):
             limit = getattr(self, name)
-            if limit is not None and not (isinstance(limit, Real) and float(limit) > 0):
+            if limit is not None and not (is_real(limit) and float(limit) > 0):
                 raise ValueError(f"`{name}` must be a number above 0 or None; got {limit!r}.")
         if self.min_pattern_rows < 1:
             raise ValueError(

@@ -56,12 +56,14 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
     missing : {"error", "mask"}, default="error"
         Whether rows may lack a modality.
     time_limit : float, default=None
-        Seconds after which no further expert is begun. None lets reckoned costs decide which
-        default experts there are, the same on every machine; with a limit the clock alone does,
-        cheap experts first, so that another run may end with other experts. The first expert is
-        fitted in any case, and none is broken off.
+        Seconds after which no further expert is begun, nor one that by the pace of those before it
+        would end later. None lets reckoned costs decide which default experts there are, the same
+        on every machine; with a limit the clock alone does, cheap experts first, so that another
+        run may end with other experts. The first expert is fitted in any case, and none is broken
+        off.
     memory_limit : float, default=None
-        Megabytes that a fit of a default expert may take beside its input, as reckoned.
+        Megabytes that a fit of a default expert may take beside its input, as reckoned; sparse
+        modalities, which are made dense, count too. There must be an expert that takes no more.
     n_jobs : int, default=None
         Number of fits run in parallel.
     verbose : int, default=0
@@ -83,7 +85,7 @@ class OpinionPoolRegressor(OpinionPool, ExpertsRegressor):
         Weights learnt for patterns with missing modalities, one row a pattern, one column an
         expert.
     left_out_ : dict of str to str
-        Experts that were left out for their cost, and why.
+        Experts that were left out for their cost or by a limit, or that have fewer trees, and why.
     oof_scores_ : DataFrame
         Out-of-fold `r2` and `rmse` of each expert on the rows that have its input, weighted by
         `sample_weight`, with their number `n_rows`; the last row, "pool", is the fusion of the same

@@ -10,13 +10,8 @@ import numpy as np
 
 from ..experts import Admission, NamedExpert
 from ..modalities import CheckedModalities
-
-#: Prefix of the experts on all modalities; the longer one where a modality is called "all".
-ALL = ("all", "all modalities")
-
-
-#: Reckoned seconds of all fits of one expert after the other, folds included, that a pool may take.
-MOST_SECONDS = 600.0
+from ._pool_budget import too_dear
+from ._pool_memory import megabytes_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +35,7 @@ class ChosenExperts:
 
 def auto_experts(
     checked: CheckedModalities,
-    models_for: Callable[[int, bool], Admission],
+    models_for: Callable[[int, bool, float], Admission],
     n_fits: int,
     unlimited: bool = False,
     admit_more: Callable[[Admission], None] | None = None,
@@ -55,54 +50,65 @@ def auto_experts(
     checked : CheckedModalities
         What `fit` was given.
     models_for : callable
-        Which unfitted estimators a number of columns gets, and whether rows may lack some of
-        them.
+        Which unfitted estimators a number of columns gets, whether rows may lack some of them,
+        and megabytes that are taken beside them.
     n_fits : int
         How often each is fitted.
     unlimited : bool
         Whether no time is too long.
     admit_more : callable, default=None
         Admits further estimators to all modalities.
+
+    Raises
+    ------
+    ValueError
+        If a limit of memory leaves none.
     """
     names = checked.names
     blocks: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     if len(names) > 1:
-        blocks[next(label for label in ALL if label not in names)] = names
+        blocks[label_of_all(names)] = names
     sizes = {name: int(np.prod(shape)) for name, shape in checked.spec.shapes.items()}
     found = ChosenExperts([])
+    too_large: list[float] = []
     for label, modalities in blocks.items():
         # one on all modalities would lack something in many a row: it makes do with what is there
         any_of = len(modalities) > 1 and checked.has_missing
-        admitted = models_for(sum(sizes[m] for m in modalities), any_of)
+        beside = megabytes_beside(checked, modalities)
+        admitted = models_for(sum(sizes[m] for m in modalities), any_of, beside)
         if admit_more is not None and modalities == names:
             admit_more(admitted)
         experts = [
             NamedExpert(f"{label}: {kind}", model, modalities, any_of=any_of)
             for kind, model in admitted.models.items()
         ]
-        if not experts[0].available(checked.present, names).any():
+        if experts and not experts[0].available(checked.present, names).any():
             continue
+        too_large.extend(admitted.too_large.values())
         found.named.extend(experts)
         found.seconds.update({f"{label}: {kind}": s for kind, s in admitted.seconds.items()})
         found.left_out.update({f"{label}: {kind}": s for kind, s in admitted.left_out.items()})
+    if not found.named and too_large:
+        raise ValueError(
+            "`memory_limit` leaves no default expert: the fit that takes least would take about "
+            f"{min(too_large):.3g} MB beside its input. Raise it, or name your own `experts`."
+        )
     return found if unlimited else _affordable(found, n_fits)
 
 
+def label_of_all(names: tuple[str, ...]) -> str:
+    """Prefix of the experts on all modalities, a longer one where a modality is called so."""
+    label = "all" if "all" not in names else "all modalities"
+    while label in names:
+        label += " together"
+    return label
+
+
 def _affordable(found: ChosenExperts, n_fits: int) -> ChosenExperts:
-    """Without the costliest, but for the linear ones, as long as all take too long together."""
-    named, left_out = list(found.named), dict(found.left_out)
-    total = n_fits * sum(found.seconds[e.name] for e in named)
-    for expert in sorted(named, key=lambda e: -found.seconds[e.name]):
-        if total <= MOST_SECONDS:
-            break
-        if ": linear" in expert.name:
-            continue
-        named.remove(expert)
-        left_out[expert.name] = (
-            f"all experts would take about {total:.3g} s, above {MOST_SECONDS:g} s"
-        )
-        total -= n_fits * found.seconds[expert.name]
-    return replace(found, named=named, left_out=left_out)
+    """Without those that are too dear where all take too long together."""
+    dear = too_dear(found.named, {name: n_fits * s for name, s in found.seconds.items()})
+    named = [expert for expert in found.named if expert.name not in dear]
+    return replace(found, named=named, left_out={**found.left_out, **dear})
 
 
 def given_experts(experts: Any) -> list[tuple[str, Any, Any]]:

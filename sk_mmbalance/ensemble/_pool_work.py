@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..base import Fold, TrainingRows
-from ..experts import Expert, OutOfFold, bar_over_fits, cross_fit_parts, fit_experts, say
+from ..experts import Expert, OutOfFold, Pace, bar_over_fits, cross_fit_parts, fit_experts, say
 from ._pool_experts import ChosenExperts
 
 #: Cross-validations, as lists of folds.
@@ -64,7 +64,8 @@ class Work:
         """Fit the experts on all rows, and out of fold where there are folds, in `parts`."""
         self._say(f"{len(chosen.named)} experts, {len(rows)} rows", least=2)
         for name, reason in chosen.left_out.items():
-            self._say(f"without {name}: {reason}")
+            smaller = any(expert.name == name for expert in chosen.named)
+            self._say(f"{'' if smaller else 'without '}{name}: {reason}")
         if self.time_limit is not None and parts is not None:
             return self._until_the_limit(chosen, rows, parts)
         oof, named = None, chosen.named
@@ -81,18 +82,22 @@ class Work:
         order = sorted(chosen.named, key=lambda e: chosen.seconds.get(e.name, 0.0))
         done: dict[str, tuple[Expert, OutOfFold]] = {}
         left_out: dict[str, str] = {}
-        slowness, spent, reckoned = 0.0, 0.0, 0.0
+        n_fits = sum(map(len, parts)) + 1
+        pace = Pace()
         for expert in order:
-            cost = chosen.seconds.get(expert.name, 0.0) * (sum(map(len, parts)) + 1)
-            if done and self.elapsed + slowness * cost > self.time_limit:
+            reckoned = chosen.seconds.get(expert.name)
+            # of an expert that the user names nothing is reckoned: it is begun while there is time
+            ahead = 0.0 if reckoned is None else pace.foretell(n_fits * reckoned)
+            if done and self.elapsed + ahead > self.time_limit:
                 left_out[expert.name] = f"`time_limit`={self.time_limit:g} s would have been passed"
                 continue
             begun = self.elapsed
             oof = cross_fit_parts([expert], rows, parts, self.n_jobs)
             done[expert.name] = (fit_experts([expert], rows, self.n_jobs)[0], oof)
-            spent, reckoned = spent + self.elapsed - begun, reckoned + cost
-            slowness = spent / reckoned if reckoned > 0 else 0.0
-            self._say(f"{expert.name}: {self.elapsed - begun:.1f} s")
+            taken = self.elapsed - begun
+            if reckoned is not None:
+                pace.see(n_fits * reckoned, taken)
+            self._say(f"{expert.name}: {taken:.1f} s")
         begun_with = [expert for expert in chosen.named if expert.name in done]
         fitted = [done[expert.name][0] for expert in begun_with]
         oof = _joined([done[expert.name][1] for expert in begun_with])

@@ -24,6 +24,7 @@ from ._defaults import MAX_ITER, default_classifier, default_regressor, requesti
 from ._expert import Expert, align_classes, answers, classes_of
 from ._fitting import fit_expert, fit_experts, prefit_expert, refuse_unused_weights
 from ._named import NamedExpert, takes_names, why_no_estimator
+from ._pace import Pace
 from ._progress import bar_over_fits, say
 from ._tables import Tables, side_by_side
 from ._weighted_bins import WeightedBins
@@ -34,6 +35,7 @@ __all__ = [
     "Expert",
     "NamedExpert",
     "OutOfFold",
+    "Pace",
     "Tables",
     "WeightedBins",
     "align_classes",

@@ -113,6 +113,8 @@ class Admission:
         Seed of what is drawn.
     memory_limit : float or None
         Megabytes that a fit may take beside its input.
+    megabytes_beside : float
+        Megabytes that are taken beside the input whatever is fitted.
     unlimited : bool
         Whether no time is too long: a clock decides.
     incomplete : bool
@@ -126,6 +128,8 @@ class Admission:
         Reckoned seconds of a fit, by kind.
     left_out : dict of str to str
         Why a kind is not among them, or not as it would be.
+    too_large : dict of str to float
+        Megabytes of a fit, by kind, of those that `memory_limit` leaves out.
     """
 
     n_rows: int
@@ -133,11 +137,13 @@ class Admission:
     n_outputs: int
     random_state: Any
     memory_limit: float | None = None
+    megabytes_beside: float = 0.0
     unlimited: bool = False
     incomplete: bool = False
     models: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    too_large: dict[str, float] = field(default_factory=dict)
 
     @property
     def kinds(self) -> set[str]:
@@ -156,8 +162,9 @@ class Admission:
         if cost > longest and not self.unlimited:
             self.left_out[kind] = f"a fit would take about {cost:.3g} s, above {longest:g} s"
             return False
-        size = megabytes(reckoned_as, *self.shape, **memory)
+        size = self.megabytes_beside + megabytes(reckoned_as, *self.shape, **memory)
         if self.memory_limit is not None and size > self.memory_limit:
+            self.too_large[kind] = size
             self.left_out[kind] = (
                 f"a fit would take about {size:.3g} MB, above `memory_limit`={self.memory_limit:g}"
             )
@@ -178,11 +185,10 @@ class Admission:
         return int(min(TREES, max(FEWEST_TREES, affordable)))
 
     def admit_linear(self, standard: Any, weaker: dict[str, Any]) -> None:
-        """Take a linear model, and on a wide block weaker ones beside it."""
+        """Take a linear model, on a wide block weaker ones beside it, however long they take."""
         wide = self.n_columns >= FEWEST_WIDE and 4 * self.n_columns > self.n_rows
         for kind, model in {"linear": standard, **(weaker if wide else {})}.items():
-            self.models[kind] = self.scaled(model)
-            self.seconds[kind] = seconds("linear", *self.shape)
+            self.admit(kind, self.scaled(model), np.inf)
 
     def admit_trees(self, model: Any) -> None:
         """Take trees, as many as are worth their time."""
@@ -190,11 +196,34 @@ class Admission:
         model.set_params(n_estimators=n_trees)
         longest = np.inf if n_trees < TREES else LONGEST_FIT
         if self.admit("trees", model, longest, n_trees=n_trees):
+            if n_trees < TREES:
+                self.left_out["trees"] = (
+                    f"{n_trees} trees: a fit of {TREES} would take about "
+                    f"{self.seconds['trees']:.3g} s, above {LONGEST_TREES:g} s"
+                )
             self.seconds["trees"] *= n_trees / TREES
 
+    def admit_boosting(self, boosted: Any) -> None:
+        """Take boosting, unless columns or classes are too many for it to be worth its time."""
+        counts = [
+            ("columns", self.n_columns, MOST_COLUMNS_TO_BOOST),
+            ("classes or labels", self.n_outputs, MOST_CLASSES_TO_BOOST),
+        ]
+        beyond = [f"{many} {what}, above {most}" for what, many, most in counts if many > most]
+        if beyond:
+            self.left_out["boosting"] = f"it would take too long with {' and '.join(beyond)}"
+        else:
+            self.admit("boosting", make_pipeline(WeightedBins(), boosted))
+
     def admit_kernel(self, kernel: Any, rough: Any) -> None:
-        """Take a kernel machine, or where it would take too long an approximation of it."""
-        if not self.admit("kernel", kernel, LONGEST_KERNEL) and self.admit("rough kernel", rough):
+        """Take a kernel machine, or where it would take too long an approximation of it.
+
+        A clock gets both there: it tries the approximation first, and may have no time for more.
+        """
+        admitted = self.admit("kernel", kernel, LONGEST_KERNEL)
+        if admitted and self.seconds["kernel"] <= LONGEST_KERNEL:
+            return
+        if self.admit("rough kernel", rough) and not admitted:
             self.left_out["kernel"] += '; "rough kernel" approximates it'
 
 
@@ -211,11 +240,8 @@ def auto_classifiers(
     # No bootstrap (the default): a drawn row would not be a row of weight 2.
     found.admit_trees(ExtraTreesClassifier(random_state=random_state))
     enough = n_samples >= FEWEST_ROWS
-    boosts = n_classes <= MOST_CLASSES_TO_BOOST and n_features <= MOST_COLUMNS_TO_BOOST
-    if enough and boosts:
-        boosted = HistGradientBoostingClassifier(**BOOSTING, random_state=random_state)
-        found.admit("boosting", make_pipeline(WeightedBins(), boosted))
     if enough:
+        found.admit_boosting(HistGradientBoostingClassifier(**BOOSTING, random_state=random_state))
         # gamma = 1 / n_features: "scale" would look at the variance without the weights.
         kernel = found.scaled(KernelClassifier(gamma="auto"))
         mapped = rough_kernel(n_features, random_state)
@@ -228,11 +254,8 @@ def auto_regressors(n_samples: int, n_features: int, random_state: Any, **limits
     found = Admission(n_samples, n_features, 1, random_state, **limits)
     found.admit_linear(Ridge(), {f"linear, alpha={a:g}": Ridge(a) for a in WEAKER_ALPHA})
     found.admit_trees(ExtraTreesRegressor(random_state=random_state))
-    enough = n_samples >= FEWEST_ROWS
-    if enough and n_features <= MOST_COLUMNS_TO_BOOST:
-        boosted = HistGradientBoostingRegressor(**BOOSTING, random_state=random_state)
-        found.admit("boosting", make_pipeline(WeightedBins(), boosted))
-    if enough:
+    if n_samples >= FEWEST_ROWS:
+        found.admit_boosting(HistGradientBoostingRegressor(**BOOSTING, random_state=random_state))
         kernel = found.scaled(KernelRegressor(gamma="auto"))
         found.admit_kernel(kernel, found.scaled(rough_kernel(n_features, random_state), Ridge()))
     return _all_requesting_weights(found)

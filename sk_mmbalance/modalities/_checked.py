@@ -29,6 +29,8 @@ class CheckedModalities:
     lengths : dict of str to ndarray of int of shape (n_samples,)
         Number of steps of each sequence, for modalities of sequences of unequal length (0 where
         it is missing). Their arrays are filled up with zeros.
+    were_sparse : tuple of str
+        Names of modalities that came sparse, and were made dense here.
     """
 
     arrays: dict[str, Any]
@@ -36,6 +38,7 @@ class CheckedModalities:
     spec: InputSpec
     on_disk: bool = False
     lengths: dict[str, np.ndarray] = field(default_factory=dict)
+    were_sparse: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,11 +106,9 @@ class CheckedModalities:
 
     def dense(self) -> CheckedModalities:
         """The same with sparse modalities made dense."""
-        arrays = {
-            name: value.toarray() if issparse(value) else value
-            for name, value in self.arrays.items()
-        }
-        return replace(self, arrays=arrays)
+        sparse = tuple(name for name, value in self.arrays.items() if issparse(value))
+        arrays = {n: v.toarray() if n in sparse else v for n, v in self.arrays.items()}
+        return replace(self, arrays=arrays, were_sparse=(*self.were_sparse, *sparse))
 
     def select(self, names: tuple[str, ...] | list[str]) -> CheckedModalities:
         """Only the given modalities (rows stay, even those left with none)."""
@@ -118,4 +119,5 @@ class CheckedModalities:
             present=self.present[:, [self._position[name] for name in kept]],
             spec=self.spec.select(kept),
             lengths={name: self.lengths[name] for name in kept if name in self.lengths},
+            were_sparse=tuple(name for name in self.were_sparse if name in kept),
         )
