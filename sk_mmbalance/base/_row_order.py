@@ -68,7 +68,10 @@ def compare_orders(
     weight: np.ndarray | None,
     cut: Callable[[np.ndarray | None, int, int | None], Sequence[tuple[np.ndarray, np.ndarray]]],
 ) -> RowOrder | None:
-    """Losses under both kinds of folds; None where rows are too few, or all that is there is words.
+    """Losses under both kinds of folds; None where nothing can be said.
+
+    That is where rows are too few, where nearly all of their weight is in one place, and where all
+    that is there is words.
 
     Draws from a generator of its own: nothing else is drawn differently because rows were looked
     at.
@@ -97,6 +100,8 @@ def compare_orders(
         return None
     wanted = _as_numbers(target, y[rows])
     share = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
+    if _n_telling(_block_weights(share)) < 2:
+        return None
     spread = np.average((wanted - np.average(wanted, axis=0, weights=share)) ** 2, 0, share)
     whole = spread.sum() if target.kind == CLASSES else 1.0
     wanted = wanted if target.kind == CLASSES else wanted / np.sqrt(np.maximum(spread, 1e-300))
@@ -118,11 +123,32 @@ def compare_orders(
     return _compared(in_order, shuffled, share)
 
 
+def _block_weights(share: np.ndarray) -> np.ndarray:
+    """Mean weight of the rows of each block."""
+    return np.array([part.mean() for part in np.array_split(share, N_BLOCKS)])
+
+
+def _n_telling(weight: np.ndarray) -> float:
+    """Of how many blocks of equal weight a mean by these weights would be as sure."""
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
 def _compared(in_order: np.ndarray, shuffled: np.ndarray, share: np.ndarray) -> RowOrder:
+    """Weighted means of both losses, and the interval of the difference of a mean of blocks.
+
+    A block says as much as its rows weigh. Where few hold most of the weight, the mean has their
+    spread, and the degrees of freedom of few; and a heavy block has drawn the mean towards itself,
+    for which its distance from it is made up (as in a jackknife).
+    """
+    apart = in_order - shuffled
     blocks = np.array_split(np.arange(len(share)), N_BLOCKS)
-    apart = np.array([np.average((in_order - shuffled)[b], weights=share[b]) for b in blocks])
-    mean = float(np.average(in_order - shuffled, weights=share))
-    reach = student.ppf((1 + CONFIDENCE) / 2, N_BLOCKS - 1) * apart.std(ddof=1) / N_BLOCKS**0.5
+    told = np.array([np.average(apart[b], weights=share[b]) for b in blocks])
+    weight = _block_weights(share)
+    left_over = (1 - weight / weight.sum()) / (1 - 1 / N_BLOCKS)
+    distance = weight / weight.mean() * (told - np.average(told, weights=weight)) / left_over
+    spread = np.sqrt((distance**2).sum() / (N_BLOCKS - 1))
+    reach = student.ppf((1 + CONFIDENCE) / 2, _n_telling(weight) - 1) * spread / N_BLOCKS**0.5
+    mean = float(np.average(apart, weights=share))
     return RowOrder(
         float(np.average(in_order, weights=share)),
         float(np.average(shuffled, weights=share)),

@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_mmbalance import (
     LateFusionClassifier,
@@ -112,6 +113,40 @@ def test_rows_sorted_by_class_are_exchangeable_within_their_class(seed):
     y = np.repeat([0, 1, 2], 100)
     X = Modalities(a=y[:, None] + rng.normal(size=(300, 4)))
     assert chosen_quietly(Reader().rows(X, y)).how == "in order"
+
+
+@pytest.mark.parametrize("kind", ["balanced", "lognormal"])
+def test_weights_make_no_order_of_exchangeable_rows(kind):
+    told = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = (rng.random(300) < 0.06).astype(int)
+        X = Modalities(a=rng.normal(size=(300, 3)) + 1.2 * y[:, None], b=rng.normal(size=(300, 4)))
+        weight = compute_sample_weight("balanced", y)
+        weight = weight if kind == "balanced" else rng.lognormal(0, 3, 300)
+        told.append(chosen_quietly(Reader().rows(X, y, weight)).how)
+    assert set(told) == {"in order"}
+
+
+@pytest.mark.parametrize("spread", [0.5, 1, 1.5])
+def test_weights_hide_no_order(spread):
+    X, y, _ = in_blocks()
+    weight = np.random.default_rng(0).lognormal(0, spread, len(y))
+    with pytest.warns(RowOrderWarning):
+        assert Reader().rows(X, y, weight).choose_folds(5, 0).how == "both"
+
+
+def test_equal_weights_say_what_none_say():
+    X, y, _ = in_blocks()
+    plain = Reader().rows(X, y).row_order()
+    weighted = Reader().rows(X, y, np.full(len(y), 3.0)).row_order()
+    assert weighted.interval == pytest.approx(plain.interval)
+
+
+def test_weight_in_one_place_can_say_nothing():
+    X, y, _ = in_blocks()
+    weight = np.where(np.arange(len(y)) < 4, 1.0, 1e-6)
+    assert chosen_quietly(Reader().rows(X, y, weight)).told() == {"folds": "in order"}
 
 
 def test_groups_and_splitters_are_not_second_guessed():
