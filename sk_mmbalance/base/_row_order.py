@@ -27,7 +27,7 @@ FEWEST_ROWS = 200
 MOST_ROWS, MOST_COLUMNS = 2000, 200
 
 #: Blocks of neighbouring rows whose mean differences the interval is made of: neighbours are no
-#: independent witnesses.
+#: independent witnesses. Of more than `MOST_ROWS` rows, a block is a run from each hundredth.
 N_BLOCKS = 100
 
 #: Coverage of the interval. Most data are exchangeable, and every fit looks: a false alarm in
@@ -92,9 +92,7 @@ def compare_orders(
     if len(y) < FEWEST_ROWS:
         return None
     draw = np.random.RandomState(0)
-    rows = np.arange(len(y))
-    if len(y) > MOST_ROWS:
-        rows = np.sort(draw.choice(len(y), MOST_ROWS, replace=False))
+    rows = np.arange(len(y)) if len(y) <= MOST_ROWS else _runs(len(y), draw)
     table = _some_columns(checked, rows, draw)
     if table is None:
         return None
@@ -121,6 +119,14 @@ def compare_orders(
         losses.append(loss)
     in_order, shuffled = losses
     return _compared(in_order, shuffled, share)
+
+
+def _runs(n_rows: int, draw: np.random.RandomState) -> np.ndarray:
+    """Numbers of some rows that have their neighbours with them, from everywhere."""
+    length = MOST_ROWS // N_BLOCKS
+    ends = np.arange(N_BLOCKS + 1) * n_rows // N_BLOCKS
+    starts = draw.randint(ends[:-1], ends[1:] - length + 1)
+    return (starts[:, None] + np.arange(length)).ravel()
 
 
 def _block_weights(share: np.ndarray) -> np.ndarray:

@@ -149,6 +149,14 @@ def test_weight_in_one_place_can_say_nothing():
     assert chosen_quietly(Reader().rows(X, y, weight)).told() == {"folds": "in order"}
 
 
+@pytest.mark.parametrize("size", [2, 10])
+def test_neighbours_are_found_among_many_rows(size):
+    X, y, _ = in_blocks(40_000 // size, size)
+    with pytest.warns(RowOrderWarning):
+        assert Reader().rows(X, y).choose_folds(5, 0).how == "both"
+    assert chosen_quietly(Reader().rows(*shuffled(X, y))).how == "in order"
+
+
 def test_groups_and_splitters_are_not_second_guessed():
     X, y, block = in_blocks()
     groups = Reader().rows(X, y, None, block)
