@@ -2,6 +2,7 @@
 
 from ._column import read_column, scorable
 from ._estimator import EVERY_ROW, ModalityClassifier, ModalityEstimator, ModalityRegressor
+from ._fit_params import group_params, handed_on_to, weight_params
 from ._folds import Fold, FoldChoice, cut_folds
 from ._held import read_held_rows, read_own_modalities
 from ._hold_out import hold_out
@@ -27,7 +28,6 @@ from ._weights import (
     read_weight_numbers,
     read_weights,
     weight_of_classes,
-    weight_params,
 )
 
 __all__ = [
@@ -56,6 +56,8 @@ __all__ = [
     "cut_folds",
     "first_step",
     "first_tags",
+    "group_params",
+    "handed_on_to",
     "hold_out",
     "is_word",
     "read_column",
