@@ -67,6 +67,7 @@ def compare_orders(
     y: np.ndarray,
     weight: np.ndarray | None,
     cut: Callable[[np.ndarray | None, int, int | None], Sequence[tuple[np.ndarray, np.ndarray]]],
+    among: np.ndarray | None = None,
 ) -> RowOrder | None:
     """Losses under both kinds of folds; None where nothing can be said.
 
@@ -88,11 +89,15 @@ def compare_orders(
         Weights of the rows.
     cut : callable
         ``cut(strata, n_rows, seed)`` gives folds, of shuffled rows where there is a seed.
+    among : ndarray of int, default=None
+        Numbers of the rows that are asked; None is all of them.
     """
-    if len(y) < FEWEST_ROWS:
+    rows = np.arange(len(y)) if among is None else among
+    if len(rows) < FEWEST_ROWS:
         return None
     draw = np.random.RandomState(0)
-    rows = np.arange(len(y)) if len(y) <= MOST_ROWS else _runs(len(y), draw)
+    if len(rows) > MOST_ROWS:
+        rows = rows[_runs(len(rows), draw)]
     table = _some_columns(checked, rows, draw)
     if table is None:
         return None

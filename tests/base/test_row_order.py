@@ -10,9 +10,13 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_mmbalance import (
+    ARMClassifier,
+    ARMClassifierCV,
+    ARMRegressor,
     LateFusionClassifier,
     LateFusionRegressor,
     Modalities,
+    MultimodalClassifier,
     OpinionPoolClassifier,
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
@@ -226,10 +230,17 @@ def test_rows_of_weight_zero_and_repeated_weights_change_no_choice():
         UnimodalClassifier(random_state=0),
         SerialFusionClassifier(random_state=0),
         SerialSemiSupervisedClassifier("a", guard=False, random_state=0),
+        ARMClassifier(),
+        ARMClassifier("a", predict_with="serial", temperature=None),
+        ARMClassifierCV("a", weak_regs=(0.1, 1.0)),
+        MultimodalClassifier(fusion_weights="fit", cv=2, max_epochs=1, random_state=0),
+        MultimodalClassifier(
+            fusion_weights="fit", early_stopping=False, max_epochs=1, random_state=0
+        ),
     ],
     ids=lambda model: f"{type(model).__name__}, {getattr(model, 'rule', '')}",
 )
-def test_every_estimator_made_of_experts_tells_how_it_cut(model):
+def test_every_estimator_that_cuts_folds_tells_how(model):
     X, y, block = in_blocks()
     with pytest.warns(RowOrderWarning) as caught:
         fitted = model.fit(X, y)
@@ -241,8 +252,28 @@ def test_every_estimator_made_of_experts_tells_how_it_cut(model):
 
 def test_nothing_is_asked_where_nothing_is_cross_validated():
     X, y, _ = in_blocks()
-    assert LateFusionClassifier().fit(X, y).row_order_ == {}
+    for model in (
+        LateFusionClassifier(),
+        ARMClassifier("a", temperature=None),
+        MultimodalClassifier(fusion_weights="fit", max_epochs=1, random_state=0),
+        MultimodalClassifier(max_epochs=1, random_state=0),
+    ):
+        assert model.fit(X, y).row_order_ == {}
     numbers = y + X["a"][:, 0]
     with pytest.warns(RowOrderWarning):
         model = LateFusionRegressor(weights="cv", random_state=0).fit(X, numbers)
     assert model.row_order_["folds"] == "both"
+    with pytest.warns(RowOrderWarning):
+        assert ARMRegressor().fit(X, numbers).row_order_["folds"] == "both"
+    assert ARMRegressor("a").fit(X, numbers).row_order_ == {}
+
+
+def test_the_order_of_labelled_rows_is_asked():
+    X, y, _ = in_blocks()
+    labelled = np.random.default_rng(0).random(len(y)) < 0.7
+    partly = np.where(labelled, y, -1)
+    with pytest.warns(RowOrderWarning):
+        model = ARMClassifier("a", unlabeled_label=-1).fit(X, partly)
+    with pytest.warns(RowOrderWarning):
+        alone = ARMClassifier("a").fit(X[labelled], y[labelled])
+    assert model.row_order_ == alone.row_order_
