@@ -180,6 +180,24 @@ def test_few_rows_can_say_nothing_and_stay_as_they_are():
     assert choice.told() == {"folds": "in order"}
 
 
+@pytest.mark.parametrize("n_rows", [100, 199])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_few_rows_sorted_by_their_number_are_asked(n_rows, direction):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(n_rows, 3))
+    numbers = 3 * table[:, 0] + table[:, 1] + 0.1 * rng.normal(size=n_rows)
+    order = np.argsort(numbers)[::direction]
+    X = Modalities(a=table[:, :2], b=table[:, 2:])
+    with pytest.warns(RowOrderWarning):
+        assert NumberReader().rows(X[order], numbers[order]).choose_folds(5, 0).how == "both"
+    for y in (
+        numbers,
+        np.ones(n_rows),
+        np.where(np.arange(n_rows) < n_rows - 1, 0.0, 1.0),  # may be sorted by chance
+    ):
+        assert chosen_quietly(NumberReader().rows(X, y)).told() == {"folds": "in order"}
+
+
 def test_incomplete_and_sparse_modalities_are_looked_at_too():
     X, y, block = in_blocks()
     holes = {"a": np.where((block % 3 == 0)[:, None], np.nan, X["a"]), "b": csr_array(X["b"])}
