@@ -62,6 +62,8 @@ class TrainingRows:
         Number of each row among those that the user gave.
     n_given : int
         How many rows the user gave.
+    weighed_by : {"sample_weight", "class_weight"}
+        The parameter that the weights come from, for messages; the first where both were given.
     """
 
     checked: CheckedModalities
@@ -72,6 +74,7 @@ class TrainingRows:
     routed: dict[str, dict[str, Any]] | None
     given: np.ndarray
     n_given: int
+    weighed_by: str = "sample_weight"
     _labels: list[np.ndarray] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -83,10 +86,12 @@ class TrainingRows:
         weight: np.ndarray | None = None,
         groups: np.ndarray | None = None,
         routed: dict[str, dict[str, Any]] | None = None,
+        weighed_by: str = "sample_weight",
     ) -> TrainingRows:
         """Rows that have been read, without those of weight 0."""
         n_given = checked.n_samples
-        rows = cls(checked, target, y, weight, groups, None, np.arange(n_given), n_given)
+        given = np.arange(n_given)
+        rows = cls(checked, target, y, weight, groups, None, given, n_given, weighed_by)
         rows = rows.with_routed(routed)
         if weight is None or weight.all():
             return rows

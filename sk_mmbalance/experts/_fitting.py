@@ -247,10 +247,12 @@ def refuse_unused_weights(experts: Sequence[NamedExpert], rows: TrainingRows) ->
     for expert in experts:
         last = _last(expert.estimator)
         if not _takes_weights(last):
+            by_class = rows.weighed_by == "class_weight"
             raise TypeError(
-                f"`sample_weight` was given, but the {expert.role} for {expert.name!r}, "
-                f"{type(last).__name__}, does not take it. Choose one that does, or leave the "
-                "weights out."
+                f"`{rows.weighed_by}` was given, but the {expert.role} for {expert.name!r}, "
+                f"{type(last).__name__}, does not take "
+                + ("the `sample_weight` that it becomes" if by_class else "it")
+                + ". Choose one that does, or leave the weights out."
             )
 
 

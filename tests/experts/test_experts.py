@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import clone, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import get_scorer
@@ -242,6 +243,22 @@ def test_weights_that_cannot_be_used_are_a_type_error_everywhere(data, estimator
     ):
         with pytest.raises(TypeError, match=r"`sample_weight` was given.*KNeighborsClassifier"):
             model.fit(X, y, sample_weight=weight)
+
+
+def test_weights_of_classes_that_cannot_be_used_are_called_by_their_name(data):
+    X, y = data
+    pool = OpinionPoolClassifier({"e": (KNeighborsClassifier(), "a")}, class_weight="balanced")
+    with pytest.raises(TypeError, match=r"`class_weight` was given.*the `sample_weight` that it"):
+        pool.fit(X, y)
+    with pytest.raises(TypeError, match=r"`sample_weight` was given"):
+        pool.fit(X, y, sample_weight=np.linspace(1, 2, 90))
+    pool.set_params(experts={"e": (LogisticRegression(), "a")})
+    with (
+        config_context(enable_metadata_routing=True),
+        pytest.raises(UnsetMetadataPassedError) as caught,
+    ):
+        pool.fit(X, y)
+    assert caught.value.__notes__ == ["(`sample_weight` is what `class_weight` becomes)"]
 
 
 @pytest.mark.parametrize(
