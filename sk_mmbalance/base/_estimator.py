@@ -146,7 +146,9 @@ class ModalityEstimator(PlainState):
         else:
             target, coded = read_target(y, n_samples, self._kinds, owner)
         weight = read_weights(sample_weight, checked, target, coded, class_weight)
-        return TrainingRows.of(checked, target, coded, weight, read_groups(groups, n_samples))
+        by = "class_weight" if sample_weight is None else "sample_weight"
+        groups = read_groups(groups, n_samples)
+        return TrainingRows.of(checked, target, coded, weight, groups, weighed_by=by)
 
     def _check_kinds(self) -> None:
         """Refuse parameters whose values are of the wrong kind."""

@@ -78,14 +78,19 @@ class FoldChoice:
 
     def told(self) -> dict[str, Any]:
         """What people read of it: the fitted attribute `row_order_`."""
-        table: dict[str, Any] = {"folds": self.how}
-        if self.order is not None:
-            table |= {
-                "loss_in_order": self.order.loss_in_order,
-                "loss_shuffled": self.order.loss_shuffled,
-                "interval": self.order.interval,
-            }
-        return table
+        return told_of(self.how, self.order)
+
+
+def told_of(how: str, order: RowOrder | None) -> dict[str, Any]:
+    """How folds were cut, and what the order of rows was found to say."""
+    table: dict[str, Any] = {"folds": how}
+    if order is not None:
+        table |= {
+            "loss_in_order": order.loss_in_order,
+            "loss_shuffled": order.loss_shuffled,
+            "interval": order.interval,
+        }
+    return table
 
 
 def warn_of_order(order: RowOrder, consequence: str, stacklevel: int) -> None:

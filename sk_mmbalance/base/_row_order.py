@@ -14,20 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import gammaln
 from scipy.stats import t as student
 from sklearn.ensemble import ExtraTreesRegressor
 
 from ..modalities import CheckedModalities
-from ._target import CLASSES, Target
+from ._target import CLASSES, NUMBERS, Target
 
 #: Below so many rows the difference is lost in the noise of the trees: nothing is asked.
 FEWEST_ROWS = 200
+
+#: Rows sorted by the number to be predicted are the one order that is seen at once, and does the
+#: greatest harm: every fold in order asks for numbers beyond those it shows. Asked from here on.
+FEWEST_SORTED_ROWS = 100
 
 #: Rows and columns that the trees are shown at most: a fraction of a second.
 MOST_ROWS, MOST_COLUMNS = 2000, 200
 
 #: Blocks of neighbouring rows whose mean differences the interval is made of: neighbours are no
-#: independent witnesses.
+#: independent witnesses. Of more than `MOST_ROWS` rows, a block is a run from each hundredth; of
+#: sorted rows, of which few are asked, a block is a pair.
 N_BLOCKS = 100
 
 #: Coverage of the interval. Most data are exchangeable, and every fit looks: a false alarm in
@@ -67,8 +73,12 @@ def compare_orders(
     y: np.ndarray,
     weight: np.ndarray | None,
     cut: Callable[[np.ndarray | None, int, int | None], Sequence[tuple[np.ndarray, np.ndarray]]],
+    among: np.ndarray | None = None,
 ) -> RowOrder | None:
-    """Losses under both kinds of folds; None where rows are too few, or all that is there is words.
+    """Losses under both kinds of folds; None where nothing can be said.
+
+    That is where rows are too few, where nearly all of their weight is in one place, and where all
+    that is there is words.
 
     Draws from a generator of its own: nothing else is drawn differently because rows were looked
     at.
@@ -85,18 +95,24 @@ def compare_orders(
         Weights of the rows.
     cut : callable
         ``cut(strata, n_rows, seed)`` gives folds, of shuffled rows where there is a seed.
+    among : ndarray of int, default=None
+        Numbers of the rows that are asked; None is all of them.
     """
-    if len(y) < FEWEST_ROWS:
+    rows = np.arange(len(y)) if among is None else among
+    if len(rows) < FEWEST_ROWS and not (
+        len(rows) >= FEWEST_SORTED_ROWS and target.kind == NUMBERS and _is_sorted(y[rows])
+    ):
         return None
     draw = np.random.RandomState(0)
-    rows = np.arange(len(y))
-    if len(y) > MOST_ROWS:
-        rows = np.sort(draw.choice(len(y), MOST_ROWS, replace=False))
+    if len(rows) > MOST_ROWS:
+        rows = rows[_runs(len(rows), draw)]
     table = _some_columns(checked, rows, draw)
     if table is None:
         return None
     wanted = _as_numbers(target, y[rows])
     share = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
+    if _n_telling(_block_weights(share)) < 2:
+        return None
     spread = np.average((wanted - np.average(wanted, axis=0, weights=share)) ** 2, 0, share)
     whole = spread.sum() if target.kind == CLASSES else 1.0
     wanted = wanted if target.kind == CLASSES else wanted / np.sqrt(np.maximum(spread, 1e-300))
@@ -118,11 +134,58 @@ def compare_orders(
     return _compared(in_order, shuffled, share)
 
 
+def _runs(n_rows: int, draw: np.random.RandomState) -> np.ndarray:
+    """Numbers of some rows that have their neighbours with them, from everywhere."""
+    length = MOST_ROWS // N_BLOCKS
+    ends = np.arange(N_BLOCKS + 1) * n_rows // N_BLOCKS
+    starts = draw.randint(ends[:-1], ends[1:] - length + 1)
+    return (starts[:, None] + np.arange(length)).ravel()
+
+
+def _is_sorted(y: np.ndarray) -> bool:
+    """Whether rows are sorted by a column of numbers, and hardly by chance."""
+    for column in y.reshape(len(y), -1).T:
+        steps = np.diff(column)
+        if (steps >= 0).all() or (steps <= 0).all():
+            counts = np.unique(column, return_counts=True)[1]
+            log_orders = gammaln(len(column) + 1) - gammaln(counts + 1).sum()
+            if log_orders > np.log(2 / (1 - CONFIDENCE)):
+                return True
+    return False
+
+
+def _blocks(n_rows: int) -> list[np.ndarray]:
+    """Numbers of the rows of each block."""
+    return np.array_split(np.arange(n_rows), min(N_BLOCKS, n_rows // 2))
+
+
+def _block_weights(share: np.ndarray) -> np.ndarray:
+    """Mean weight of the rows of each block."""
+    return np.array([share[block].mean() for block in _blocks(len(share))])
+
+
+def _n_telling(weight: np.ndarray) -> float:
+    """Of how many blocks of equal weight a mean by these weights would be as sure."""
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
 def _compared(in_order: np.ndarray, shuffled: np.ndarray, share: np.ndarray) -> RowOrder:
-    blocks = np.array_split(np.arange(len(share)), N_BLOCKS)
-    apart = np.array([np.average((in_order - shuffled)[b], weights=share[b]) for b in blocks])
-    mean = float(np.average(in_order - shuffled, weights=share))
-    reach = student.ppf((1 + CONFIDENCE) / 2, N_BLOCKS - 1) * apart.std(ddof=1) / N_BLOCKS**0.5
+    """Weighted means of both losses, and the interval of the difference of a mean of blocks.
+
+    A block says as much as its rows weigh. Where few hold most of the weight, the mean has their
+    spread, and the degrees of freedom of few; and a heavy block has drawn the mean towards itself,
+    for which its distance from it is made up (as in a jackknife).
+    """
+    apart = in_order - shuffled
+    blocks = _blocks(len(share))
+    n_blocks = len(blocks)
+    told = np.array([np.average(apart[b], weights=share[b]) for b in blocks])
+    weight = _block_weights(share)
+    left_over = (1 - weight / weight.sum()) / (1 - 1 / n_blocks)
+    distance = weight / weight.mean() * (told - np.average(told, weights=weight)) / left_over
+    spread = np.sqrt((distance**2).sum() / (n_blocks - 1))
+    reach = student.ppf((1 + CONFIDENCE) / 2, _n_telling(weight) - 1) * spread / n_blocks**0.5
+    mean = float(np.average(apart, weights=share))
     return RowOrder(
         float(np.average(in_order, weights=share)),
         float(np.average(shuffled, weights=share)),

@@ -62,6 +62,8 @@ class TrainingRows:
         Number of each row among those that the user gave.
     n_given : int
         How many rows the user gave.
+    weighed_by : {"sample_weight", "class_weight"}
+        The parameter that the weights come from, for messages; the first where both were given.
     """
 
     checked: CheckedModalities
@@ -72,6 +74,7 @@ class TrainingRows:
     routed: dict[str, dict[str, Any]] | None
     given: np.ndarray
     n_given: int
+    weighed_by: str = "sample_weight"
     _labels: list[np.ndarray] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -83,10 +86,12 @@ class TrainingRows:
         weight: np.ndarray | None = None,
         groups: np.ndarray | None = None,
         routed: dict[str, dict[str, Any]] | None = None,
+        weighed_by: str = "sample_weight",
     ) -> TrainingRows:
         """Rows that have been read, without those of weight 0."""
         n_given = checked.n_samples
-        rows = cls(checked, target, y, weight, groups, None, np.arange(n_given), n_given)
+        given = np.arange(n_given)
+        rows = cls(checked, target, y, weight, groups, None, given, n_given, weighed_by)
         rows = rows.with_routed(routed)
         if weight is None or weight.all():
             return rows
@@ -222,25 +227,39 @@ class TrainingRows:
         stacklevel : int
             As in `warnings.warn`, counted from the caller.
         """
-        if not is_number(cv) or self.groups is not None:
-            return FoldChoice([self.folds(cv)], BY_GROUP if is_number(cv) else AS_GIVEN)
-        in_order = self.folds(cv)
-        order = self.row_order(len(in_order))
-        if order is None or not order.matters:
-            return FoldChoice([in_order], IN_ORDER, order)
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        shuffled = cut_folds(cv, len(self), self._strata(), shuffle=seed)
-        choice = FoldChoice([in_order, shuffled], BOTH, order)
-        warn_of_order(order, said_of_both(cv), stacklevel + 1)
-        return choice
+        parts = [self.folds(cv)]
+        how, order = self.how_to_cut(cv)
+        if order is not None and how == BOTH:
+            seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+            parts.append(self.shuffled_folds(cv, seed))
+            warn_of_order(order, said_of_both(cv), stacklevel + 1)
+        return FoldChoice(parts, how, order)
 
-    def row_order(self, n_folds: int = DEFAULT_FOLDS) -> RowOrder | None:
-        """What the order of the rows says; None where nobody can tell."""
+    def how_to_cut(self, cv: Any, among: np.ndarray | None = None) -> tuple[str, RowOrder | None]:
+        """How folds are to be cut, as in `FoldChoice`, and what the order of rows says of it.
+
+        With `among`, row numbers, the order of those rows is asked for.
+        """
+        if not is_number(cv):
+            return AS_GIVEN, None
+        if self.groups is not None:
+            return BY_GROUP, None
+        order = self.row_order(DEFAULT_FOLDS if cv is None else int(cv), among)
+        return (IN_ORDER if order is None or not order.matters else BOTH), order
+
+    def shuffled_folds(self, cv: Any, seed: int) -> list[Fold]:
+        """A number of folds, of shuffled rows."""
+        return cut_folds(cv, len(self), self._strata(), shuffle=seed)
+
+    def row_order(
+        self, n_folds: int = DEFAULT_FOLDS, among: np.ndarray | None = None
+    ) -> RowOrder | None:
+        """What the order of the rows says, or of those `among` them; None if nobody can tell."""
 
         def cut(strata: np.ndarray | None, n_rows: int, seed: int | None) -> list[Fold]:
             return cut_folds(min(n_folds, DEFAULT_FOLDS), n_rows, strata, shuffle=seed)
 
-        return compare_orders(self.checked, self.target, self.y, self.weight, cut)
+        return compare_orders(self.checked, self.target, self.y, self.weight, cut, among)
 
     def hold_out(self, fraction: Any, seed: int) -> Fold:
         """Rows to train on and a share of the rows to hold out, drawn by `seed`.

@@ -1,4 +1,4 @@
-"""Weights of rows and classes, and the way they take into an estimator's `fit`."""
+"""Weights of rows and classes, and what meets the data first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import compute_class_weight, get_tags
-from sklearn.utils.validation import has_fit_parameter
 
-from .._sklearn import BaseSearchCV, check_sample_weight
+from .._sklearn import check_sample_weight
 from ..modalities import CheckedModalities
 from ._column import as_array, is_unknown, refuse_unknown
 from ._parameters import is_real
@@ -125,27 +124,6 @@ def _refuse_bad_class_weight(class_weight: Any) -> None:
                 f"`class_weight` must hold finite numbers of at least 0; got {weight!r} for class "
                 f"{label!r}."
             )
-
-
-def weight_params(estimator: Any, sample_weight: Any) -> dict[str, Any]:
-    """Parameters of ``fit`` that hand `sample_weight` to an estimator; empty if it takes none.
-
-    In a pipeline every step that takes weights gets them, so that a weighted fit equals one on
-    repeated rows. For use without metadata routing.
-    """
-    if isinstance(estimator, Pipeline):
-        return {
-            f"{name}__{key}": value
-            for name, step in estimator.steps
-            if hasattr(step, "fit")
-            for key, value in weight_params(step, sample_weight).items()
-        }
-    if isinstance(estimator, BaseSearchCV):  # hands everything on to the estimator it searches
-        return weight_params(estimator.estimator, sample_weight)
-    hands_on = getattr(estimator, "_hands_weights_on", False)
-    if hasattr(estimator, "fit") and (hands_on or has_fit_parameter(estimator, "sample_weight")):
-        return {"sample_weight": sample_weight}
-    return {}
 
 
 def first_step(estimator: Any) -> Any:

@@ -100,6 +100,10 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
             )
         return self.estimator
 
+    def _hands_params_to(self) -> Any:
+        """Whose `fit` gets what this one's is given."""
+        return self._member()
+
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Any:
         """Fit a member for every seed, all of them to all rows.
@@ -124,10 +128,11 @@ class DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
         seeds = self._seeds(member)
         if isinstance(X, Mapping) and not issparse(X):  # scipy's dict of keys is a Mapping
             X = Modalities(X)
-        given = params = {"sample_weight": sample_weight, **params}
-        if routing_enabled():
-            given = process_routing(self, "fit", **params).estimator.fit
+        given = {"sample_weight": sample_weight, **params}
+        # an estimator that takes no weights may be given none
         given = {name: value for name, value in given.items() if value is not None}
+        if given and routing_enabled():
+            given = process_routing(self, "fit", **given).estimator.fit
         asked = _Asked(type(self).__name__, member, self.n_jobs, self.stack, self.verbose)
         found, report = fit_together(asked, seeds, X, y, given)
         left = [k for k, one in enumerate(found) if one is None]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
@@ -126,7 +127,12 @@ class ExpertsEstimator(NamedEstimators, ModalityEstimator):
         given = {key: value for key, value in given.items() if value is not None}
         if not given:
             return rows.with_routed({})
-        routed = process_routing(self, "fit", **given)
+        try:
+            routed = process_routing(self, "fit", **given)
+        except UnsetMetadataPassedError as error:
+            if rows.weighed_by == "class_weight":
+                error.add_note("(`sample_weight` is what `class_weight` becomes)")
+            raise
         return rows.with_routed({e.name: routed[self._route_of(e.name)].fit for e in experts})
 
     def _route_of(self, name: str) -> str:

@@ -20,10 +20,18 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import has_fit_parameter
 
-from .._sklearn import BaseSearchCV
-from ..base import CLASSES, LABELS, NUMBERS, Target, TrainingRows, cut, weight_params
+from ..base import (
+    CLASSES,
+    LABELS,
+    NUMBERS,
+    Target,
+    TrainingRows,
+    cut,
+    group_params,
+    handed_on_to,
+    weight_params,
+)
 from ._by_column import ByColumn
 from ._expert import Expert, prior_of
 from ._named import NamedExpert
@@ -218,7 +226,7 @@ def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> di
 
     With metadata routing they are those routed to its name; an expert that nothing was routed for
     is one of our defaults, which request weights. Otherwise weights go to every part of the
-    estimator that takes them, and groups to an estimator that takes those, or ends a pipeline.
+    estimator that takes them, and groups to what learns in it, or cuts folds, if that takes some.
     """
     weight = None if rows.weight is None else rows.weight[index]
     if rows.routed is not None:
@@ -228,17 +236,8 @@ def fit_params(expert: NamedExpert, rows: TrainingRows, index: np.ndarray) -> di
         return {key: cut(value, index, len(rows)) for key, value in routed.items()}
     params = {} if weight is None else weight_params(expert.estimator, weight)
     if rows.groups is not None:
-        params |= _group_params(expert.estimator, rows.groups[index])
+        params |= group_params(expert.estimator, rows.groups[index])
     return params
-
-
-def _group_params(estimator: Any, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """Parameters of ``fit`` that hand groups to an estimator, or to what learns in a pipeline."""
-    if isinstance(estimator, Pipeline):
-        name, last = estimator.steps[-1]
-        return {f"{name}__{key}": value for key, value in _group_params(last, groups).items()}
-    takes = hasattr(estimator, "fit") and has_fit_parameter(estimator, "groups")
-    return {"groups": groups} if takes else {}
 
 
 def refuse_unused_weights(experts: Sequence[NamedExpert], rows: TrainingRows) -> None:
@@ -248,10 +247,12 @@ def refuse_unused_weights(experts: Sequence[NamedExpert], rows: TrainingRows) ->
     for expert in experts:
         last = _last(expert.estimator)
         if not _takes_weights(last):
+            by_class = rows.weighed_by == "class_weight"
             raise TypeError(
-                f"`sample_weight` was given, but the {expert.role} for {expert.name!r}, "
-                f"{type(last).__name__}, does not take it. Choose one that does, or leave the "
-                "weights out."
+                f"`{rows.weighed_by}` was given, but the {expert.role} for {expert.name!r}, "
+                f"{type(last).__name__}, does not take "
+                + ("the `sample_weight` that it becomes" if by_class else "it")
+                + ". Choose one that does, or leave the weights out."
             )
 
 
@@ -260,8 +261,8 @@ def _last(estimator: Any) -> Any:
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator.steps[-1][1]
-        elif isinstance(estimator, BaseSearchCV):
-            estimator = estimator.estimator
+        elif handed_on_to(estimator) is not None:
+            estimator = handed_on_to(estimator)
         else:
             return estimator
 

@@ -13,9 +13,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..base import cut_folds, read_groups
+from ..base import NUMBERS, Fold, TrainingRows, read_groups, read_target
 from ..ensemble import LateFusionClassifier, UnimodalClassifier
-from ..modalities import Modalities
+from ..modalities import Modalities, check_modalities
 from ._input import GivenInput
 
 #: Names under which results show them.
@@ -63,7 +63,7 @@ def fit_baselines(train: GivenInput, y: np.ndarray, groups: Any, kind: str) -> d
 
 def _regressors(train: GivenInput, y: np.ndarray, groups: Any) -> dict[str, Baseline]:
     ridge = _imputed(RidgeCV(np.logspace(-3, 4, 15)))
-    folds = cut_folds(5, len(y), None, groups)
+    folds = _folds(train, y, groups)
     means = {
         name: cross_val_score(ridge, _columns(train, [name]), y, cv=folds).mean()
         for name in train.names
@@ -79,6 +79,16 @@ def _regressors(train: GivenInput, y: np.ndarray, groups: Any) -> dict[str, Base
         LATE: Baseline(_MeanOfAll(alone), lambda given: given),
         CONCAT: Baseline(concat, _columns),
     }
+
+
+def _folds(train: GivenInput, y: np.ndarray, groups: Any) -> list[Fold]:
+    """Five folds, cut as `UnimodalRegressor` cuts them."""
+    checked = check_modalities(
+        _named(train), missing="mask", accept_sparse=True, keep_all_missing=True
+    )
+    target, numbers = read_target(y, len(y), (NUMBERS,), "the best single modality")
+    rows = TrainingRows.of(checked, target, numbers, groups=groups)
+    return rows.choose_folds(5, 0, stacklevel=5).folds
 
 
 class _MeanOfAll:

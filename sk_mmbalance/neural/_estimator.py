@@ -470,17 +470,23 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
         if len(names) == 1:
             return None
         held_out = []
+        choice = None
         if valid is not None and (self.cv is None or self.fusion_weights == "auto"):
             held_out = [(net, _tensors(valid, net))]
         else:
-            for train, test in rows.folds(self.cv):
+            choice = rows.choose_folds(self.cv, plan.seed, stacklevel=6)
+            for train, test in choice.folds:
                 fitted, watched = self._split(rows.take(train), plan.seed)
                 encoded = list(net.network.encodings)
                 training = self._prepare(fitted, watched, plan, False, encoded)
                 if (yield training):
                     raise KeyboardInterrupt
                 held_out.append((training.net, _tensors(rows.take(test), training.net)))
-        return fit_fusion(held_out, names, masked=self.missing == "mask")
+        masked = self.missing == "mask"
+        if choice is None:
+            return fit_fusion(held_out, names, masked)
+        fusion = fit_fusion(held_out, names, masked, n_times=len(choice.parts))
+        return replace(fusion, row_order=choice.told())
 
     def _finish(
         self,
@@ -533,6 +539,7 @@ class BaseMultimodalEstimator(NetBuilding, NeuralPredictions, NeuralFiles):
             "_fitted_fusion": fusion,
             "fusion_weights_": None if fusion is None else fusion.table(),
             "temperatures_": None if fusion is None else fusion.temperatures(),
+            "row_order_": dict((fusion and fusion.row_order) or {}),
         }
 
     def _said_of_target(self, target: Target) -> dict[str, Any]:

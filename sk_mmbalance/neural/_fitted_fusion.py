@@ -69,6 +69,8 @@ class FittedFusion:
     own : ndarray of shape (n_modalities,)
         Weight of each modality's own classifier by itself, with no other expert beside it: one
         over its temperature. NaN where too few held-out rows have the modality.
+    row_order : dict or None
+        How folds were cut that held rows out, see `FoldChoice.told`; None where none were.
     """
 
     names: tuple[str, ...]
@@ -76,6 +78,7 @@ class FittedFusion:
     weights: Mapping[Pattern, np.ndarray]
     default: np.ndarray
     own: np.ndarray
+    row_order: Mapping[str, Any] | None = None
 
     @cached_property
     def _by_pattern(self) -> PatternWeights:
@@ -131,6 +134,7 @@ class FittedFusion:
             "weights": [[list(p), w.tolist()] for p, w in self.weights.items()],
             "default": self.default.tolist(),
             "own": self.own.tolist(),
+            "row_order": None if self.row_order is None else dict(self.row_order),
         }
 
     @classmethod
@@ -139,11 +143,17 @@ class FittedFusion:
         weights = {tuple(pattern): np.array(w) for pattern, w in plain["weights"]}
         names = tuple(plain["names"])
         default, own = np.array(plain["default"]), np.array(plain["own"])
-        return cls(names, plain["with_fused"], weights, default, own)
+        order = plain.get("row_order")
+        if order is not None and "interval" in order:
+            order = {**order, "interval": tuple(order["interval"])}
+        return cls(names, plain["with_fused"], weights, default, own, order)
 
 
 def fit_fusion(
-    held_out: Sequence[tuple[MultimodalNet, ModalityRows]], names: Sequence[str], masked: bool
+    held_out: Sequence[tuple[MultimodalNet, ModalityRows]],
+    names: Sequence[str],
+    masked: bool,
+    n_times: int = 1,
 ) -> FittedFusion:
     """Weights that minimise the log-loss of held-out rows.
 
@@ -155,6 +165,8 @@ def fit_fusion(
         Modalities, sorted.
     masked : bool
         Whether rows may lack modalities at prediction.
+    n_times : int, default=1
+        How often each row was held out; it counts that fraction each time.
     """
     names = tuple(names)
     with_fused = held_out[0][0].network.heads is not None
@@ -164,6 +176,9 @@ def fit_fusion(
     if held_out[0][1].weight is not None:
         parts = [rows.weight for _, rows in held_out if rows.weight is not None]
         weight = np.concatenate([part.double().cpu().numpy() for part in parts])
+    if n_times > 1:
+        weight = (np.ones(len(seen)) if weight is None else weight) / n_times
+    enough = _ROWS_PER_EXPERT * n_times
 
     as_they_are = _log_proba(held_out, names, with_fused, None)
     # what stands in rows that lack a modality has no meaning
@@ -201,13 +216,13 @@ def fit_fusion(
         needs_all=needs_all,
         sample_weight=weight,
         penalty=_PENALTY,
-        rows_per_expert=_ROWS_PER_EXPERT,
+        rows_per_expert=enough,
         masked=with_others_masked,
     )
     own = np.full(len(names), np.nan)
     for k in range(len(names)):
         rows = np.flatnonzero(seen[:, k])
-        if len(rows) >= _ROWS_PER_EXPERT:
+        if len(rows) >= enough:
             part = None if weight is None else weight[rows]
             total = len(rows) if part is None else part.sum()
             own[k] = fit_opinion_pool(

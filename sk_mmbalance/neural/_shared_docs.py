@@ -48,8 +48,9 @@ cv : int, splitter or iterable of (train, test), default=None
     Where ``fusion_weights="fit"`` takes its rows from: None is the part that early stopping
     holds out, or five folds if there is none; otherwise the network is trained once more for
     each fold, from new initial weights. Folds are stratified, and keep groups together if `fit`
-    is given `groups`. Not used by "auto", nor by `partial_fit`, which leaves fitted weights as
-    they are.
+    is given `groups`. Where rows resemble their neighbours, a number of folds is cut both in order
+    and from shuffled rows, with a `RowOrderWarning`. Not used by "auto", nor by `partial_fit`,
+    which leaves fitted weights as they are.
 max_epochs : int, default=50
     Passes over the training rows.
 batch_size : int or "auto", default="auto"
@@ -149,6 +150,10 @@ temperatures_ : dict of str to float or None
     Where fusion weights were fitted, the temperature that each modality's own logits need when
     they stand alone; above 1 for an over-confident modality, infinite for one that is worth
     nothing, NaN where fewer than five held-out rows have it.
+row_order_ : dict
+    Where fusion weights were fitted in folds, how these were cut: "folds" is "in order", "both" (in
+    order, and from shuffled rows; a row counts half under each), "by group" or "as given", with
+    `loss_in_order`, `loss_shuffled` and `interval` as in `LateFusionClassifier`. Else empty.
 """
 
 CLASSIFIER_PARAMETERS = """

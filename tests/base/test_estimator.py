@@ -2,14 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
@@ -19,7 +14,7 @@ from sk_mmbalance import (
     NegativeLearningClassifier,
     SustainedBoostingClassifier,
 )
-from sk_mmbalance.base import ModalityClassifier, first_tags, read_partly_known, weight_params
+from sk_mmbalance.base import ModalityClassifier, first_tags, read_partly_known
 from sk_mmbalance.exceptions import MissingModalityError
 from tests._estimators import BLOCKS, every_classifier, flat, toy
 
@@ -276,16 +271,6 @@ def test_lacking_modality_has_its_own_error_class(classifier):
 
 
 # -- helpers -------------------------------------------------------------------------------------
-
-
-def test_weights_go_to_every_step_that_takes_them():
-    chain = make_pipeline(StandardScaler(), PCA(), LogisticRegression())
-    expected = {"standardscaler__sample_weight": 1, "logisticregression__sample_weight": 1}
-    assert weight_params(chain, 1) == expected
-    nested = make_pipeline(chain, KNeighborsClassifier())
-    assert set(weight_params(nested, 1)) == {f"pipeline__{name}" for name in expected}
-    assert weight_params(GridSearchCV(LogisticRegression(), {}), 1) == {"sample_weight": 1}
-    assert weight_params(make_pipeline("passthrough", SelectKBest()), 1) == {}
 
 
 def test_tags_of_a_pipeline_are_those_of_its_first_step():

@@ -7,11 +7,16 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sk_mmbalance import (
+    ARMClassifier,
+    ARMClassifierCV,
+    ARMRegressor,
     LateFusionClassifier,
     LateFusionRegressor,
     Modalities,
+    MultimodalClassifier,
     OpinionPoolClassifier,
     SerialFusionClassifier,
     SerialSemiSupervisedClassifier,
@@ -114,6 +119,48 @@ def test_rows_sorted_by_class_are_exchangeable_within_their_class(seed):
     assert chosen_quietly(Reader().rows(X, y)).how == "in order"
 
 
+@pytest.mark.parametrize("kind", ["balanced", "lognormal"])
+def test_weights_make_no_order_of_exchangeable_rows(kind):
+    told = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = (rng.random(300) < 0.06).astype(int)
+        X = Modalities(a=rng.normal(size=(300, 3)) + 1.2 * y[:, None], b=rng.normal(size=(300, 4)))
+        weight = compute_sample_weight("balanced", y)
+        weight = weight if kind == "balanced" else rng.lognormal(0, 3, 300)
+        told.append(chosen_quietly(Reader().rows(X, y, weight)).how)
+    assert set(told) == {"in order"}
+
+
+@pytest.mark.parametrize("spread", [0.5, 1, 1.5])
+def test_weights_hide_no_order(spread):
+    X, y, _ = in_blocks()
+    weight = np.random.default_rng(0).lognormal(0, spread, len(y))
+    with pytest.warns(RowOrderWarning):
+        assert Reader().rows(X, y, weight).choose_folds(5, 0).how == "both"
+
+
+def test_equal_weights_say_what_none_say():
+    X, y, _ = in_blocks()
+    plain = Reader().rows(X, y).row_order()
+    weighted = Reader().rows(X, y, np.full(len(y), 3.0)).row_order()
+    assert weighted.interval == pytest.approx(plain.interval)
+
+
+def test_weight_in_one_place_can_say_nothing():
+    X, y, _ = in_blocks()
+    weight = np.where(np.arange(len(y)) < 4, 1.0, 1e-6)
+    assert chosen_quietly(Reader().rows(X, y, weight)).told() == {"folds": "in order"}
+
+
+@pytest.mark.parametrize("size", [2, 10])
+def test_neighbours_are_found_among_many_rows(size):
+    X, y, _ = in_blocks(40_000 // size, size)
+    with pytest.warns(RowOrderWarning):
+        assert Reader().rows(X, y).choose_folds(5, 0).how == "both"
+    assert chosen_quietly(Reader().rows(*shuffled(X, y))).how == "in order"
+
+
 def test_groups_and_splitters_are_not_second_guessed():
     X, y, block = in_blocks()
     groups = Reader().rows(X, y, None, block)
@@ -131,6 +178,24 @@ def test_few_rows_can_say_nothing_and_stay_as_they_are():
     X, y, _ = in_blocks(n_blocks=19)
     choice = chosen_quietly(Reader().rows(X, y))
     assert choice.told() == {"folds": "in order"}
+
+
+@pytest.mark.parametrize("n_rows", [100, 199])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_few_rows_sorted_by_their_number_are_asked(n_rows, direction):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(n_rows, 3))
+    numbers = 3 * table[:, 0] + table[:, 1] + 0.1 * rng.normal(size=n_rows)
+    order = np.argsort(numbers)[::direction]
+    X = Modalities(a=table[:, :2], b=table[:, 2:])
+    with pytest.warns(RowOrderWarning):
+        assert NumberReader().rows(X[order], numbers[order]).choose_folds(5, 0).how == "both"
+    for y in (
+        numbers,
+        np.ones(n_rows),
+        np.where(np.arange(n_rows) < n_rows - 1, 0.0, 1.0),  # may be sorted by chance
+    ):
+        assert chosen_quietly(NumberReader().rows(X, y)).told() == {"folds": "in order"}
 
 
 def test_incomplete_and_sparse_modalities_are_looked_at_too():
@@ -183,10 +248,17 @@ def test_rows_of_weight_zero_and_repeated_weights_change_no_choice():
         UnimodalClassifier(random_state=0),
         SerialFusionClassifier(random_state=0),
         SerialSemiSupervisedClassifier("a", guard=False, random_state=0),
+        ARMClassifier(),
+        ARMClassifier("a", predict_with="serial", temperature=None),
+        ARMClassifierCV("a", weak_regs=(0.1, 1.0)),
+        MultimodalClassifier(fusion_weights="fit", cv=2, max_epochs=1, random_state=0),
+        MultimodalClassifier(
+            fusion_weights="fit", early_stopping=False, max_epochs=1, random_state=0
+        ),
     ],
     ids=lambda model: f"{type(model).__name__}, {getattr(model, 'rule', '')}",
 )
-def test_every_estimator_made_of_experts_tells_how_it_cut(model):
+def test_every_estimator_that_cuts_folds_tells_how(model):
     X, y, block = in_blocks()
     with pytest.warns(RowOrderWarning) as caught:
         fitted = model.fit(X, y)
@@ -198,8 +270,28 @@ def test_every_estimator_made_of_experts_tells_how_it_cut(model):
 
 def test_nothing_is_asked_where_nothing_is_cross_validated():
     X, y, _ = in_blocks()
-    assert LateFusionClassifier().fit(X, y).row_order_ == {}
+    for model in (
+        LateFusionClassifier(),
+        ARMClassifier("a", temperature=None),
+        MultimodalClassifier(fusion_weights="fit", max_epochs=1, random_state=0),
+        MultimodalClassifier(max_epochs=1, random_state=0),
+    ):
+        assert model.fit(X, y).row_order_ == {}
     numbers = y + X["a"][:, 0]
     with pytest.warns(RowOrderWarning):
         model = LateFusionRegressor(weights="cv", random_state=0).fit(X, numbers)
     assert model.row_order_["folds"] == "both"
+    with pytest.warns(RowOrderWarning):
+        assert ARMRegressor().fit(X, numbers).row_order_["folds"] == "both"
+    assert ARMRegressor("a").fit(X, numbers).row_order_ == {}
+
+
+def test_the_order_of_labelled_rows_is_asked():
+    X, y, _ = in_blocks()
+    labelled = np.random.default_rng(0).random(len(y)) < 0.7
+    partly = np.where(labelled, y, -1)
+    with pytest.warns(RowOrderWarning):
+        model = ARMClassifier("a", unlabeled_label=-1).fit(X, partly)
+    with pytest.warns(RowOrderWarning):
+        alone = ARMClassifier("a").fit(X[labelled], y[labelled])
+    assert model.row_order_ == alone.row_order_

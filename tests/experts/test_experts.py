@@ -6,13 +6,15 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, ShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -21,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from sk_mmbalance import (
+    DeepEnsembleClassifier,
     LateFusionClassifier,
     Modalities,
     ModalityTransformer,
@@ -39,6 +42,7 @@ from sk_mmbalance.experts import (
     side_by_side,
     takes_names,
 )
+from sk_mmbalance.model_selection import VectorizedGridSearchCV
 
 
 class Reader(ModalityClassifier):
@@ -241,6 +245,22 @@ def test_weights_that_cannot_be_used_are_a_type_error_everywhere(data, estimator
             model.fit(X, y, sample_weight=weight)
 
 
+def test_weights_of_classes_that_cannot_be_used_are_called_by_their_name(data):
+    X, y = data
+    pool = OpinionPoolClassifier({"e": (KNeighborsClassifier(), "a")}, class_weight="balanced")
+    with pytest.raises(TypeError, match=r"`class_weight` was given.*the `sample_weight` that it"):
+        pool.fit(X, y)
+    with pytest.raises(TypeError, match=r"`sample_weight` was given"):
+        pool.fit(X, y, sample_weight=np.linspace(1, 2, 90))
+    pool.set_params(experts={"e": (LogisticRegression(), "a")})
+    with (
+        config_context(enable_metadata_routing=True),
+        pytest.raises(UnsetMetadataPassedError) as caught,
+    ):
+        pool.fit(X, y)
+    assert caught.value.__notes__ == ["(`sample_weight` is what `class_weight` becomes)"]
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -255,23 +275,86 @@ def test_weights_that_can_be_used_are_not_refused(data, estimator):
     refuse_unused_weights([NamedExpert("e", estimator, ("a",))], read(X, y, np.linspace(1, 2, 90)))
 
 
-@pytest.mark.parametrize("made", ["late", "pool", "chain"])
-def test_groups_reach_estimators_that_take_them(data, made):
+class Grouped(LogisticRegression):
+    """Tells which groups it was given."""
+
+    __metadata_request__fit = {"groups": True}
+    seen = None
+
+    def fit(self, X, y, groups=None):
+        Grouped.seen = groups
+        return super().fit(X, y)
+
+
+class Cut(GroupKFold):
+    """Tells which groups it was given."""
+
+    def split(self, X, y=None, groups=None):
+        Grouped.seen = groups
+        return super().split(X, y, groups)
+
+
+MADE_OF_EXPERTS = {
+    "late": LateFusionClassifier,
+    "stacking": lambda expert: LateFusionClassifier(expert, rule="stacking", cv=2),
+    "best": lambda expert: UnimodalClassifier(expert, cv=2),
+    "pool": lambda expert: OpinionPoolClassifier({"e": (expert, "a")}),
+    "chain": lambda expert: SerialFusionClassifier([("e", expert, "a", 1)]),
+}
+BY_GROUP = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1]}, cv=Cut(2))
+
+
+@pytest.mark.parametrize("routing", [False, True], ids=["routing off", "routing on"])
+@pytest.mark.parametrize("made", MADE_OF_EXPERTS)
+@pytest.mark.parametrize(
+    "expert",
+    [
+        Grouped(),
+        make_pipeline(StandardScaler(), Grouped()),
+        DeepEnsembleClassifier(Grouped(), n_estimators=1),
+        DeepEnsembleClassifier(make_pipeline(StandardScaler(), Grouped()), n_estimators=1),
+        make_pipeline(StandardScaler(), DeepEnsembleClassifier(Grouped(), n_estimators=1)),
+        BY_GROUP,
+        VectorizedGridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=Cut(2)),
+        RandomizedSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, n_iter=1, cv=Cut(2)),
+        make_pipeline(StandardScaler(), BY_GROUP),
+        GridSearchCV(make_pipeline(StandardScaler(), Grouped()), {}, cv=2),
+    ],
+    ids=lambda expert: str(expert).replace("\n", "").replace(" ", ""),
+)
+def test_groups_reach_whoever_takes_them(data, made, expert, routing):
     X, y = data
     groups = np.arange(90) // 3
-
-    class Grouped(GaussianNB):
-        def fit(self, X, y, groups=None):
-            Grouped.seen = groups
-            return super().fit(X, y)
-
-    model = {
-        "late": LateFusionClassifier(Grouped()),
-        "pool": OpinionPoolClassifier({"e": (Grouped(), "a")}),
-        "chain": SerialFusionClassifier([("e", Grouped(), "a", 1)]),
-    }[made]
-    model.fit(X, y, groups=groups)
+    Grouped.seen = None
+    with config_context(enable_metadata_routing=routing):
+        MADE_OF_EXPERTS[made](expert).fit(X, y, groups=groups)
     np.testing.assert_array_equal(Grouped.seen, groups)
+
+
+@pytest.mark.parametrize(
+    "expert",
+    [
+        GaussianNB(),
+        DeepEnsembleClassifier(RandomForestClassifier(5), n_estimators=1),
+        GridSearchCV(GaussianNB(), {}, cv=2),
+        GridSearchCV(GaussianNB(), {}, cv=ShuffleSplit(2, random_state=0)),
+        VectorizedGridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=2),
+    ],
+)
+@pytest.mark.parametrize("made", MADE_OF_EXPERTS)
+def test_who_takes_no_groups_goes_on_without(data, made, expert):
+    X, y = data
+    MADE_OF_EXPERTS[made](expert).fit(X, y, groups=np.arange(90) // 3)
+
+
+def test_weights_reach_the_pipeline_in_a_deep_ensemble(data):
+    X, y = data
+    weight = np.where(np.arange(90) < 45, 1.0, 0.01)
+    chain = make_pipeline(StandardScaler(), LogisticRegression(random_state=0))
+    ensemble = DeepEnsembleClassifier(chain, n_estimators=1, random_state=0)
+    inside = LateFusionClassifier(ensemble).fit(X, y, sample_weight=weight)
+    alone = LateFusionClassifier(chain).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(inside.predict_proba(X), alone.predict_proba(X))
 
 
 # -- cross-fitting -----------------------------------------------------------------------------

@@ -8,8 +8,13 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 
-from sk_mmbalance import LateFusionClassifier, Modalities, UnimodalClassifier
-from sk_mmbalance.exceptions import BaselineWarning
+from sk_mmbalance import (
+    LateFusionClassifier,
+    LateFusionRegressor,
+    Modalities,
+    UnimodalClassifier,
+)
+from sk_mmbalance.exceptions import BaselineWarning, RowOrderWarning
 from sk_mmbalance.inspection import balance_report
 
 BASELINES = ["best single modality", "late fusion", "concatenation"]
@@ -121,6 +126,20 @@ def test_flat_tables_and_regressors_have_default_baselines_too(table):
     scores = report.baselines["score"]
     assert scores["concatenation"] > scores["late fusion"] > 0
     assert scores["concatenation"] > scores["best single modality"] > 0.5
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_the_best_modality_is_chosen_as_the_order_of_rows_asks(numbers):
+    rng = np.random.default_rng(0)
+    block = np.repeat(np.arange(40), 10)
+    table = rng.normal(size=(40, 6))[block] + 0.05 * rng.normal(size=(400, 6))
+    X, y = Modalities(a=table[:, :3], b=table[:, 3:]), (np.arange(40) % 2)[block]
+    y = rng.normal(size=40)[block] if numbers else y
+    model = (LateFusionRegressor if numbers else LateFusionClassifier)().fit(X, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        balance_report(model, X, y, train=(X, y), **QUICK)
+    assert sum(w.category is RowOrderWarning for w in caught) == 1
 
 
 def test_groups_of_training_rows_choose_the_best_modality(problem):

@@ -20,7 +20,8 @@ from sk_mmbalance import (
     SustainedBoostingClassifier,
 )
 from sk_mmbalance.convex import fit_opinion_pool
-from sk_mmbalance.neural._fitted_fusion import FUSED, FittedFusion
+from sk_mmbalance.exceptions import RowOrderWarning
+from sk_mmbalance.neural._fitted_fusion import FUSED, FittedFusion, fit_fusion
 
 SMALL = {
     "max_epochs": 10,
@@ -197,6 +198,40 @@ def test_doubled_rows_equal_double_weights():
     np.testing.assert_allclose(
         weighted.fusion_weights_, repeated.fusion_weights_, rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_rows_that_are_held_out_twice_count_half_each_time(monkeypatch, missing):
+    X, y = rows(n=90)
+    found = []
+
+    def spy(held_out, *args, **kwargs):
+        found.append(fit_fusion(held_out, *args))
+        found.append(fit_fusion([*held_out, *held_out], *args, n_times=2))
+        return found[0]
+
+    monkeypatch.setattr("sk_mmbalance.neural._estimator.fit_fusion", spy)
+    model = MultimodalClassifier(cv=3, unimodal_weight=0.5, fusion_weights="fit", **SMALL)
+    model.set_params(missing=missing).fit(X, y)
+    once, twice = found
+    np.testing.assert_allclose(twice.table(), once.table(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(twice.own, once.own, rtol=1e-4)
+
+
+def test_how_folds_were_cut_is_kept(tmp_path):
+    block = np.repeat(np.arange(30), 10)
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(30, 6))[block] + 0.05 * rng.normal(size=(300, 6))
+    X, y = Modalities(a=table[:, :3], b=table[:, 3:]), (np.arange(30) % 2)[block]
+    model = MultimodalClassifier(cv=2, **LATE, **SMALL)
+    with pytest.warns(RowOrderWarning):
+        told = model.fit(X, y).row_order_
+    assert told["folds"] == "both"
+    model.save_weights(tmp_path / "w.safetensors")
+    loaded = clone(model).load_weights(tmp_path / "w.safetensors")
+    assert loaded.row_order_ == told
+    assert model.partial_fit(X, y).row_order_ == told
+    assert model.set_params(fusion_weights=None).fit(X, y).row_order_ == {}
 
 
 @every_kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -112,7 +113,7 @@ class ARMBase(ARMPrediction):
             columns = side_columns(rows.checked, (name,))
             usable = rows.counted & rows.checked.present_in(name)
             told: list[tuple[Any, Any, Any]] = []
-            for train, test in rows.splits(self.cv, usable):
+            for train, test in chain.from_iterable(rows.splits(self.cv, usable)):
                 side = self._fit_alone(columns, rows, train, strong_reg)
                 told.append((side.scores(columns.take(test)), rows.truth[test], rows.weights[test]))
             if min(len(truth) for _, truth, _ in told) < self._least_scored:

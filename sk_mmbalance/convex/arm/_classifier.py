@@ -98,8 +98,9 @@ class ARMClassifier(ARMClassifierBase):
         Folds for ``weak="auto"``, for the thresholds of ``predict_with="serial"`` and for
         ``temperature="cv"``. A number of folds is stratified, keeps groups together if `groups`
         are given to `fit`, and is lowered to the size of the largest class. A class that a fold
-        does not train on is not predicted there. Splits of your own count the rows as you gave
-        them, repeated ones as often as they come.
+        does not train on is not predicted there. Where rows resemble their neighbours it is cut
+        both in order and from shuffled rows, with a `RowOrderWarning`. Splits of your own count
+        the rows as you gave them, repeated ones as often as they come.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
@@ -141,6 +142,12 @@ class ARMClassifier(ARMClassifierBase):
         Thresholds of the serial mode.
     temperatures_ : dict of str to float
         Fitted temperatures of "weak", "strong" and "both"; empty where none were fitted.
+    row_order_ : dict
+        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
+        counts half under each), "by group" or "as given". Where it was looked whether rows
+        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
+        out of fold under both, as shares of what the mean loses, and the `interval` of their
+        difference. Empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
@@ -273,6 +280,7 @@ class ARMClassifier(ARMClassifierBase):
         }
         fitted, assembly, found = self._solve(rows, values)
         fitted |= self._from_held_out(assembly, rows, values, costs)
+        fitted["row_order_"] = rows.told_of_order(self.cv, stacklevel=3)
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
         return self

@@ -11,7 +11,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.metaestimators import available_if
 
 from ..._sklearn import Interval, StrOptions
-from ...base import ClassTarget, ModalityClassifier, TrainingRows, weight_of_classes
+from ...base import ClassTarget, Fold, ModalityClassifier, TrainingRows, weight_of_classes
 from ._assembly import Assembly
 from ._base import ARMBase
 from ._combination import DeferralRule, predicted_codes, tune_deferral
@@ -126,11 +126,25 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         """Scores of both sides in the rows that the folds of `cv` hold out."""
         if not assembly.weak.shape[1]:
             values = {**values, "alpha": 0.0, "coupling": 0.0}
+        parts = rows.splits(self.cv, rows.counted, with_rest=True)
+        return HeldOutScores.together(
+            [self._held_out_by(part, assembly, rows, values, auto) for part in parts]
+        )
+
+    def _held_out_by(
+        self,
+        folds: list[Fold],
+        assembly: Assembly,
+        rows: ARMRows,
+        values: dict[str, float],
+        auto: str,
+    ) -> HeldOutScores:
+        """Scores of one cross-validation."""
         weak_scores = np.full_like(rows.targets, np.nan)
         strong_scores = np.full_like(rows.targets, np.nan)
         held = np.zeros(len(rows.counted), dtype=bool)
         known = held.copy()
-        for train, test in rows.splits(self.cv, rows.counted, with_rest=True):
+        for train, test in folds:
             fold = FoldFit(
                 assembly,
                 rows,
@@ -145,7 +159,7 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
             strong_scores[test], weak_scores[test] = assembly.scores(strong, weak, test)
             held[test] = True
             known[test] = np.isin(rows.truth[test], rows.truth[train[rows.counted[train]]])
-        return HeldOutScores(weak_scores, strong_scores, held, known)
+        return HeldOutScores(weak_scores, strong_scores, np.arange(len(held)), held, known, 1)
 
     def _usable_for_serial(self, assembly: Assembly, rows: ARMRows) -> np.ndarray:
         """Rows that the thresholds of the serial mode are tuned on."""
@@ -170,14 +184,15 @@ class ARMClassifierBase(ARMBase, ModalityClassifier):
         costs: tuple[float, float],
     ) -> DeferralRule:
         """Thresholds of the serial mode, on scores of rows that were held out."""
-        usable = usable & held.held
+        told = usable[held.row] & held.held
+        row = held.row[told]
         return tune_deferral(
-            held.weak[usable],
-            held.strong[usable],
-            rows.truth[usable],
+            held.weak[told],
+            held.strong[told],
+            rows.truth[row],
             costs=costs,
             kappa=self.kappa,
-            weights=rows.weights[usable],
+            weights=rows.weights[row] / held.n_times,
         )
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -70,7 +70,8 @@ class ARMClassifierCV(ARMClassifierBase):
     cv : int, splitter or iterable, default=5
         Used for the choice, for ``weak="auto"``, for the serial thresholds and for the
         temperatures, as in `ARMClassifier`. Where there is one candidate only, nothing is
-        cross-validated for the choice.
+        cross-validated for the choice. Where rows resemble their neighbours there are twice as
+        many splits, of rows in order and of shuffled rows.
     n_jobs : int, default=None
         Folds in parallel.
     modalities, missing, loss, penalty, weak_reg_scale, l1_ratio, fit_intercept, class_weight, \
@@ -95,7 +96,7 @@ class ARMClassifierCV(ARMClassifierBase):
     classes_, weak_modalities_, strong_modalities_, coef_weak_, coef_strong_, coef_, \
     intercept_weak_, intercept_strong_, feature_importances_, support_mask_, subspace_, rank_, \
     objective_, dual_gap_, converged_, n_iter_, solver_, solver_status_, lam_w_max_, \
-    n_labeled_, n_strong_, n_paired_, deferral_, temperatures_
+    n_labeled_, n_strong_, n_paired_, deferral_, temperatures_, row_order_
         Of the model fitted to all rows with the chosen strengths.
 
     References
@@ -236,6 +237,7 @@ class ARMClassifierCV(ARMClassifierBase):
         fitted |= described | chosen
         fitted |= self._from_held_out(assembly, rows, best, costs)
         fitted["best_params_"] = best
+        fitted["row_order_"] = rows.told_of_order(self.cv, stacklevel=3)
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
         if self.verbose and len(candidates) > 1:
@@ -287,7 +289,7 @@ class ARMClassifierCV(ARMClassifierBase):
     ) -> dict[str, Any]:
         """Score every candidate on every split."""
         usable = rows.counted & _scorable(assembly, self.predict_with)
-        splits = rows.splits(self.cv, usable, with_rest=True)
+        splits = [fold for part in rows.splits(self.cv, usable, with_rest=True) for fold in part]
         parallel = Parallel(
             n_jobs=self.n_jobs, verbose=max(0, int(self.verbose) - 1), return_as="generator"
         )

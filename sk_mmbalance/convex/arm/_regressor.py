@@ -63,7 +63,8 @@ class ARMRegressor(ARMBase, ModalityRegressor):
     max_iter : int, default=10000
         Most iterations of the solver.
     cv : int, splitter or iterable, default=5
-        Folds for ``weak="auto"``.
+        Folds for ``weak="auto"``; cut both ways where rows resemble their neighbours, as in
+        `ARMClassifier`.
     warm_start : bool, default=False
         Start from the previous solution (not with a solver of cvxpy).
     verbose : int, default=0
@@ -80,8 +81,8 @@ class ARMRegressor(ARMBase, ModalityRegressor):
         Intercepts of either side.
     weak_modalities_, strong_modalities_, feature_importances_, support_mask_, subspace_, \
     rank_, objective_, dual_gap_, converged_, n_iter_, solver_, solver_status_, lam_w_max_, \
-    n_labeled_, n_strong_, n_paired_, modality_names_, modality_shapes_, n_features_in_, \
-    feature_names_in_
+    n_labeled_, n_strong_, n_paired_, row_order_, modality_names_, modality_shapes_, \
+    n_features_in_, feature_names_in_
         As in `ARMClassifier`.
 
     References
@@ -225,6 +226,7 @@ class ARMRegressor(ARMBase, ModalityRegressor):
             "weak_reg": float(self.weak_reg),
         }
         fitted, _, found = self._solve(rows, values)
+        fitted["row_order_"] = rows.told_of_order(self.cv, stacklevel=3)
         self._warn_unless_converged(found)
         self._set_fitted(fitted, rows.checked)
         return self

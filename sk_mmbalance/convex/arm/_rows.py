@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ...base import Fold, TrainingRows
+from ...base import (
+    BOTH,
+    Fold,
+    RowOrder,
+    TrainingRows,
+    said_of_both,
+    told_of,
+    warn_of_order,
+)
 from ...modalities import CheckedModalities
+
+#: Shuffles rows: nothing else is drawn here, and no `random_state` is asked for.
+_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,7 @@ class ARMRows:
     labeled: np.ndarray
     weights: np.ndarray
     pair_weights: np.ndarray
+    _asked: list[tuple[str, RowOrder | None]] = field(default_factory=list, repr=False)
 
     @property
     def checked(self) -> CheckedModalities:
@@ -48,8 +60,11 @@ class ARMRows:
         """Labelled rows of positive weight (a class may weigh 0)."""
         return self.labeled & (self.weights > 0)
 
-    def splits(self, cv: Any, usable: np.ndarray, *, with_rest: bool = False) -> list[Fold]:
-        """Rows to train on and rows to test on, fold by fold.
+    def splits(self, cv: Any, usable: np.ndarray, *, with_rest: bool = False) -> list[list[Fold]]:
+        """Rows to train on and rows to test on, fold by fold, in one cross-validation or two.
+
+        There are two, of rows in order and of shuffled rows, where a number of folds is asked for
+        and labelled rows resemble their neighbours.
 
         Parameters
         ----------
@@ -65,11 +80,35 @@ class ARMRows:
         rows = np.flatnonzero(usable)
         # folds need no modalities, which would be copied
         split = replace(self.given, checked=self.checked.select([])).take(rows)
-        folds = []
-        for train, test in split.folds(cv):
-            shared_out = len(train) + len(test) == len(np.union1d(train, test)) == len(rows)
-            if with_rest and shared_out:
-                folds.append((np.setdiff1d(np.arange(len(usable)), rows[test]), rows[test]))
-            else:
-                folds.append((rows[train], rows[test]))
-        return folds
+        parts = [split.folds(cv)]
+        if self._how_to_cut(cv)[0] == BOTH:
+            parts.append(split.shuffled_folds(cv, _SEED))
+        found = []
+        for part in parts:
+            folds = []
+            for train, test in part:
+                shared_out = len(train) + len(test) == len(np.union1d(train, test)) == len(rows)
+                if with_rest and shared_out:
+                    folds.append((np.setdiff1d(np.arange(len(usable)), rows[test]), rows[test]))
+                else:
+                    folds.append((rows[train], rows[test]))
+            found.append(folds)
+        return found
+
+    def _how_to_cut(self, cv: Any) -> tuple[str, RowOrder | None]:
+        """As in `TrainingRows.how_to_cut`; asked once, of the labelled rows."""
+        if not self._asked:
+            counted = self.counted
+            among = None if counted.all() else np.flatnonzero(counted)
+            weighted = replace(self.given, weight=self.weights)
+            self._asked.append(weighted.how_to_cut(cv, among))
+        return self._asked[0]
+
+    def told_of_order(self, cv: Any, stacklevel: int) -> dict[str, Any]:
+        """The fitted attribute `row_order_`, with a warning where rows were cut both ways."""
+        if not self._asked:
+            return {}
+        how, order = self._asked[0]
+        if order is not None and how == BOTH:
+            warn_of_order(order, said_of_both(cv), stacklevel + 1)
+        return told_of(how, order)

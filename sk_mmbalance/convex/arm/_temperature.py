@@ -8,6 +8,7 @@ The truth of a row is smoothed as in Platt, "Probabilistic outputs for support v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,18 +26,33 @@ class HeldOutScores:
 
     Attributes
     ----------
-    weak, strong : ndarray of shape (n_samples, n_outputs)
+    weak, strong : ndarray of shape (n_scores, n_outputs)
         The scores; NaN in rows that were never held out.
-    held : ndarray of bool of shape (n_samples,)
+    row : ndarray of int of shape (n_scores,)
+        Number of the row of each: all rows in their order, once for every cross-validation.
+    held : ndarray of bool of shape (n_scores,)
         Whether a row was held out.
-    known : ndarray of bool of shape (n_samples,)
+    known : ndarray of bool of shape (n_scores,)
         Whether it was, by a fold that trains on its class.
+    n_times : int
+        How many cross-validations there were; a row counts that fraction under each.
     """
 
     weak: np.ndarray
     strong: np.ndarray
+    row: np.ndarray
     held: np.ndarray
     known: np.ndarray
+    n_times: int
+
+    @classmethod
+    def together(cls, parts: Sequence[HeldOutScores]) -> HeldOutScores:
+        """Scores of several cross-validations, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        names = ("weak", "strong", "row", "held", "known")
+        joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        return cls(**joined, n_times=len(parts))
 
 
 def logits(scores: np.ndarray) -> np.ndarray:
@@ -95,7 +111,8 @@ def fit_temperatures(
         ("strong", held.strong, strong_seen),
         ("both", 0.5 * (held.weak + held.strong), weak_seen & strong_seen),
     ):
-        rows = held.known & seen
-        if rows.any():
-            found[source] = fit_temperature(scores[rows], codes[rows], weights[rows])
+        told = held.known & seen[held.row]
+        if told.any():
+            rows = held.row[told]
+            found[source] = fit_temperature(scores[told], codes[rows], weights[rows] / held.n_times)
     return found

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from sk_mmbalance import ARMClassifier, ARMClassifierCV, Modalities
+from sk_mmbalance.exceptions import RowOrderWarning
 
 SMALL = {
     "weak": "face",
@@ -183,3 +184,17 @@ def test_candidates_come_from_simple_to_elaborate(make_rows, loss):
     assert found.tolist() == sorted(found)
     documented = {"squared": {0, 0.1, 0.3, 1, 3}, "log_loss": {0, 0.01, 0.03, 0.1, 0.3}}
     assert set(found) == documented[loss]
+
+
+def test_rows_that_resemble_their_neighbours_are_split_both_ways():
+    rng = np.random.default_rng(0)
+    block = np.repeat(np.arange(40), 10)
+    table = rng.normal(size=(40, 6))[block] + 0.05 * rng.normal(size=(400, 6))
+    X, y = Modalities(a=table[:, :3], b=table[:, 3:]), (np.arange(40) % 2)[block]
+    with pytest.warns(RowOrderWarning):
+        both = ARMClassifierCV("a", cv=3, weak_regs=(0.1, 1.0)).fit(X, y)
+    assert both.n_splits_ == 6
+    in_order = ARMClassifierCV("a", cv=StratifiedKFold(3), weak_regs=(0.1, 1.0)).fit(X, y)
+    for k in range(3):
+        name = f"split{k}_test_score"
+        np.testing.assert_array_equal(both.cv_results_[name], in_order.cv_results_[name])

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sk_mmbalance import ARMClassifier, ARMClassifierCV, Modalities
+from sk_mmbalance.convex.arm._temperature import HeldOutScores, fit_temperatures
 
 OWN = {"solver": "schur"}
 
@@ -151,3 +152,17 @@ def test_chosen_strengths_are_those_that_the_temperature_is_fitted_with(make_row
     same = ARMClassifier("face", **chosen.best_params_, **OWN).fit(X, y)
     assert chosen.temperatures_ == pytest.approx(same.temperatures_)
     np.testing.assert_allclose(chosen.predict_proba(X), same.predict_proba(X))
+
+
+def test_rows_that_are_held_out_twice_count_half_each_time():
+    rng = np.random.default_rng(0)
+    codes, weights = rng.integers(0, 3, 90), rng.uniform(1, 2, 90)
+    weak, strong = rng.normal(size=(2, 90, 3)) + np.eye(3)[codes]
+    held = rng.random(90) < 0.9
+    once = HeldOutScores(weak, strong, np.arange(90), held, held, 1)
+    twice = HeldOutScores.together([once, once])
+    assert HeldOutScores.together([once]) is once
+    sides = {"weak_seen": rng.random(90) < 0.7, "strong_seen": np.ones(90, dtype=bool)}
+    expected = fit_temperatures(once, **sides, codes=codes, weights=weights)
+    found = fit_temperatures(twice, **sides, codes=codes, weights=weights)
+    assert found == pytest.approx(expected)
