@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,8 @@ def measure_rows(repeats: int) -> list[dict]:
         taken: dict[str, list[float]] = {how: [] for how in searches}
         for _ in range(repeats):
             for how, search in searches.items():
-                taken[how].append(seconds(lambda s=search: s.fit(Modalities(X), y))[0] / 24)
+                run = partial(search.fit, Modalities(X), y)
+                taken[how].append(seconds(run)[0] / 24)
         rows += [
             {
                 "device": device_name(CPU),
