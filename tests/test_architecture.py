@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests._public import HOMES
+
 PACKAGE = Path(__file__).parents[1] / "sk_mmbalance"
 
 #: What any room may use, besides the standard library.
@@ -129,9 +131,8 @@ def _imported_rooms(item: Import) -> set[str]:
         return {_room_of(item.target)}
     if item.name is None or item.name.startswith("__"):
         return set()
-    import sk_mmbalance
 
-    return {sk_mmbalance._HOMES.get(item.name, item.name).partition(".")[0]}
+    return {HOMES.get(item.name, item.name).partition(".")[0]}
 
 
 def _below(room: str) -> set[str]:

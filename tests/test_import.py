@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import sk_mmbalance
+from tests._public import HOMES
 
 HEAVY = ("torch", "skorch", "cvxpy", "flwr", "matplotlib")
 
@@ -37,9 +38,9 @@ def test_public_name_resolves(name):
     assert getattr(sk_mmbalance, name) is not None
 
 
-@pytest.mark.parametrize("name", sorted(sk_mmbalance._HOMES))
+@pytest.mark.parametrize("name", sorted(HOMES))
 def test_public_name_is_exported_by_its_room_too(name):
-    room = importlib.import_module(f"sk_mmbalance.{sk_mmbalance._HOMES[name].partition('.')[0]}")
+    room = importlib.import_module(f"sk_mmbalance.{HOMES[name].partition('.')[0]}")
     assert name in getattr(room, "__all__", [name])
     assert getattr(room, name) is getattr(sk_mmbalance, name)
 
@@ -47,7 +48,7 @@ def test_public_name_is_exported_by_its_room_too(name):
 def test_public_names_are_sorted_and_listed_by_dir():
     assert list(sk_mmbalance.__all__) == sorted(sk_mmbalance.__all__)
     assert set(sk_mmbalance.__all__) <= set(dir(sk_mmbalance))
-    assert list(sk_mmbalance._HOMES) == sorted(sk_mmbalance._HOMES)
+    assert list(HOMES) == sorted(HOMES)
 
 
 def test_unknown_name_is_an_attribute_error():

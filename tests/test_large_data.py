@@ -11,7 +11,6 @@ from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import GridSearchCV
 
 from sk_mmbalance import Modalities, MultimodalClassifier, compare
-from sk_mmbalance.model_selection import VectorizedGridSearchCV, _shares
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +98,7 @@ def test_a_search_over_a_memory_map_is_one_over_its_values(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # of the cluster's own
-def test_searches_and_comparisons_run_on_a_dask_cluster(tmp_path, monkeypatch):
+def test_searches_and_comparisons_run_on_a_dask_cluster(tmp_path):
     distributed = pytest.importorskip("distributed")
     mapped, y = on_disk(tmp_path)
     X = Modalities({name: np.array(x) for name, x in mapped.items()})
@@ -108,16 +107,10 @@ def test_searches_and_comparisons_run_on_a_dask_cluster(tmp_path, monkeypatch):
     alone = search.fit(X, y).cv_results_["mean_test_score"]
     told = {"models": "baselines", "cv": 2, "random_state": 0, "verbose": 0}
     compared = compare(X, y, **told).table["accuracy"]
-    stacked = VectorizedGridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, stack=True)
-    together = stacked.fit(X, y).cv_results_["mean_test_score"]
-    monkeypatch.setattr(_shares, "WORTH_PROCESSES", 0.0)  # so little would stay here
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
     )
     with cluster, distributed.Client(cluster), parallel_config(backend="dask"):
         np.testing.assert_array_equal(search.fit(X, y).cv_results_["mean_test_score"], alone)
         there = compare(X, y, **told).table["accuracy"]
-        divided = stacked.set_params(n_jobs=2).fit(X, y)
-    assert divided.vectorized_["stack"].tolist() == [0, 1]  # one on each worker
-    np.testing.assert_allclose(divided.cv_results_["mean_test_score"], together, atol=1e-12)
     assert compared.to_dict() == there.to_dict()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 #: Lower it with every reach that goes; never raise it. Before every room had a front door: 165.
-MOST = 149
+MOST = 145
 
 REACHING_CALLS = {"getattr", "setattr", "delattr", "hasattr"}
 

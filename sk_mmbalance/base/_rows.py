@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..exceptions import FoldWarning
-from ..modalities import CheckedModalities
+from ..modalities import CheckedModalities, check_modalities
 from ._column import read_column
 from ._folds import (
     AS_GIVEN,
@@ -29,7 +29,7 @@ from ._folds import (
 )
 from ._hold_out import hold_out
 from ._row_order import RowOrder, compare_orders
-from ._target import CLASSES, Target
+from ._target import CLASSES, Target, read_target
 
 #: Share of rows tested without their class having been trained on, above which folds are warned of.
 #: Rare classes have fewer rows than folds now and then; that is no more than their own misfortune.
@@ -76,6 +76,27 @@ class TrainingRows:
     n_given: int
     weighed_by: str = "sample_weight"
     _labels: list[np.ndarray] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def read(cls, X: Any, y: Any, kinds: tuple[str, ...], owner: str, groups: Any) -> TrainingRows:
+        """Rows as they came to who is no estimator, and takes whatever lacks something.
+
+        Parameters
+        ----------
+        X : Modalities or dict of str to array
+            The modalities.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target.
+        kinds : tuple of str
+            Kinds of targets that are taken.
+        owner : str
+            Who reads, for messages.
+        groups : ndarray of shape (n_samples,), or None
+            Groups that have been read.
+        """
+        checked = check_modalities(X, missing="mask", accept_sparse=True, keep_all_missing=True)
+        target, coded = read_target(y, checked.n_samples, kinds, owner)
+        return cls.of(checked, target, coded, groups=groups)
 
     @classmethod
     def of(

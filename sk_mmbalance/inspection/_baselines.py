@@ -13,9 +13,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..base import NUMBERS, Fold, TrainingRows, read_groups, read_target
+from ..base import NUMBERS, Fold, TrainingRows, read_groups
 from ..ensemble import LateFusionClassifier, UnimodalClassifier
-from ..modalities import Modalities, check_modalities
+from ..modalities import Modalities
 from ._input import GivenInput
 
 #: Names under which results show them.
@@ -83,11 +83,7 @@ def _regressors(train: GivenInput, y: np.ndarray, groups: Any) -> dict[str, Base
 
 def _folds(train: GivenInput, y: np.ndarray, groups: Any) -> list[Fold]:
     """Five folds, cut as `UnimodalRegressor` cuts them."""
-    checked = check_modalities(
-        _named(train), missing="mask", accept_sparse=True, keep_all_missing=True
-    )
-    target, numbers = read_target(y, len(y), (NUMBERS,), "the best single modality")
-    rows = TrainingRows.of(checked, target, numbers, groups=groups)
+    rows = TrainingRows.read(_named(train), y, (NUMBERS,), "the best single modality", groups)
     return rows.choose_folds(5, 0, stacklevel=5).folds
 
 

@@ -1,7 +1,5 @@
 """Whether a stack pays is a matter of sizes alone."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from torch import nn
 
 from sk_mmbalance import Modalities, MultimodalClassifier
 from sk_mmbalance.balancing import OGM
-from sk_mmbalance.model_selection import VectorizedGridSearchCV, _memory
+from sk_mmbalance.model_selection import VectorizedGridSearchCV
 from tests.model_selection._compare import classifier, make_rows
 
 
@@ -131,20 +129,6 @@ def test_networks_of_another_arithmetic_are_not_stacked(param, monkeypatch):
     net = classifier(max_epochs=1, dtype="float32", **{param: True})
     search = VectorizedGridSearchCV(net, {"lr": [0.01, 0.02]}, cv=2, stack=True).fit(X, y)
     assert (search.vectorized_["reason"] == f"`{param}=True`").all()
-
-
-def test_a_system_that_does_not_tell_its_free_memory_has_room_for_all(monkeypatch, tmp_path):
-    def no_such_figure(name, sysconf=os.sysconf):
-        if name == "SC_AVPHYS_PAGES":
-            raise ValueError("unrecognized configuration name")
-        return sysconf(name)
-
-    monkeypatch.setattr(_memory, "MEMORY", tmp_path / "none")
-    monkeypatch.setattr(os, "sysconf", no_such_figure)
-    X, y = make_rows()
-    grid = {"lr": [0.01, 0.02, 0.03]}
-    search = VectorizedGridSearchCV(classifier(max_epochs=1), grid, cv=2, stack=True).fit(X, y)
-    assert search.vectorized_["stack"].tolist() == [0, 0, 0]
 
 
 def test_a_verbose_search_says_what_it_has_found(capfd):

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -66,6 +67,22 @@ def test_results_are_those_of_one_process(near, halving):
         assert_same_results(alone, divided, apart=1e-8)
     else:  # every stack gives up its worse half
         assert sum(n > 0 for n in divided.cv_results_["dropped_after"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the cluster's own
+def test_workers_of_a_dask_cluster_take_a_share_each(much):
+    distributed = pytest.importorskip("distributed")
+    X, y = make_rows()
+    alone = search(classifier(max_epochs=3), RATES, X, y, refit=False)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    )
+    with cluster, distributed.Client(cluster), parallel_config(backend="dask"):
+        divided = search(classifier(max_epochs=3), RATES, X, y, refit=False, n_jobs=2)
+    assert divided.vectorized_["stack"].tolist() == [0, 1, 0, 1]
+    for key in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(divided.cv_results_[key], alone.cv_results_[key], atol=1e-12)
 
 
 def test_a_pipeline_and_what_cannot_be_stacked_beside_it(near):
