@@ -137,6 +137,26 @@ def test_default_network_beside_logistic_regressions(tables):
     assert 1.12 < ratio["wesad_wrist"] < 1.17
 
 
+def test_default_network_beside_the_best_baseline_of_the_pools_record():
+    tables = summary(read("neural_tables"), "balanced_accuracy").xs("mean", axis=1, level=1)
+    default = tables.loc["a tenth held out"].copy()
+    default["dermatology"] = tables.loc["before", "dermatology"]
+    record = summary(read("pool_record"), "balanced_accuracy").xs("mean", axis=1, level=1)
+    baselines = record[~record.index.str.startswith("opinion pool")][default.index]
+    behind = baselines.max() - default
+    far = {
+        "hydraulic_ts": (0.48, 0.89, "concatenation, extra trees", 0.60),
+        "prokaryotic": (0.65, 0.89, "stacking", 0.74),
+        "wesad_wrist": (0.55, 0.64, "concatenation, extra trees", 0.63),
+    }
+    assert set(behind.index[behind > 0.03]) == set(far)
+    for name, (ours, theirs, learner, scores) in far.items():
+        assert default[name] == pytest.approx(ours, abs=0.005)
+        assert baselines[name].idxmax() == learner
+        assert baselines[name].max() == pytest.approx(theirs, abs=0.005)
+        assert tables.loc["and normal scores", name] == pytest.approx(scores, abs=0.005)
+
+
 def test_normal_scores_cut_the_loss_of_three_sets_and_raise_that_of_two(tables):
     ratio = tables.loc["and normal scores"] / tables.loc["a tenth held out"]
     assert sorted(ratio.index[ratio < 0.8]) == ["hydraulic_ts", "prokaryotic", "wesad_wrist"]
