@@ -116,10 +116,15 @@ def test_searches_are_timed(question, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "BATCHES", (16,))
     monkeypatch.setattr(search, "NUMBERS", (3,))
     monkeypatch.setattr(search, "GRID", {"lr": [1e-3, 1e-2]})
+    monkeypatch.setattr(search, "ROWS", (60,))
     monkeypatch.setattr(search, "ROWS_AND_EPOCHS", (60, 2))
     monkeypatch.setattr("sys.argv", ["search.py", question, "--folder", str(tmp_path)])
     search.main()
-    tables = {"steps": ["search_steps"], "searches": ["search_rounds", "search_ratios"]}
+    tables = {
+        "steps": ["search_steps"],
+        "rows": ["search_rows"],
+        "searches": ["search_rounds", "search_ratios"],
+    }
     assert set(tables) == set(search.QUESTIONS)
     for name in tables[question]:
         assert not read(name, tmp_path).empty
