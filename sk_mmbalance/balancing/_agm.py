@@ -132,7 +132,7 @@ class AGM(Modulation):
         output = net.infer(batch[0], unimodal=unimodal)
         parts = parts_of(net, output, batch[0].get("present"))
         factors = self._next_factors(net, parts, batch)
-        self._note(net, factors)
+        net.note_each("factor", factors)
         scaled = output.logits
         for k, part in enumerate(parts.values()):
             # adds exactly 0 to the value, and (factor - 1) times its gradient to the gradient
@@ -154,9 +154,6 @@ class AGM(Modulation):
 
     def _state(self, net: Net) -> Any:
         return net.running(self)
-
-    def _note(self, net: Net, factors: Tensor) -> None:
-        net.note_each("factor", factors)
 
     @torch.no_grad()
     def _next_factors(self, net: Net, parts: dict[str, Tensor], batch: Batch) -> Tensor:

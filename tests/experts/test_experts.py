@@ -344,7 +344,8 @@ def test_groups_reach_whoever_takes_them(data, made, expert, routing):
 @pytest.mark.parametrize("made", MADE_OF_EXPERTS)
 def test_who_takes_no_groups_goes_on_without(data, made, expert):
     X, y = data
-    MADE_OF_EXPERTS[made](expert).fit(X, y, groups=np.arange(90) // 3)
+    fitted = MADE_OF_EXPERTS[made](expert).fit(X, y, groups=np.arange(90) // 3)
+    assert fitted.predict(X).shape == y.shape
 
 
 def test_weights_reach_the_pipeline_in_a_deep_ensemble(data):

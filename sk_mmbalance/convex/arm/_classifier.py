@@ -143,11 +143,8 @@ class ARMClassifier(ARMClassifierBase):
     temperatures_ : dict of str to float
         Fitted temperatures of "weak", "strong" and "both"; empty where none were fitted.
     row_order_ : dict
-        How folds were cut: "folds" is "in order", "both" (in order, and from shuffled rows; a row
-        counts half under each), "by group" or "as given". Where it was looked whether rows
-        resemble their neighbours, also `loss_in_order` and `loss_shuffled`, what a few trees lose
-        out of fold under both, as shares of what the mean loses, and the `interval` of their
-        difference. Empty if nothing was cross-validated.
+        How folds were cut, and what the order of rows was found to say, as in
+        `LateFusionClassifier`. Empty if nothing was cross-validated.
     modality_names_ : list of str
         Modalities seen in `fit`, sorted.
     modality_shapes_ : dict of str to tuple of int
